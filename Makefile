@@ -1,0 +1,44 @@
+# Needs Python 3.11 or newer, git and make; everything else goes into .venv.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+WORKERS ?= 4
+
+.PHONY: help install demo test lint lock bench clean
+
+help:  ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP)  ## Create .venv with the locked dependencies and this project
+
+$(STAMP): requirements.lock pyproject.toml
+	@scripts/make-venv $(VENV)
+	@touch $@
+
+demo: $(STAMP)  ## Run examples/train from YAML to verified artifacts on the embedded emulator
+	@$(VENV)/bin/runpod-deploy apply examples/train/job.yaml --cloud emulator --yes
+	@echo
+	@$(VENV)/bin/runpod-deploy emulator pods
+
+test: $(STAMP)  ## Run every test that needs no RunPod account
+	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q
+
+lint: $(STAMP)  ## ruff, mypy --strict and the import floors
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+lock:  ## Refresh requirements.lock (needs uv)
+	uv pip compile -q pyproject.toml --group dev --generate-hashes --no-emit-index-url \
+	  --no-header --universal --python-version 3.11 --upgrade -o requirements.lock
+
+bench: $(STAMP)  ## Print our ratios against a peer measured in the same run
+	@$(PY) benchmarks/plan_startup.py
+
+clean:  ## Remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

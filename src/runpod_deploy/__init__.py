@@ -1,0 +1,1 @@
+"""Compile a job file into a reviewable, hashed plan and apply it to RunPod."""

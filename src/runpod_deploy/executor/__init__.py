@@ -1,0 +1,1 @@
+"""The only part that touches the world: carries a plan out, undoes it on failure, writes down each event."""

@@ -1,0 +1,1 @@
+"""Looks up what a plan rests on: payload walk and digests, git, lockfile."""

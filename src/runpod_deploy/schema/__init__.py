@@ -1,0 +1,1 @@
+"""What a job file may say, and at which line it is wrong."""

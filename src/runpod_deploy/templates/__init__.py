@@ -1,0 +1,1 @@
+"""Files that ship as they are: starter jobs, pod scripts, pages."""
