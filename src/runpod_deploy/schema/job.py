@@ -1,0 +1,267 @@
+"""What a job file says, typed: the sections of schema version 3 as frozen dataclasses.
+
+Strings still hold their `{{ … }}` templates; the compiler renders them. Paths are as written.
+A field that is None was not said, and the compiler decides. Minutes and dollars are floats.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from runpod_deploy.errors import Position
+
+CloudType = Literal["SECURE", "COMMUNITY", "ANY"]
+Prefer = Literal["gpu", "datacenter", "price"]
+EndAction = Literal["delete", "stop", "preserve", "recycle"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobSource:
+    """Where a job came from: for positions in messages, never part of a plan.
+
+    Attributes:
+        path: The job file as the user named it.
+        positions: JSON pointer of each value to its place; `locate` falls back to the parent.
+        lines: The file's lines, for the caret view.
+    """
+
+    path: str
+    positions: Mapping[str, Position]
+    lines: tuple[str, ...]
+
+    def locate(self, pointer: str) -> Position:
+        """Return the place of `pointer`, or of the nearest parent that is written in the file."""
+        while pointer and pointer not in self.positions:
+            pointer = pointer.rpartition("/")[0]
+        return self.positions.get(pointer, Position(file=self.path, line=1, column=1))
+
+    def line(self, position: Position) -> str | None:
+        """Return the text of the line at `position`, or None when it is beyond the file."""
+        return self.lines[position.line - 1] if 0 < position.line <= len(self.lines) else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocalSection:
+    """Where the project lies on this machine; relative to the job file's folder."""
+
+    project_root: str = "."
+    required_paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Admission:
+    """What the pod's hardware must show before anything is paid for beyond its boot."""
+
+    enabled: bool = True
+    gpu_name: str | None = None
+    min_gpu_memory_gb: float | None = None
+    min_driver: str | None = None
+    min_cuda: str | None = None
+    min_disk_gb: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PodSection:
+    """Which machine is rented and how its container starts."""
+
+    gpu_order: tuple[str, ...]
+    image: str | None = None
+    template_id: str | None = None
+    registry_auth: str | None = None
+    datacenters: tuple[str, ...] | Literal["any"] = "any"
+    cloud_type: CloudType = "SECURE"
+    prefer: Prefer = "gpu"
+    gpu_count: int = 1
+    min_cuda: str | None = None
+    max_price_per_hour_usd: float | None = None
+    container_disk_gb: int = 20
+    ports: tuple[str, ...] = ("22/tcp",)
+    env: Mapping[str, str] = field(default_factory=dict)
+    start_command: str | None = None
+    python_version: str | None = None
+    admission: Admission = field(default_factory=Admission)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StorageSection:
+    """What survives a stop of the pod; `none` has no mount at all."""
+
+    mode: Literal["none", "ephemeral", "network_volume"] = "none"
+    volume_mount: str = "/workspace"
+    volume_name: str | None = None
+    volume_gb: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CapacitySection:
+    """How long to go round the candidates; `attempts` None: as often as fits in `wait_minutes`."""
+
+    wait_minutes: float = 0.0
+    attempts: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SshSection:
+    """An additional key of the user's, put beside the run's own derived one."""
+
+    key_path: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BudgetSection:
+    """What the run may cost, in USD, and how long it may take."""
+
+    cost_cap_usd: float = 10.0
+    soft_cap_fraction: float = 0.9
+    max_runtime_minutes: float | None = None
+    assumed_hourly_rate_usd: float | None = None
+    poll_interval_sec: float = 60.0
+    ssh_ready_timeout_sec: float = 900.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteEnvSection:
+    """Environment of the remote commands: files on the pod that are sourced, and exports."""
+
+    source_files: tuple[str, ...] = ()
+    exports: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommandEntry:
+    """One command of `setup` or `preflight`."""
+
+    command: str
+    timeout_sec: float = 600.0
+    with_env: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StagingEntry:
+    """Local files that are put on the pod; `source` relative to the project root."""
+
+    label: str
+    source: str
+    destination: str
+    excludes: tuple[str, ...] = ()
+    excludes_default: bool = True
+    excludes_extra: tuple[str, ...] = ()
+    gitignore: bool = True
+    delete: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SecretEntry:
+    """A secret by reference: names of local environment variables, or a local file.
+
+    `env` secrets lie on the pod as a shell file of exports at `destination`; with `export` the run,
+    and preflight commands with `with_env`, get them without sourcing it themselves.
+    """
+
+    name: str
+    destination: str
+    env: tuple[str, ...] = ()
+    file: str | None = None
+    mode: str = "0600"
+    export: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSection:
+    """The job itself: `body` in the job file or `script`, a file of the project."""
+
+    body: str | None = None
+    script: str | None = None
+    template: bool = False
+    workdir: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    script_path: str | None = None
+    log_path: str | None = None
+    success_marker: str | None = None
+    failure_markers: tuple[str, ...] = (
+        "Traceback",
+        "OutOfMemoryError",
+        "CUDA out of memory",
+        "No space left on device",
+        "Killed",
+    )
+    fail_on_markers: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArtifactEntry:
+    """Results that are pulled; `local_path` relative to the run folder, by default the label."""
+
+    label: str
+    remote_path: str
+    local_path: str | None = None
+    required: bool = True
+    excludes: tuple[str, ...] = ()
+    delete: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LifecycleSection:
+    """What becomes of the pod; None: stop where a mount keeps the disk, else delete."""
+
+    on_success: EndAction = "delete"
+    on_failure: Literal["delete", "stop", "preserve"] | None = None
+    on_orphaned: Literal["delete", "stop", "preserve"] | None = None
+    accept_loss: bool = False
+    keep_hours: float = 72.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeaseSection:
+    """The watchdog on the pod, in minutes."""
+
+    silence_minutes: float = 30.0
+    boot_grace_minutes: float = 30.0
+    while_running: Literal["continue", "stop"] = "continue"
+    required: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TelemetrySection:
+    """What is recorded beside the log."""
+
+    enabled: bool = True
+    sample_interval_sec: float = 30.0
+    capture_nvidia_smi: bool = True
+    capture_dmesg: bool = True
+    capture_pod_describe: bool = True
+    capture_remote_env: bool = True
+    capture_local_git: bool = True
+    capture_payload_lockfile: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobConfig:
+    """A whole job file of schema version 3, defaults filled in, templates not yet rendered.
+
+    Attributes:
+        variables: Values for `{{ name }}`, those of the command line already laid over the file's.
+        source: Places for diagnostics; does not take part in comparison.
+    """
+
+    name: str
+    pod: PodSection
+    run: RunSection
+    source: JobSource = field(compare=False)
+    schema_version: Literal[3] = 3
+    run_id_prefix: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    local: LocalSection = field(default_factory=LocalSection)
+    storage: StorageSection = field(default_factory=StorageSection)
+    capacity: CapacitySection = field(default_factory=CapacitySection)
+    ssh: SshSection = field(default_factory=SshSection)
+    budget: BudgetSection = field(default_factory=BudgetSection)
+    remote_env: RemoteEnvSection = field(default_factory=RemoteEnvSection)
+    setup: tuple[CommandEntry, ...] = ()
+    preflight: tuple[CommandEntry, ...] = ()
+    staging: tuple[StagingEntry, ...] = ()
+    secrets: tuple[SecretEntry, ...] = ()
+    artifacts: tuple[ArtifactEntry, ...] = ()
+    lifecycle: LifecycleSection = field(default_factory=LifecycleSection)
+    lease: LeaseSection = field(default_factory=LeaseSection)
+    telemetry: TelemetrySection = field(default_factory=TelemetrySection)
