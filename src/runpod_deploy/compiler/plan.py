@@ -1,0 +1,375 @@
+"""The plan: plain frozen data that says everything that will be done, before any of it is done.
+
+Nothing here knows how it was made or how it is carried out. Identity rules, for every field of `Plan`:
+the same inputs give the same bytes on every machine, in every folder, at every hour. So no absolute local
+path, time, host name, price or secret value may ever be put in; they belong to `PlanFile.observed`.
+Local paths are relative to the project root with `/` separators. Values known only while the plan is
+applied stand as late-bound tokens `@@rd:NAME@@` (see `late_bound`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+PLAN_FORMAT = "runpod-deploy.plan/1"
+POD_PROTOCOL = 1
+
+Phase = Literal["pod", "setup", "preflight", "run"]
+StepName = Literal[
+    "check",
+    "provision",
+    "connect",
+    "admit",
+    "setup",
+    "stage",
+    "secrets",
+    "preflight",
+    "execute",
+    "collect",
+    "release",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanJob:
+    """Which job this is.
+
+    Attributes:
+        file: The job file, relative to the project root.
+        variables: The rendered variables, names to values.
+    """
+
+    name: str
+    file: str
+    schema_version: int
+    run_id_prefix: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """One place to try: the ring is walked in plan order.
+
+    Attributes:
+        gpu: Exact GPU id of the catalog.
+        datacenter: Data center id; None lets RunPod choose; `@volume` is the network volume's own.
+        cloud: `SECURE` or `COMMUNITY`.
+    """
+
+    gpu: str
+    datacenter: str | None
+    cloud: Literal["SECURE", "COMMUNITY"]
+
+    def __str__(self) -> str:
+        return f"{self.gpu} · {self.datacenter or 'any datacenter'} · {self.cloud}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanAdmission:
+    """What nvidia-smi and df must show on the pod; None asks nothing. Memory and disk in GB (10^9)."""
+
+    enabled: bool
+    gpu_count: int
+    gpu_name: str | None
+    min_gpu_memory_gb: float | None
+    min_driver: str | None
+    min_cuda: str | None
+    min_disk_gb: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanPod:
+    """The machine; `max_price_per_hour_usd` is the whole pod's rate."""
+
+    image: str | None
+    template_id: str | None
+    registry_auth: str | None
+    gpu_count: int
+    min_cuda: str | None
+    max_price_per_hour_usd: float | None
+    container_disk_gb: int
+    ports: tuple[str, ...]
+    env: Mapping[str, str]
+    start_command: str | None
+    python_version: str | None
+    prefer: Literal["gpu", "datacenter", "price"]
+    ssh_key_path: str | None
+    admission: PlanAdmission
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanStorage:
+    """What survives a stop; `mount` is None for mode `none`. Sizes in GB."""
+
+    mode: Literal["none", "ephemeral", "network_volume"]
+    mount: str | None
+    volume_name: str | None
+    volume_gb: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Script:
+    """A file that will lie on the pod, in full.
+
+    Attributes:
+        name: Unique in the plan: `supervisor`, `env`, `setup-1`, `run`.
+        phase: `pod` scripts are ours; the others hold the user's text, verbatim.
+        path: Where it lies on the pod.
+        mode: Four-digit octal permissions.
+        command: The argument list that runs it; empty for a file that is sourced.
+        timeout_sec: How long it may take; None has no limit of its own.
+        with_env: Whether the exports of `remote_env` and the secrets reach it.
+        text: Its content; late-bound tokens not yet filled.
+        sha256: Hex digest of the UTF-8 bytes of `text`.
+    """
+
+    name: str
+    phase: Phase
+    path: str
+    mode: str
+    command: tuple[str, ...]
+    timeout_sec: float | None
+    with_env: bool
+    text: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PayloadEntry:
+    """One file or symbolic link that will travel.
+
+    Attributes:
+        path: Relative to the staging source, `/` separators, never normalised; `""` when the source
+            itself is a file.
+        size: Bytes of content; for a link, bytes of its target.
+        exec: git's one permission bit; False for links.
+        sha256: Hex digest of the content; for a link, of its target text.
+        target: Link target as written; None for files.
+    """
+
+    path: str
+    type: Literal["file", "link"]
+    size: int
+    exec: bool
+    sha256: str
+    target: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanStaging:
+    """Local files that will be put on the pod; the files themselves stand in `PlanFile.payload[label]`.
+
+    Attributes:
+        excludes: rsync filter patterns in effect, preset included, first match wins.
+        tree_sha256: `sha256:` + hex over RFC 8785 of the payload list.
+        bytes: Sum of the sizes of all files.
+    """
+
+    label: str
+    source: str
+    destination: str
+    excludes: tuple[str, ...]
+    gitignore: bool
+    delete: bool
+    tree_sha256: str
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanSecret:
+    """A secret by reference: names of local environment variables, or a local file; never a value."""
+
+    name: str
+    destination: str
+    env: tuple[str, ...]
+    file: str | None
+    mode: str
+    export: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanRun:
+    """How the run script is judged and where it works."""
+
+    script: str
+    workdir: str | None
+    log_path: str
+    success_marker: str | None
+    failure_markers: tuple[str, ...]
+    fail_on_markers: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanArtifact:
+    """Results to pull; `local_path` begins with the token of the run folder unless the job says otherwise."""
+
+    label: str
+    remote_path: str
+    local_path: str
+    required: bool
+    excludes: tuple[str, ...]
+    delete: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepPlan:
+    """A step of the run as data; the executor has one module for each name."""
+
+    name: StepName
+    timeout_sec: float | None
+    retries: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanLifecycle:
+    """What becomes of the pod, defaults decided."""
+
+    on_success: Literal["delete", "stop", "preserve"]
+    on_failure: Literal["delete", "stop", "preserve"]
+    on_orphaned: Literal["delete", "stop", "preserve"]
+    accept_loss: bool
+    keep_hours: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanLease:
+    """The watchdog on the pod, in minutes."""
+
+    silence_minutes: float
+    boot_grace_minutes: float
+    while_running: Literal["continue", "stop"]
+    required: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanBudget:
+    """Money in USD, times in the unit of their names; None has no limit of its own."""
+
+    cost_cap_usd: float
+    soft_cap_fraction: float
+    max_runtime_minutes: float | None
+    assumed_hourly_rate_usd: float | None
+    poll_interval_sec: float
+    ssh_ready_timeout_sec: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanCapacity:
+    """How long to go round the ring; `attempts` None: as often as fits."""
+
+    wait_minutes: float
+    attempts: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanTelemetry:
+    """What is recorded beside the log."""
+
+    enabled: bool
+    sample_interval_sec: float
+    capture_nvidia_smi: bool
+    capture_dmesg: bool
+    capture_pod_describe: bool
+    capture_remote_env: bool
+    capture_local_git: bool
+    capture_payload_lockfile: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """Everything that will be done; `plan_hash` is over exactly this.
+
+    Attributes:
+        protocol: Version of the agreement between pod scripts and executor.
+        home: Folder of the run on the pod, holding scripts and job state; on the container disk.
+        required_paths: Local paths, relative to the project root, that must exist at apply.
+        matrix: Reserved for sweeps; always None in this format.
+    """
+
+    protocol: int
+    job: PlanJob
+    candidates: tuple[Candidate, ...]
+    capacity: PlanCapacity
+    pod: PlanPod
+    storage: PlanStorage
+    home: str
+    required_paths: tuple[str, ...]
+    scripts: tuple[Script, ...]
+    staging: tuple[PlanStaging, ...]
+    secrets: tuple[PlanSecret, ...]
+    run: PlanRun
+    artifacts: tuple[PlanArtifact, ...]
+    steps: tuple[StepPlan, ...]
+    lifecycle: PlanLifecycle
+    lease: PlanLease
+    budget: PlanBudget
+    telemetry: PlanTelemetry
+    matrix: None = None
+
+    def script(self, name: str) -> Script:
+        """Return the script called `name`; KeyError when the plan has none."""
+        for script in self.scripts:
+            if script.name == name:
+                return script
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GitFacts:
+    """The repository a plan was made from.
+
+    Attributes:
+        prefix: Project root relative to the repository's top level, `""` when they are the same.
+        patch_sha256: Hex digest of `git diff HEAD --binary`; None when clean.
+    """
+
+    sha: str | None
+    branch: str | None
+    dirty: bool
+    prefix: str
+    patch_sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockfileFacts:
+    """The lock file of the project: name relative to the project root, hex digest of its bytes."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Observed:
+    """What was seen while compiling: for people and for drift, never part of the identity.
+
+    Attributes:
+        compiled_at: UTC, `YYYY-MM-DDTHH:MM:SSZ`.
+        catalog: Price and stock per candidate, when asked for live.
+        estimate: Cost in USD, when prices are known.
+    """
+
+    compiled_at: str
+    tool_version: str
+    git: GitFacts | None = None
+    lockfile: LockfileFacts | None = None
+    catalog: Mapping[str, Any] | None = None
+    estimate: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanFile:
+    """A plan as it is saved: the plan, what it commits to, and what was seen.
+
+    Attributes:
+        plan_hash: `sha256:` + hex over RFC 8785 of `plan` alone.
+        plan_id: 128 random bits in hex, new at each compile; makes a saved plan single-use.
+        payload: Staging label to its files, sorted by the bytes of `path`.
+    """
+
+    format: str
+    plan_hash: str
+    plan_id: str
+    plan: Plan
+    payload: Mapping[str, tuple[PayloadEntry, ...]]
+    observed: Observed
