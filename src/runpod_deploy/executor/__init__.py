@@ -1,1 +1,1 @@
-"""The only part that touches the world: carries a plan out, undoes it on failure, writes down each event."""
+"""Carries a plan out, undoes it on failure and writes down each event: touches the world."""

@@ -1,1 +1,1 @@
-"""What a run leaves behind: event, manifest and metric types, the fold, reading and writing them."""
+"""What a run leaves behind: events, manifest, metrics, the fold; reading and writing them."""

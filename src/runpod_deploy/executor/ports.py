@@ -1,0 +1,204 @@
+"""The three ports of the executor: the cloud, the way into a pod, and time.
+
+Adapters map every foreign exception to the tree in `errors.py`, most specific first, `from exc`.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+PodAction = Literal["start", "stop", "restart"]
+PodStatus = Literal[
+    "PROVISIONING", "STARTING", "RUNNING", "EXITED", "ERROR", "TERMINATED", "UNKNOWN"
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Endpoint:
+    """Where a pod's own SSH server answers."""
+
+    host: str
+    port: int
+    username: str = "root"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PodRequest:
+    """A create call, in our words; the adapter writes the body of the API.
+
+    Attributes:
+        network_volume_id: Attach this volume at `mount`; excludes `persistent_gb`.
+        persistent_gb: Size of a host-local disk at `mount`; excludes `network_volume_id`.
+        args: The container's start command, already quoted for a shell; None keeps the image's own.
+    """
+
+    name: str
+    image: str | None
+    gpu: str
+    gpu_count: int
+    cloud: Literal["SECURE", "COMMUNITY"]
+    datacenter: str | None
+    container_disk_gb: int
+    ports: tuple[str, ...]
+    env: Mapping[str, str]
+    template_id: str | None = None
+    registry_auth: str | None = None
+    min_cuda: str | None = None
+    mount: str | None = None
+    network_volume_id: str | None = None
+    persistent_gb: int | None = None
+    args: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pod:
+    """A pod as the API describes it.
+
+    Attributes:
+        status: `UNKNOWN` for a status that this version does not know.
+        cost: USD per hour for the whole pod; None when the API gives none or 0.
+        ssh: None until the pod has a public port for 22/tcp.
+        raw: The API's own object, for `pod_describe`; holds the env in clear, never to be logged.
+    """
+
+    id: str
+    name: str
+    status: PodStatus
+    gpu: str | None
+    gpu_count: int | None
+    cloud: str | None
+    datacenter: str | None
+    cost: float | None
+    image: str | None
+    ssh: Endpoint | None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GpuOffer:
+    """A row of the catalog; prices in USD per hour for one GPU, None when unknown.
+
+    Attributes:
+        stock: Data center id to `LOW`, `MEDIUM` or `HIGH`; a missing one has none.
+    """
+
+    id: str
+    memory_gb: int
+    secure_price: float | None
+    community_price: float | None
+    stock: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Volume:
+    """A network volume; size in GB."""
+
+    id: str
+    name: str
+    datacenter: str
+    size_gb: int
+
+
+class Cloud(Protocol):
+    """RunPod, as far as the executor needs it; methods raise `CloudError` or `AccountError`."""
+
+    @property
+    def label(self) -> str:
+        """`runpod` or `emulator`, as it is written into the manifest."""
+
+    async def create(self, request: PodRequest) -> Pod:
+        """Create a pod once, never retried inside: after `EffectUnknown` the caller asks `find`."""
+
+    async def get(self, pod_id: str) -> Pod | None:
+        """Return the pod, None when the API says that it is not there."""
+
+    async def find(self, name: str) -> list[Pod]:
+        """Return every pod called exactly `name`."""
+
+    async def act(self, pod_id: str, action: PodAction) -> None:
+        """Start, stop or restart a pod."""
+
+    async def delete(self, pod_id: str) -> None:
+        """Ask for the pod's end; 404 counts as success. Proof is only `get` returning None."""
+
+    async def volumes(self) -> list[Volume]:
+        """Return the account's network volumes."""
+
+    async def catalog(self, gpus: tuple[str, ...], gpu_count: int) -> list[GpuOffer]:
+        """Return price and stock of the named GPUs; those unknown to the catalog are absent."""
+
+    async def close(self) -> None:
+        """Close connections; idempotent."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completed:
+    """A finished remote command; `exit_status` is -1 when a signal ended it."""
+
+    exit_status: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Transport(Protocol):
+    """One SSH connection to one pod. Every method may raise a `TransportError`."""
+
+    async def run(
+        self,
+        command: str,
+        *,
+        stdin: bytes | AsyncIterator[bytes] | None = None,
+        timeout: float | None = None,
+    ) -> Completed:
+        """Run `command` in the remote user's shell and collect its output (at most 16 MiB each).
+
+        Raises:
+            TimeoutError: `timeout` seconds passed; the remote command was sent SIGTERM.
+            ConnectionLost: The connection broke before the exit status arrived.
+        """
+
+    def stream(
+        self, command: str, *, stdin: bytes | AsyncIterator[bytes] | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield stdout in chunks as it comes; closing the iterator ends the remote command.
+
+        Raises:
+            ConnectionLost: The connection broke.
+            StepFailed: The command ended with a non-zero status (cause `remote_command`).
+        """
+
+    def host_key(self) -> str:
+        """Return the server's host key in OpenSSH format, `ssh-ed25519 AAAA…`."""
+
+    async def close(self) -> None:
+        """Close the connection; idempotent."""
+
+
+class Connector(Protocol):
+    """Opens connections to pods; one per run, holding the run's key and its known hosts."""
+
+    @property
+    def public_key(self) -> str:
+        """The run's public key in OpenSSH format, for `env.PUBLIC_KEY`."""
+
+    async def connect(self, endpoint: Endpoint, pod_id: str, *, timeout: float) -> Transport:
+        """Open one connection; the first to a pod enrols its host key, later ones must match.
+
+        Raises:
+            ConnectFailed: Nobody answered or finished the handshake within `timeout` seconds.
+            AuthRejected: The server answered and refused the key.
+            HostKeyChanged: The server shows another key than the one enrolled for `pod_id`.
+        """
+
+
+class Clock(Protocol):
+    """Time, so that tests need not wait."""
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never goes back."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
