@@ -1,0 +1,209 @@
+"""The closed list of events a run can write, and one event as data.
+
+An event line is `{v, seq, ts_utc, event, …fields}`. Effects on the outside world come in pairs,
+`<effect>_intended` before and `<effect>_settled` after, joined by `op_id`; those and the changes of
+state are durable: on disk before anything else happens. Readers skip events they do not know. The
+eleven events of the predecessor keep their names and fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+EVENT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """What an event carries: field names to the JSON types they may have.
+
+    Attributes:
+        durable: Fsynced before the run goes on.
+    """
+
+    fields: Mapping[str, str]
+    durable: bool = False
+
+
+_POD = {"pod_id": "string"}
+_PLACE = {"gpu_id": "string", "datacenter_id": "string|null"}
+_OFFER = {**_PLACE, "cloud_type": "string"}
+
+
+def _pair(intended: Mapping[str, str], settled: Mapping[str, str]) -> tuple[EventType, EventType]:
+    return (
+        EventType({"op_id": "string", **intended}, durable=True),
+        EventType({"op_id": "string", "outcome": "string", **settled}, durable=True),
+    )
+
+
+_create = _pair(
+    {"name": "string", **_OFFER},
+    {"pod_id": "string|null", "cost_per_hour_usd": "number|null", "error": "string|null"},
+)
+_delete = _pair({**_POD, "reason": "string"}, {**_POD, "error": "string|null"})
+_action = _pair({**_POD, "action": "string"}, {**_POD, "error": "string|null"})
+_volume = _pair({"name": "string", "datacenter_id": "string"}, {"volume_id": "string|null"})
+_exec = _pair({"script": "string", "sha256": "string"}, {"error": "string|null"})
+_pull = _pair({"label": "string"}, {"label": "string", "error": "string|null"})
+
+EVENT_TYPES: Mapping[str, EventType] = {
+    # the run and its steps
+    "run_started": EventType(
+        {
+            "run_id": "string",
+            "job_name": "string",
+            "plan_hash": "string",
+            "plan_id": "string",
+            "tool_version": "string",
+            "cloud": "string",
+            "api_url": "string",
+            "owner": "string",
+            "pid": "integer",
+        },
+        durable=True,
+    ),
+    "state_changed": EventType({"state": "string", "cause": "string|null"}, durable=True),
+    "step_started": EventType({"step": "string"}, durable=True),
+    "step_completed": EventType({"step": "string", "duration_sec": "number"}, durable=True),
+    "step_failed": EventType(
+        {"step": "string", "duration_sec": "number", "cause": "string", "error": "string"},
+        durable=True,
+    ),
+    "signal_received": EventType({"signal": "string"}),
+    "warning": EventType({"code": "string", "message": "string"}),
+    # effects
+    "pod_create_intended": _create[0],
+    "pod_create_settled": _create[1],
+    "pod_delete_intended": _delete[0],
+    "pod_delete_settled": _delete[1],
+    "pod_action_intended": _action[0],
+    "pod_action_settled": _action[1],
+    "volume_create_intended": _volume[0],
+    "volume_create_settled": _volume[1],
+    "exec_start_intended": _exec[0],
+    "exec_start_settled": _exec[1],
+    "pull_intended": _pull[0],
+    "pull_settled": _pull[1],
+    # where it runs
+    "candidate_refused": EventType({**_OFFER, "reason": "string", "status": "integer"}),
+    "datacenter_failover": EventType(
+        {"from": "string|null", "to": "string|null", "reason": "string"}
+    ),
+    "cloud_type_fallback": EventType(
+        {"from_cloud_type": "string", "to_cloud_type": "string", **_PLACE}
+    ),
+    "gpu_selected": EventType(_PLACE),
+    "pod_resumed": EventType({**_POD, **_PLACE}),
+    "pod_ready": EventType({**_POD, "host": "string", "port": "integer", "duration_sec": "number"}),
+    "host_key_enrolled": EventType({**_POD, "fingerprint": "string"}),
+    "admission_checked": EventType({"gpus": "array", "driver": "string|null", "problems": "array"}),
+    "connection_lost": EventType({"error": "string"}),
+    "connection_restored": EventType({"duration_sec": "number"}),
+    "pod_killed_unexpected": EventType({"state": "string", "note": "string"}),
+    # what is done there
+    "command_started": EventType({"name": "string"}),
+    "command_completed": EventType(
+        {"name": "string", "exit_code": "integer|null", "duration_sec": "number"}
+    ),
+    "staging_completed": EventType(
+        {
+            "label": "string",
+            "files": "integer",
+            "bytes": "integer",
+            "tree_sha256": "string",
+            "duration_sec": "number",
+        }
+    ),
+    "secret_delivered": EventType({"name": "string"}),
+    "remote_step_started": EventType({"name": "string", "log_offset": "integer"}),
+    "remote_step_completed": EventType({"name": "string", "log_offset": "integer"}),
+    "log_progress": EventType({"log_offset": "integer"}),
+    "budget_reached": EventType({"limit": "string", "accrued_usd": "number", "cap_usd": "number"}),
+    "job_ended": EventType(
+        {
+            "outcome": "string",
+            "exit_code": "integer|null",
+            "cause": "string|null",
+            "log_bytes": "integer",
+            "success_marker_seen": "boolean|null",
+            "failure_markers_seen": "array",
+        },
+        durable=True,
+    ),
+    # what comes back
+    "artifact_pull_started": EventType({"label": "string"}),
+    "artifact_pull_completed": EventType(
+        {
+            "label": "string",
+            "duration_sec": "number",
+            "files": "integer",
+            "bytes": "integer",
+            "sha256": "string",
+        }
+    ),
+    "artifact_pull_failed": EventType(
+        {"label": "string", "duration_sec": "number", "error": "string"}
+    ),
+    "remote_log_pull_failed": EventType({"path": "string", "error": "string"}),
+}
+
+DURABLE = frozenset(name for name, kind in EVENT_TYPES.items() if kind.durable)
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Mapping[str, Any]):
+    """One line of the journal; also a mapping over that line, as the predecessor's readers expect.
+
+    Attributes:
+        seq: Counts from 1 within a run; 0 for lines of the predecessor, which have none.
+        ts_utc: `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
+    """
+
+    event: str
+    ts_utc: str
+    seq: int = 0
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    v: int = EVENT_VERSION
+
+    def line(self) -> dict[str, Any]:
+        """Return the event as it is written, keys in file order."""
+        head = {"v": self.v, "seq": self.seq, "ts_utc": self.ts_utc, "event": self.event}
+        return {**head, **self.fields}
+
+    @classmethod
+    def from_line(cls, line: Mapping[str, Any]) -> Event:
+        """Build an event from a parsed line; the predecessor's lines have neither `v` nor `seq`."""
+        rest = {k: v for k, v in line.items() if k not in {"v", "seq", "ts_utc", "event"}}
+        return cls(
+            event=str(line["event"]),
+            ts_utc=str(line.get("ts_utc", "")),
+            seq=int(line.get("seq", 0)),
+            fields=rest,
+            v=int(line.get("v", 0)),
+        )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.line()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.line())
+
+    def __len__(self) -> int:
+        return 4 + len(self.fields)
+
+
+def check_event(name: str, fields: Mapping[str, Any]) -> None:
+    """Hold an event about to be written against the closed list.
+
+    Raises:
+        ValueError: Unknown event, or other fields than the list says.
+    """
+    kind = EVENT_TYPES.get(name)
+    if kind is None:
+        raise ValueError(f"unknown event {name!r}")
+    if set(fields) != set(kind.fields):
+        odd = sorted(set(fields) ^ set(kind.fields))
+        raise ValueError(f"event {name!r}: fields {odd} do not match the list")
