@@ -4,6 +4,8 @@ RunpodDeployError
 ├── InvalidInput              4   the job file, a plan file, a flag: carries every diagnostic found
 ├── JobFailed                 1   the job ran and failed, or a step before it did
 │   ├── StepFailed            1   a step of the run could not do its work
+│   │   ├── CommandFailed     1   a remote command ended with a non-zero status
+│   │   └── HostUnusable      1   this pod's host will not do; the next candidate may
 │   ├── TransportError        1   SSH
 │   │   ├── ConnectFailed     1   nobody answered in time
 │   │   ├── AuthRejected      1   the pod does not know the key
@@ -117,6 +119,18 @@ class StepFailed(JobFailed):
     def __init__(self, message: str, *, cause: str, help: str | None = None) -> None:
         super().__init__(message, help=help)
         self.cause = cause
+
+
+class CommandFailed(StepFailed):
+    """A remote command ended with `exit_status`; -1 when a signal ended it."""
+
+    def __init__(self, message: str, *, exit_status: int, help: str | None = None) -> None:
+        super().__init__(message, cause="remote_command", help=help)
+        self.exit_status = exit_status
+
+
+class HostUnusable(StepFailed):
+    """The pod's host never got ready or is not what the plan needs; another candidate may do."""
 
 
 class TransportError(JobFailed):
