@@ -20,7 +20,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(STAMP)  ## Run examples/train from YAML to verified artifacts on the embedded emulator
-	@$(VENV)/bin/runpod-deploy apply examples/train/job.yaml --cloud emulator --yes
+	@TRAIN_TOKEN=$${TRAIN_TOKEN:-demo-token} \
+	  $(VENV)/bin/runpod-deploy apply examples/train/job.yaml --cloud emulator --yes
 	@echo
 	@$(VENV)/bin/runpod-deploy emulator pods
 
