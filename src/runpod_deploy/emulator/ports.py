@@ -12,8 +12,12 @@ OnLog = Callable[[str, str], None]
 """Called as `on_log(source, line)` on the event loop, once per line, without its line end."""
 
 
-class PodHostUnavailable(Exception):  # noqa: N818 - names the state of the machine, not a slip
+class PodHostUnavailable(Exception):
     """No way to isolate pods on this machine; the message names what to enable."""
+
+
+class PodStartError(Exception):
+    """One pod could not be built; the message names the step and the system's answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +102,11 @@ class PodHost(Protocol):
     kind: str
 
     async def start(self, spec: PodSpec, on_log: OnLog) -> PodProcess:
-        """Start the pod's processes; returns once its PID 1 is up and SSH listens."""
+        """Start the pod's processes; returns once its PID 1 is up and SSH listens.
+
+        Raises:
+            PodStartError: Building the pod failed; nothing of it is left.
+        """
         ...
 
     async def close(self) -> None:

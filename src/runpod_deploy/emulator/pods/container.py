@@ -1,0 +1,79 @@
+"""The container command of a pod: run with the pod's environment, logged, started again."""
+
+import asyncio
+import os
+import shlex
+from collections.abc import Callable, Mapping
+
+from runpod_deploy.emulator.pods.control import Command, Control, PodGoneError
+from runpod_deploy.emulator.pods.pumps import FdReader, open_pipe
+from runpod_deploy.emulator.ports import OnLog
+
+_RESTART_SECONDS = 0.5
+_LONGEST_LINE = 64 * 1024
+
+
+class LineSplitter:
+    """Cuts a byte stream into lines of text; a line without end is cut at 64 KiB."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take a piece of the stream."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        while len(self._rest) > _LONGEST_LINE:
+            lines.append(self._rest[:_LONGEST_LINE])
+            self._rest = self._rest[_LONGEST_LINE:]
+        for line in lines:
+            self._on_line(line.removesuffix(b"\r").decode("utf-8", errors="replace"))
+
+    def finish(self) -> None:
+        """Give the last line, when it had no end."""
+        if self._rest:
+            self.feed(b"\n")
+
+
+async def keep_running(control: Control, args: str, env: Mapping[str, str], on_log: OnLog) -> None:
+    """Run the container command again and again, as RunPod does, until the pod is gone."""
+    try:
+        argv = shlex.split(args)
+    except ValueError as error:
+        on_log("system", f"the container command cannot be split into words: {error}")
+        return
+    if not argv:
+        on_log("system", "the container command is empty")
+        return
+    command = Command(argv=argv, file=argv[0], env=env, cwd="/")
+    while True:
+        on_log("system", "start container")
+        try:
+            status = await _run_once(control, command, on_log)
+        except PodGoneError:
+            return
+        how = f"status {status}" if status >= 0 else f"signal {-status}"
+        on_log("system", f"container command ended with {how}; restarting")
+        await asyncio.sleep(_RESTART_SECONDS)
+
+
+async def _run_once(control: Control, command: Command, on_log: OnLog) -> int:
+    """Run the command once; gives its status when it has ended."""
+    stdin = os.open(os.devnull, os.O_RDONLY)
+    pipes = [open_pipe(), open_pipe()]
+    readers = []
+    for read_end, _ in pipes:
+        splitter = LineSplitter(lambda line: on_log("container", line))
+        readers.append(FdReader(read_end, splitter.feed, splitter.finish))
+    try:
+        try:
+            running = await control.run(command, [stdin, pipes[0][1], pipes[1][1]])
+        finally:
+            for fd in (stdin, pipes[0][1], pipes[1][1]):
+                os.close(fd)
+        status = await asyncio.shield(running.ended)
+        await asyncio.sleep(0)  # what the command wrote last is in the pipe: read it first
+    finally:
+        for reader in readers:
+            reader.close()
+    return status
