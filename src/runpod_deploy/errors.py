@@ -17,6 +17,7 @@ RunpodDeployError
 │       ├── RequestInvalid    1   422, 413: our body is wrong; never retried
 │       ├── CandidateRefused  1   400, 403: this candidate cannot be had, the next one may
 │       ├── RateLimited       1   429
+│       ├── Unavailable       1   not reached, or a read that failed: nothing happened, ask again
 │       └── EffectUnknown     1   5xx, time-out: the effect may have happened
 ├── StockOut                  3   every candidate of the ring refused
 ├── AccountError              5   401, 402: key or balance
@@ -189,6 +190,10 @@ class CandidateRefused(CloudError):
 
 class RateLimited(CloudError):
     """429: wait `retry_after` seconds."""
+
+
+class Unavailable(CloudError):
+    """The API was not reached or could not answer, and nothing can have happened: ask again."""
 
 
 class EffectUnknown(CloudError):

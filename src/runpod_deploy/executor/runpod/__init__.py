@@ -1,0 +1,1 @@
+"""The port `Cloud` over RunPod's REST v2."""

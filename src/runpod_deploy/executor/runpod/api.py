@@ -1,0 +1,111 @@
+"""One HTTP client for the API: sends, and turns whatever is not a success into our errors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from runpod_deploy._version import __version__
+from runpod_deploy.errors import CloudError, EffectUnknown, Unavailable
+from runpod_deploy.executor.runpod.address import checked_base, checked_key
+from runpod_deploy.executor.runpod.problems import error_for
+
+# Creating a pod waits for a machine to be found, which takes longer than any read.
+_TIMEOUT = httpx.Timeout(connect=10.0, read=90.0, write=30.0, pool=10.0)
+_LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=8, keepalive_expiry=30.0)
+
+# The request cannot have left this machine in whole, so it cannot have had an effect.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+class Api:
+    """Requests to one base URL with one key."""
+
+    def __init__(
+        self, base_url: str, api_key: str, *, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        base, loopback = checked_base(base_url)
+        key = checked_key(api_key)
+        self.base_url = base
+        self._secrets = (key,)
+        self._client = httpx.AsyncClient(
+            base_url=base,
+            headers={
+                "Authorization": f"Bearer {key}",
+                "User-Agent": f"runpod-deploy/{__version__}",
+                "Accept": "application/json",
+            },
+            timeout=_TIMEOUT,
+            limits=_LIMITS,
+            follow_redirects=False,  # a redirect would carry the key to another place
+            trust_env=not loopback,  # a proxy must not see what is meant for this machine
+            transport=transport,
+        )
+
+    def __repr__(self) -> str:
+        return f"Api({self.base_url!r})"
+
+    async def close(self) -> None:
+        """Close all connections; idempotent."""
+        await self._client.aclose()
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Mapping[str, Any] | None = None,
+        secrets: tuple[str, ...] = (),
+    ) -> Any:
+        """Send one request once and return its JSON, None for an empty answer.
+
+        Args:
+            method: HTTP method, upper case.
+            path: Path from the base, quoted.
+            params: Query parameters.
+            json: Body.
+            secrets: Values of the body that no message may show.
+
+        Raises:
+            Unavailable: Nothing was sent, or it was a read; the request may be repeated.
+            EffectUnknown: The request was sent and its outcome did not arrive.
+            CloudError: The API refused; see `error_for` for which kind.
+            AccountError: Key, permission or balance.
+        """
+        where = f"{method} {path}"
+        try:
+            response = await self._client.request(
+                method, path, params=dict(params) if params else None, json=json
+            )
+        except _NOT_SENT as exc:
+            raise Unavailable(
+                f"{where}: {self.base_url} could not be reached ({type(exc).__name__})",
+                help="Check the network, proxy settings and RUNPOD_API_URL.",
+            ) from exc
+        except httpx.HTTPError as exc:
+            kind = Unavailable if method == "GET" else EffectUnknown
+            raise kind(f"{where}: no answer arrived ({type(exc).__name__})") from exc
+        if not response.is_success:
+            raise error_for(
+                method,
+                response.status_code,
+                response.headers,
+                response.content,
+                path=path,
+                secrets=self._secrets + secrets,
+            )
+        return self._json(where, method, response)
+
+    def _json(self, where: str, method: str, response: httpx.Response) -> Any:
+        if not response.content.strip():
+            return None
+        try:
+            return response.json()
+        except ValueError as exc:
+            kind: type[CloudError] = CloudError if method == "GET" else EffectUnknown
+            raise kind(
+                f"{where} answered HTTP {response.status_code} with something that is not JSON",
+                status=response.status_code,
+                request_id=response.headers.get("x-request-id"),
+            ) from exc

@@ -1,0 +1,179 @@
+"""RunPod as the executor sees it: the port `Cloud` over REST v2."""
+
+import random
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from runpod_deploy.errors import CloudError, EffectUnknown, NotFound
+from runpod_deploy.executor.clock import SystemClock
+from runpod_deploy.executor.ports import Clock, GpuOffer, Pod, PodAction, PodRequest, Volume
+from runpod_deploy.executor.runpod.answers import offer_from, pod_from, volume_from
+from runpod_deploy.executor.runpod.api import Api
+from runpod_deploy.executor.runpod.backoff import Backoff
+from runpod_deploy.executor.runpod.body import create_body
+from runpod_deploy.executor.runpod.problems import PODS
+
+T = TypeVar("T")
+
+_PAGES = 1000
+_SHORTEST_SECRET = 6
+
+
+class RunPodCloud:
+    """RunPod's REST v2, or an emulator that speaks it.
+
+    Args:
+        base_url: `https://api.runpod.io`; plain http only for this machine.
+        api_key: Goes into one header and nowhere else.
+        label: `runpod` or `emulator`, for the manifest.
+        transport: Carries the HTTP; None opens connections.
+        clock: Waits between repeated calls.
+        jitter: Numbers from 0 to 1 that spread the waits.
+        backoff: How long reads and deletes are repeated.
+
+    Raises:
+        InvalidInput: The base URL is not one a key may be sent to.
+        AccountError: There is no key, or it cannot be one.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        label: str = "runpod",
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Clock | None = None,
+        jitter: Callable[[], float] = random.random,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._api = Api(base_url, api_key, transport=transport)
+        self._label = label
+        self._clock = clock or SystemClock()
+        self._jitter = jitter
+        self._backoff = backoff or Backoff()
+
+    def __repr__(self) -> str:
+        return f"RunPodCloud({self._api.base_url!r}, label={self._label!r})"
+
+    @property
+    def label(self) -> str:
+        """`runpod` or `emulator`, as it is written into the manifest."""
+        return self._label
+
+    async def create(self, request: PodRequest) -> Pod:
+        """Create a pod; sent exactly once, whatever happens.
+
+        Raises:
+            CandidateRefused: No capacity, or a rule against this candidate.
+            RequestInvalid: The body or the template is wrong.
+            RateLimited: Nothing was created; wait.
+            Unavailable: Nothing was sent.
+            EffectUnknown: A pod may exist; ask `find`.
+            AccountError: Key or balance.
+        """
+        secrets = tuple(v for v in request.env.values() if len(v) >= _SHORTEST_SECRET)
+        answer = await self._api.send("POST", PODS, json=create_body(request), secrets=secrets)
+        pod = pod_from(answer)
+        if pod is None:
+            msg = f"POST {PODS} succeeded without describing the pod"
+            raise EffectUnknown(msg)
+        return pod
+
+    async def get(self, pod_id: str) -> Pod | None:
+        """Return the pod, None when the API says that it is not there."""
+        try:
+            answer = await self._again("GET", _pod(pod_id))
+        except NotFound:
+            return None
+        pod = pod_from(answer)
+        if pod is None:
+            msg = f"GET {_pod(pod_id)} succeeded without describing the pod"
+            raise CloudError(msg)
+        return pod
+
+    async def find(self, name: str) -> list[Pod]:
+        """Return every pod called exactly `name`; the API cannot filter, so all are read."""
+        pods = await self._rows(PODS, "pods", pod_from)
+        return [pod for pod in pods if pod.name == name]
+
+    async def act(self, pod_id: str, action: PodAction) -> None:
+        """Start, stop or restart a pod; sent once.
+
+        Raises:
+            Conflict: Not possible in the pod's present state.
+            NotFound: There is no such pod.
+        """
+        await self._api.send("POST", f"{_pod(pod_id)}/action", json={"action": action})
+
+    async def delete(self, pod_id: str) -> None:
+        """Ask for the pod's end; 404 counts as success. Proof is only `get` returning None."""
+        try:
+            await self._again("DELETE", _pod(pod_id))
+        except NotFound:
+            return
+
+    async def volumes(self) -> list[Volume]:
+        """Return the account's network volumes."""
+        return await self._rows("/v2/network-volumes", "networkVolumes", volume_from)
+
+    async def catalog(self, gpus: tuple[str, ...], gpu_count: int) -> list[GpuOffer]:
+        """Return price and stock of the named GPUs; those unknown to the catalog are absent."""
+        asked = {"include": "AVAILABILITY", "product": "POD", "count": str(gpu_count)}
+        offers = await self._rows("/v2/catalog/gpus", "gpus", offer_from, asked)
+        return [offer for offer in offers if offer.id in gpus]
+
+    async def close(self) -> None:
+        """Close connections; idempotent."""
+        await self._api.close()
+
+    async def _again(
+        self, method: Literal["GET", "DELETE"], path: str, params: dict[str, str] | None = None
+    ) -> Any:
+        return await self._backoff.repeat(
+            lambda: self._api.send(method, path, params=params),
+            clock=self._clock,
+            jitter=self._jitter,
+        )
+
+    async def _rows(
+        self,
+        path: str,
+        envelope: str,
+        parse: Callable[[Any], T | None],
+        params: dict[str, str] | None = None,
+    ) -> list[T]:
+        """Return all rows of a list, following the cursor where the API hands one out."""
+        rows: list[T] = []
+        asked = dict(params or {})
+        seen: set[str] = set()
+        for _ in range(_PAGES):
+            answer = await self._again("GET", path, asked or None)
+            page = answer.get(envelope) if isinstance(answer, dict) else None
+            if not isinstance(page, list):
+                # An empty list here would read as "nothing exists" where a pod may be running.
+                msg = f"GET {path} succeeded without the list {envelope!r}"
+                raise CloudError(msg)
+            rows.extend(row for row in map(parse, page) if row is not None)
+            cursor = _next_cursor(answer)
+            if cursor is None or cursor in seen:
+                return rows
+            seen.add(cursor)
+            asked["cursor"] = cursor
+        msg = f"GET {path} has more than {_PAGES} pages"
+        raise CloudError(msg)
+
+
+def _pod(pod_id: str) -> str:
+    return f"{PODS}/{quote(pod_id, safe='')}"
+
+
+def _next_cursor(answer: dict[str, Any]) -> str | None:
+    pagination = answer.get("pagination")
+    if not isinstance(pagination, dict) or pagination.get("hasNextPage") is False:
+        return None
+    cursor = pagination.get("nextCursor")
+    return cursor if isinstance(cursor, str) and cursor else None
