@@ -23,7 +23,7 @@ WARM_UPS = 2
 Measure = Callable[[Sequence[str]], float]
 
 
-class CommandFailed(Exception):  # noqa: N818 - says what happened, as the product's errors do
+class CommandFailed(Exception):
     """A measured command ended with an error, so its time means nothing."""
 
 
@@ -94,9 +94,7 @@ def main(argv: Sequence[str] | None = None, measure: Measure = seconds) -> int:
     """Measure, print, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=15, help=f"at least {FEWEST_PAIRS}")
-    parser.add_argument(
-        "--target", type=float, default=1.5, help="highest median ratio that passes"
-    )
+    parser.add_argument("--target", type=float, default=1.5, help="highest passing median")
     args = parser.parse_args(argv)
     if args.pairs < FEWEST_PAIRS:
         parser.error(f"--pairs {args.pairs}: fewer than {FEWEST_PAIRS} say nothing")

@@ -176,7 +176,8 @@ def test_no_token_ends_the_script_with_the_reason(digits: Digits, environ: dict[
 
 
 @pytest.mark.parametrize(
-    "line", ["", "3", "x," + "0" * 64, "3," + "0" * 63, "3," + "0" * 65, "10," + "0" * 64]
+    "line",
+    ["", "3", "x," + "0" * 64, "3," + "0" * 63, "3," + "0" * 65, "10," + "0" * 64, "3," + "g" * 64],
 )
 def test_a_bad_data_line_is_told_with_its_place(digits: Digits, tmp_path: Path, line: str) -> None:
     """A line that is not a label and 64 pixels is an error with file and line."""

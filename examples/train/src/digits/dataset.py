@@ -1,12 +1,14 @@
 """The data file: one digit per line, its label, a comma, and 64 pixels as hex digits."""
 
 import random
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 SIDE = 8
 CLASSES = 10
-_BRIGHTEST = 15
+_DARKEST = 15
+_LINE = re.compile(rf"([0-9]),([0-9a-f]{{{SIDE**2}}})")
 
 
 class Sample(NamedTuple):
@@ -24,11 +26,12 @@ def load(path: Path) -> list[Sample]:
     """
     samples = []
     for number, line in enumerate(path.read_text(encoding="ascii").splitlines(), start=1):
-        label, comma, pixels = line.partition(",")
-        if not (comma and label.isdecimal() and int(label) < CLASSES and len(pixels) == SIDE**2):
+        match = _LINE.fullmatch(line)
+        if match is None:
             message = f"{path}:{number}: expected a label, a comma and {SIDE**2} hex digits"
             raise ValueError(message)
-        samples.append(Sample(int(label), [int(pixel, 16) / _BRIGHTEST for pixel in pixels]))
+        pixels = [int(pixel, 16) / _DARKEST for pixel in match[2]]
+        samples.append(Sample(int(match[1]), pixels))
     return samples
 
 
