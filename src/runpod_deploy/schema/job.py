@@ -23,17 +23,46 @@ class JobSource:
         path: The job file as the user named it.
         positions: JSON pointer of each value to its place; `locate` falls back to the parent.
         lines: The file's lines, for the caret view.
+        keys: JSON pointer of each value to the place of its key.
     """
 
     path: str
     positions: Mapping[str, Position]
     lines: tuple[str, ...]
+    keys: Mapping[str, Position] = field(default_factory=dict)
 
     def locate(self, pointer: str) -> Position:
         """Return the place of `pointer`, or of the nearest parent that is written in the file."""
         while pointer and pointer not in self.positions:
             pointer = pointer.rpartition("/")[0]
         return self.positions.get(pointer, Position(file=self.path, line=1, column=1))
+
+    def locate_key(self, pointer: str) -> Position:
+        """Return the place of the key of `pointer`, or what `locate` returns when it has none."""
+        return self.keys.get(pointer) or self.locate(pointer)
+
+    def locate_text(self, pointer: str, line: int, column: int = 1) -> Position:
+        """Return the place of a character of the text at `pointer`.
+
+        Args:
+            pointer: JSON pointer of a text.
+            line: Line within the text, from 1.
+            column: Column within that line, from 1.
+
+        Returns:
+            The exact place in a literal block (`|`), the only style that keeps lines as they are, and in a
+            text of one line; else the place where the text begins.
+        """
+        start = self.locate(pointer)
+        written = (self.line(start) or "")[start.column - 1 :]
+        if written.startswith("|"):
+            body = self.lines[start.line :]
+            indent = next((len(text) - len(text.lstrip(" ")) for text in body if text.strip()), 0)
+            return Position(file=self.path, line=start.line + line, column=indent + column)
+        if line > 1 or written.startswith((">", "&", "!", "*")):
+            return start
+        quote = 1 if written.startswith(("'", '"')) else 0
+        return Position(file=self.path, line=start.line, column=start.column + quote + column - 1)
 
     def line(self, position: Position) -> str | None:
         """Return the text of the line at `position`, or None when it is beyond the file."""

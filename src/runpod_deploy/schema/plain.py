@@ -40,13 +40,25 @@ def to_plain(value: object) -> Any:
     return value
 
 
-def from_plain(cls: type[T], data: object, pointer: str = "") -> T:
+def from_plain(
+    cls: type[T],
+    data: object,
+    pointer: str = "",
+    *,
+    ready: Mapping[str, object] | None = None,
+) -> T:
     """Build a `cls` from plain data.
+
+    Args:
+        cls: A dataclass.
+        data: What `to_plain` returns.
+        pointer: JSON pointer of `data` in the document that errors speak of.
+        ready: Fields of `cls` that are not in `data` and are taken as they are.
 
     Raises:
         PlainDataError: An unknown or missing key, or a value of another type than annotated.
     """
-    result: T = _read(cls, data, pointer)
+    result: T = _read_dataclass(cls, data, pointer, ready) if ready else _read(cls, data, pointer)
     return result
 
 
@@ -83,7 +95,9 @@ def _read(kind: Any, data: Any, pointer: str) -> Any:  # noqa: PLR0911 - one bra
     return _read_scalar(kind, data, pointer)
 
 
-def _read_dataclass(cls: Any, data: Any, pointer: str) -> Any:
+def _read_dataclass(
+    cls: Any, data: Any, pointer: str, ready: Mapping[str, object] | None = None
+) -> Any:
     if not isinstance(data, Mapping):
         raise PlainDataError(pointer, "a mapping is needed")
     hints = _hints(cls)
@@ -91,6 +105,7 @@ def _read_dataclass(cls: Any, data: Any, pointer: str) -> Any:
     if unknown:
         raise PlainDataError(f"{pointer}/{escape(str(unknown[0]))}", "unknown key")
     values = {k: _read(hints[k], v, f"{pointer}/{escape(k)}") for k, v in data.items()}
+    values.update(ready or {})
     for field in dataclasses.fields(cls):
         needed = (
             field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING

@@ -1,0 +1,66 @@
+"""Reads the bytes of the one file that this package reads."""
+
+from pathlib import Path
+
+from runpod_deploy.schema.near_miss import near_miss
+from runpod_deploy.schema.report import Report, Stop
+from runpod_deploy.schema.yaml_text import MAX_BYTES
+
+_MAX_NEIGHBOURS = 1000
+
+
+def read_file(path: Path, report: Report) -> bytes:
+    """Return the content of `path`, at most one byte beyond the limit of a job file.
+
+    Raises:
+        Stop: It cannot be read; `report` says why.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise _missing(path, report) from None
+    except IsADirectoryError:
+        raise _directory(path, report) from None
+    except PermissionError:
+        problem = "The system does not allow you to read it."
+    except (OSError, ValueError) as error:
+        problem = f"The system says: {getattr(error, 'strerror', None) or error}."
+    raise report.fatal(
+        "unreadable-file",
+        "Job file cannot be read",
+        f"`{report.file}` cannot be read. {problem}",
+        None,
+    )
+
+
+def _missing(path: Path, report: Report) -> Stop:
+    near = near_miss(path.name, [one.name for one in _neighbours(path.parent)])
+    return report.fatal(
+        "missing-file",
+        "Job file not found",
+        f"There is no file `{report.file}`.",
+        None,
+        suggestion=None if near is None else str(path.with_name(near)),
+        help=None if near else "To begin with a complete example, run:\n\n  runpod-deploy init",
+    )
+
+
+def _directory(path: Path, report: Report) -> Stop:
+    inside = _neighbours(path)
+    return report.fatal(
+        "not-a-file",
+        "Job file is a folder",
+        f"`{report.file}` is a folder; a job file is needed.",
+        None,
+        suggestion=f"{report.file.rstrip('/')}/{inside[0].name}" if len(inside) == 1 else None,
+        help=None if len(inside) == 1 else "Name the file in it.",
+    )
+
+
+def _neighbours(folder: Path) -> list[Path]:
+    try:
+        files = [path for path, _ in zip(folder.iterdir(), range(_MAX_NEIGHBOURS), strict=False)]
+    except OSError:
+        return []
+    return sorted(path for path in files if path.suffix in (".yaml", ".yml"))

@@ -1,0 +1,54 @@
+"""Finds the keys that are refused by name, planned or impossible, and says so."""
+
+from typing import Any
+
+from runpod_deploy.schema.planned import PLANNED, Planned
+from runpod_deploy.schema.pointer import child, dotted, split
+from runpod_deploy.schema.report import Report
+from runpod_deploy.schema.unsupported import UNSUPPORTED
+from runpod_deploy.schema.yaml_source import YamlSource
+
+
+def report_refused_keys(source: YamlSource, report: Report) -> frozenset[str]:
+    """Note every refused key of `source`; return their JSON pointers."""
+    refused: set[str] = set()
+    for key in UNSUPPORTED:
+        for pointer, _ in _matches(source.data, key.pointer):
+            refused.add(pointer)
+            place = source.key_positions[pointer]
+            report.error("unsupported-key", key.summary, key.detail, place, help=key.help)
+    for row in PLANNED:
+        for pointer, value in _matches(source.data, row.pattern):
+            if row.value is None or (value == row.value and type(value) is type(row.value)):
+                refused.add(pointer)
+                _report_planned(row, pointer, source, report)
+    return frozenset(refused)
+
+
+def _report_planned(row: Planned, pointer: str, source: YamlSource, report: Report) -> None:
+    if row.value is None:
+        subject, place = f"`{dotted(pointer)}`", source.key_positions[pointer]
+        cure = "Remove the key"
+    else:
+        subject = f"`{dotted(pointer)}: {str(row.value).lower()}`"
+        place, cure = source.positions[pointer], "Remove the line"
+    report.error(
+        "planned",
+        "Planned for a later version",
+        f"{subject} is planned for {row.purpose}. It would have no effect yet, so it is refused.",
+        place,
+        help=f"{cure}; until then, {row.until_then}.",
+    )
+
+
+def _matches(data: Any, pattern: str) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = [("", data)]
+    for part in split(pattern):
+        below: list[tuple[str, Any]] = []
+        for pointer, value in found:
+            if part == "*" and isinstance(value, list):
+                below += [(child(pointer, index), item) for index, item in enumerate(value)]
+            elif isinstance(value, dict) and part in value:
+                below.append((child(pointer, part), value[part]))
+        found = below
+    return found

@@ -1,0 +1,84 @@
+"""Collects what is wrong with one file, so that all of it is told at once."""
+
+from dataclasses import dataclass, field
+
+from runpod_deploy.errors import Diagnostic, Position, Severity
+
+MAX_DIAGNOSTICS = 100
+
+
+class Stop(Exception):
+    """Nothing more can usefully be said about the file; what was found is in the report."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Report:
+    """The findings about one file.
+
+    Attributes:
+        file: The file's name as the user should read it.
+        lines: The file's lines; empty until it could be decoded.
+        found: The findings so far, at most `MAX_DIAGNOSTICS`.
+    """
+
+    file: str
+    lines: tuple[str, ...] = ()
+    found: list[Diagnostic] = field(default_factory=list)
+
+    def error(
+        self,
+        code: str,
+        summary: str,
+        detail: str,
+        at: tuple[int, int] | Position | None,
+        *,
+        suggestion: str | None = None,
+        help: str | None = None,
+    ) -> None:
+        """Note one error at the place `at`, (line, column) from 1, or at no place in the file.
+
+        Raises:
+            Stop: The report is full; a reader has enough to do.
+        """
+        where = at
+        if isinstance(at, tuple):
+            where = Position(file=self.file, line=at[0], column=at[1])
+        assert where is None or isinstance(where, Position)  # noqa: S101 - narrows the type
+        self.found.append(
+            Diagnostic(
+                severity=Severity.ERROR,
+                code=code,
+                summary=summary,
+                detail=detail,
+                where=where,
+                source_line=self._line(where),
+                suggestion=suggestion,
+                help=help,
+            )
+        )
+        if len(self.found) >= MAX_DIAGNOSTICS:
+            raise Stop
+
+    def fatal(
+        self,
+        code: str,
+        summary: str,
+        detail: str,
+        at: tuple[int, int] | None,
+        *,
+        suggestion: str | None = None,
+        help: str | None = None,
+    ) -> Stop:
+        """Note an error that ends the reading; the caller raises what is returned."""
+        self.error(code, summary, detail, at, suggestion=suggestion, help=help)
+        return Stop()
+
+    def _line(self, where: Position | None) -> str | None:
+        if where is None or not 0 < where.line <= len(self.lines):
+            return None
+        return self.lines[where.line - 1]
+
+
+def shorten(text: str, limit: int = 60) -> str:
+    """Return `text` cut to `limit` characters, the cut shown by an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

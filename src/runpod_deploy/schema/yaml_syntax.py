@@ -1,0 +1,151 @@
+"""What a YAML parser's complaint means and what to do about it."""
+
+from dataclasses import dataclass
+
+from yaml.error import MarkedYAMLError, YAMLError
+
+from runpod_deploy.schema.report import Report, Stop
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """Our words for the complaints that contain `phrase`."""
+
+    phrase: str
+    detail: str
+    help: str | None = None
+
+
+_QUOTE = "Put the value in quotes."
+_MEANINGS = (
+    _Meaning(
+        "mapping values are not allowed",
+        "A colon followed by a space starts the value of a key, and none can start here: the line above "
+        "may not be finished, the indentation may be off, or the value itself holds a colon.",
+        "Put a value that holds a colon in quotes.",
+    ),
+    _Meaning(
+        "could not find expected ':'",
+        "This line looks like a key, and the colon after it is missing.",
+        "Add the colon, or indent the line if it continues the value above.",
+    ),
+    _Meaning(
+        "did not find expected key",
+        "The keys of one section must all begin in the same column, and this line begins in another one.",
+        "Indent the line like its neighbours.",
+    ),
+    _Meaning(
+        "expected <block end>",
+        "The keys or items of one section must all begin in the same column, and this one does not.",
+        "Indent the line like its neighbours.",
+    ),
+    _Meaning(
+        "did not find expected '-' indicator",
+        "The items of a list must all begin with a dash in the same column, and this line does not.",
+        "Begin the line with `- ` in the column of the other items, or indent it further.",
+    ),
+    _Meaning(
+        "did not find expected ',' or ']'",
+        "A list that begins with `[` needs commas between its items and a `]` at its end.",
+    ),
+    _Meaning(
+        "expected ',' or ']'",
+        "A list that begins with `[` needs commas between its items and a `]` at its end.",
+    ),
+    _Meaning(
+        "did not find expected ',' or '}'",
+        "A mapping that begins with `{` needs commas between its keys and a `}` at its end.",
+    ),
+    _Meaning(
+        "expected ',' or '}'",
+        "A mapping that begins with `{` needs commas between its keys and a `}` at its end.",
+    ),
+    _Meaning(
+        "unexpected end of stream",
+        "The file ends inside a quoted value: its closing quote is missing.",
+        "Close the quote.",
+    ),
+    _Meaning(
+        "unknown escape character",
+        "In double quotes a backslash begins an escape, and there is none with this letter.",
+        "Use single quotes, which know no escapes, or write the backslash twice.",
+    ),
+    _Meaning(
+        "block sequence entries are not allowed",
+        "A dash begins an item of a list, and no list can begin here.",
+        "Begin the list on a line of its own below the key.",
+    ),
+    _Meaning(
+        "undefined tag handle",
+        "A word that begins with `!` is a YAML tag, and this one is not known.",
+        _QUOTE,
+    ),
+    _Meaning("but found another document", "A job file holds one document."),
+    _Meaning(
+        "did not find expected <document start>",
+        "The document ends above, so nothing may follow here: this line is not indented as part of it.",
+        "Indent the line like its neighbours.",
+    ),
+    _Meaning(
+        "while scanning an alias",
+        "A value that begins with `*` is a YAML alias, and a name of letters and digits must follow.",
+        'Put a pattern such as `"*.pyc"` in quotes.',
+    ),
+    _Meaning(
+        "while scanning an anchor",
+        "A value that begins with `&` is a YAML anchor, and a name of letters and digits must follow.",
+        _QUOTE,
+    ),
+)
+
+
+def syntax_error(error: YAMLError, report: Report) -> Stop:
+    """Note the parser's complaint in our words; the caller raises what is returned."""
+    mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+    if mark is None:
+        detail = "The file could not be read as YAML."
+        return report.fatal("yaml-syntax", "Malformed YAML", detail, (1, 1))
+    at = (mark.line + 1, mark.column + 1)
+    line = report.lines[mark.line] if mark.line < len(report.lines) else ""
+    special = _by_character(line, mark.column)
+    if special is not None:
+        meaning = special
+    else:
+        said = f"{getattr(error, 'context', '')} {getattr(error, 'problem', '')}"
+        meaning = _by_phrase(said)
+    if not line.strip() and (mark.line + 1 >= len(report.lines)):
+        at = _last_text(report.lines)
+    return report.fatal("yaml-syntax", "Malformed YAML", meaning.detail, at, help=meaning.help)
+
+
+def _by_character(line: str, column: int) -> _Meaning | None:
+    template = line.find("{{")
+    before = line[:template].rstrip()
+    if 0 <= template <= column and before.endswith((":", "-", "[", ",")):
+        return _Meaning(
+            "",
+            "A value that begins with a template must be quoted: without quotes YAML takes `{` for "
+            "the start of a mapping.",
+            "Put the whole value in double quotes.",
+        )
+    character = line[column : column + 1]
+    if character == "\t" or (not line[:column].strip() and "\t" in line[:column]):
+        return _Meaning("", "YAML is indented by spaces; here stands a tab.", "Replace the tab.")
+    if character in ("@", "`", "%") and not line[:column].strip(" -:").endswith(character):
+        return _Meaning("", f"No unquoted value may begin with `{character}`.", _QUOTE)
+    return None
+
+
+def _by_phrase(said: str) -> _Meaning:
+    for meaning in _MEANINGS:
+        if meaning.phrase in said:
+            return meaning
+    words = said.removeprefix("None").strip()
+    return _Meaning("", f"The file cannot be read as YAML beyond this place: {words}.")
+
+
+def _last_text(lines: tuple[str, ...]) -> tuple[int, int]:
+    for number in range(len(lines), 0, -1):
+        if lines[number - 1].strip():
+            return number, len(lines[number - 1])
+    return 1, 1
