@@ -3,16 +3,31 @@
 An event line is `{v, seq, ts_utc, event, …fields}`. Effects on the outside world come in pairs,
 `<effect>_intended` before and `<effect>_settled` after, joined by `op_id`; those and the changes of
 state are durable: on disk before anything else happens. Readers skip events they do not know. The
-eleven events of the predecessor keep their names and fields.
+eleven events of the predecessor keep their names and fields. `schema/event.schema.json` describes
+every field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from runpod_deploy.record.states import RunState
+
 EVENT_VERSION = 1
+HEAD = ("v", "seq", "ts_utc", "event")
+
+
+_VERBATIM = frozenset(
+    {
+        *("op_id", "pod_id", "volume_id", "run_id", "plan_id", "plan_hash", "owner"),
+        *("state", "outcome", "step", "action", "label", "gpu_id", "datacenter_id", "cloud_type"),
+        *("sha256", "tree_sha256", "fingerprint"),
+    }
+)
+_NAMED = _VERBATIM | {"name"}  # for events whose `name` is ours, not read from a log
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +36,15 @@ class EventType:
 
     Attributes:
         durable: Fsynced before the run goes on.
+        values: Field to the only values it may have.
+        verbatim: Fields that are never masked: names that join events and pods. Masking one,
+            because a secret happens to be a part of it, would lose a pod.
     """
 
     fields: Mapping[str, str]
     durable: bool = False
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    verbatim: frozenset[str] = _VERBATIM
 
 
 _POD = {"pod_id": "string"}
@@ -34,7 +54,7 @@ _OFFER = {**_PLACE, "cloud_type": "string"}
 
 def _pair(intended: Mapping[str, str], settled: Mapping[str, str]) -> tuple[EventType, EventType]:
     return (
-        EventType({"op_id": "string", **intended}, durable=True),
+        EventType({"op_id": "string", **intended}, durable=True, verbatim=_NAMED),
         EventType({"op_id": "string", "outcome": "string", **settled}, durable=True),
     )
 
@@ -65,7 +85,11 @@ EVENT_TYPES: Mapping[str, EventType] = {
         },
         durable=True,
     ),
-    "state_changed": EventType({"state": "string", "cause": "string|null"}, durable=True),
+    "state_changed": EventType(
+        {"state": "string", "cause": "string|null"},
+        durable=True,
+        values={"state": tuple(RunState)},
+    ),
     "step_started": EventType({"step": "string"}, durable=True),
     "step_completed": EventType({"step": "string", "duration_sec": "number"}, durable=True),
     "step_failed": EventType(
@@ -99,14 +123,15 @@ EVENT_TYPES: Mapping[str, EventType] = {
     "pod_resumed": EventType({**_POD, **_PLACE}),
     "pod_ready": EventType({**_POD, "host": "string", "port": "integer", "duration_sec": "number"}),
     "host_key_enrolled": EventType({**_POD, "fingerprint": "string"}),
+    "lease_armed": EventType({"verified": "boolean", "via": "string|null"}),
     "admission_checked": EventType({"gpus": "array", "driver": "string|null", "problems": "array"}),
     "connection_lost": EventType({"error": "string"}),
     "connection_restored": EventType({"duration_sec": "number"}),
     "pod_killed_unexpected": EventType({"state": "string", "note": "string"}),
     # what is done there
-    "command_started": EventType({"name": "string"}),
+    "command_started": EventType({"name": "string"}, verbatim=_NAMED),
     "command_completed": EventType(
-        {"name": "string", "exit_code": "integer|null", "duration_sec": "number"}
+        {"name": "string", "exit_code": "integer|null", "duration_sec": "number"}, verbatim=_NAMED
     ),
     "staging_completed": EventType(
         {
@@ -117,7 +142,7 @@ EVENT_TYPES: Mapping[str, EventType] = {
             "duration_sec": "number",
         }
     ),
-    "secret_delivered": EventType({"name": "string"}),
+    "secret_delivered": EventType({"name": "string"}, verbatim=_NAMED),
     "remote_step_started": EventType({"name": "string", "log_offset": "integer"}),
     "remote_step_completed": EventType({"name": "string", "log_offset": "integer"}),
     "log_progress": EventType({"log_offset": "integer"}),
@@ -132,6 +157,7 @@ EVENT_TYPES: Mapping[str, EventType] = {
             "failure_markers_seen": "array",
         },
         durable=True,
+        values={"outcome": ("succeeded", "failed", "unknown")},
     ),
     # what comes back
     "artifact_pull_started": EventType({"label": "string"}),
@@ -175,14 +201,20 @@ class Event(Mapping[str, Any]):
 
     @classmethod
     def from_line(cls, line: Mapping[str, Any]) -> Event:
-        """Build an event from a parsed line; the predecessor's lines have neither `v` nor `seq`."""
-        rest = {k: v for k, v in line.items() if k not in {"v", "seq", "ts_utc", "event"}}
+        """Build an event from a parsed line; the predecessor's lines have neither `v` nor `seq`.
+
+        Raises:
+            ValueError: The line does not name an event.
+        """
+        name, stamp = line.get("event"), line.get("ts_utc")
+        if not isinstance(name, str):
+            raise ValueError(f"not an event: {name!r}")
         return cls(
-            event=str(line["event"]),
-            ts_utc=str(line.get("ts_utc", "")),
-            seq=int(line.get("seq", 0)),
-            fields=rest,
-            v=int(line.get("v", 0)),
+            event=name,
+            ts_utc=stamp if isinstance(stamp, str) else "",
+            seq=_count(line.get("seq")),
+            fields={k: v for k, v in line.items() if k not in HEAD},
+            v=_count(line.get("v")),
         )
 
     def __getitem__(self, key: str) -> Any:
@@ -192,14 +224,28 @@ class Event(Mapping[str, Any]):
         return iter(self.line())
 
     def __len__(self) -> int:
-        return 4 + len(self.fields)
+        return len(HEAD) + len(self.fields)
+
+
+def _count(value: object) -> int:
+    return value if type(value) is int and value > 0 else 0
+
+
+_IS: Mapping[str, Callable[[Any], bool]] = {
+    "string": lambda value: isinstance(value, str),
+    "integer": lambda value: type(value) is int,
+    "number": lambda value: type(value) is int or (type(value) is float and math.isfinite(value)),
+    "boolean": lambda value: isinstance(value, bool),
+    "array": lambda value: isinstance(value, (list, tuple)),
+    "null": lambda value: value is None,
+}
 
 
 def check_event(name: str, fields: Mapping[str, Any]) -> None:
     """Hold an event about to be written against the closed list.
 
     Raises:
-        ValueError: Unknown event, or other fields than the list says.
+        ValueError: Unknown event, or other fields, types or values than the list says.
     """
     kind = EVENT_TYPES.get(name)
     if kind is None:
@@ -207,3 +253,9 @@ def check_event(name: str, fields: Mapping[str, Any]) -> None:
     if set(fields) != set(kind.fields):
         odd = sorted(set(fields) ^ set(kind.fields))
         raise ValueError(f"event {name!r}: fields {odd} do not match the list")
+    for key, value in fields.items():
+        types = kind.fields[key]
+        if not any(_IS[one](value) for one in types.split("|")):
+            raise ValueError(f"event {name!r}: {key} must be {types}, not {value!r}")
+        if key in kind.values and value not in kind.values[key]:
+            raise ValueError(f"event {name!r}: {key} must be one of {kind.values[key]}")

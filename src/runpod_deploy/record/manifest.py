@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from runpod_deploy.compiler.late_bound import fill
 from runpod_deploy.compiler.plan import GitFacts, LockfileFacts, Plan, PlanArtifact, PlanFile
+from runpod_deploy.record import tolerant
 from runpod_deploy.record.run import ArtifactRecord, PodRecord, Run, RunState
 from runpod_deploy.schema.plain import to_plain
 
@@ -48,20 +48,20 @@ class Manifest(Mapping[str, Any]):
     @property
     def plan_hash(self) -> str | None:
         """`sha256:…` of the plan that was applied; None in files of the predecessor."""
-        return self.get("plan_hash")
+        return tolerant.text(self, "plan_hash")
 
     @property
     def exit_code(self) -> int | None:
         """Exit code of the job itself; None when it never ended or is not known."""
-        return self.get("exit_code")
+        return tolerant.integer(self, "exit_code")
 
 
 def load_manifest(path: Path) -> Manifest | None:
     """Read a manifest file or that of a run folder; None when there is none that can be read."""
-    file = path / MANIFEST_NAME if path.is_dir() else path
     try:
+        file = path / MANIFEST_NAME if path.is_dir() else path
         data = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return Manifest(data) if isinstance(data, dict) else None
 
@@ -171,7 +171,7 @@ def _v2_fields(
         "gpu_price_source": source,
         "pod_id": pod.pod_id if pod else None,
         "pod_final_state": _final_pod_state(pod),
-        "pod_resumed": False,
+        "pod_resumed": run.pod_resumed,
         "image": plan.pod.image,
         "cost_cap_usd": plan.budget.cost_cap_usd,
         "wall_time_sec": wall_time(run, context.written_at),
@@ -229,23 +229,31 @@ def _final_pod_state(pod: PodRecord | None) -> str | None:
 
 
 def wall_time(run: Run, until: str) -> float | None:
-    """Return the seconds from the start of the run to its end, or to `until` when it goes on."""
-    if run.started_at is None:
-        return None
-    return round(max(0.0, _seconds(run.ended_at or until) - _seconds(run.started_at)), 3)
+    """Return the seconds from the start of the run to its end, or to `until` when it goes on.
 
-
-def _seconds(stamp: str) -> float:
-    return datetime.fromisoformat(stamp).timestamp()
+    None when the run did not start, or a time of it cannot be read.
+    """
+    return _elapsed(run.started_at, run.ended_at or until)
 
 
 def accrued_usd(run: Run, until: str, assumed_rate: float | None = None) -> float:
-    """Return rate × time over the run's pods, each from create intent to confirmed end."""
+    """Return the compute cost of the run's pods so far, each from create intent to confirmed end.
+
+    A stopped pod still costs its disk, which is not counted here; a pod whose price is not known
+    counts nothing unless `assumed_rate` is given.
+
+    Args:
+        until: UTC time up to which a pod that has not ended counts.
+        assumed_rate: USD per hour for pods without a price of their own.
+    """
     total = 0.0
     for pod in run.pods.values():
         rate = pod.cost_per_hour_usd if pod.cost_per_hour_usd is not None else assumed_rate
-        if pod.pod_id is None or rate is None:
-            continue
-        seconds = _seconds(pod.ended_at or until) - _seconds(pod.created_at)
-        total += rate * max(0.0, seconds) / 3600
+        if pod.pod_id is not None and rate is not None:
+            total += rate * (_elapsed(pod.created_at, pod.ended_at or until) or 0.0) / 3600
     return total
+
+
+def _elapsed(since: str | None, until: str) -> float | None:
+    start, end = tolerant.seconds(since), tolerant.seconds(until)
+    return None if start is None or end is None else round(max(0.0, end - start), 6)

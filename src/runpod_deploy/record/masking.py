@@ -1,11 +1,13 @@
 """Secrets never reach a sink in clear: texts and streams are masked by value.
 
-A value is masked wherever its exact text shows up. Values shorter than four characters are not
-masked, since hiding every `1` would hide the log itself.
+A value is masked wherever its exact text shows up, or the text that JSON or a shell writes for it.
+Every character that belongs to an occurrence is hidden, also where two secrets overlap. Values
+shorter than four characters are not masked, since hiding every `1` would hide the log itself.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, AnyStr
 
 MASK = "***"
 SHORTEST = 4
@@ -16,6 +18,7 @@ class Masker:
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values: list[str] = []
+        self._needles: list[bytes] = []
         for value in values:
             self.add(value)
 
@@ -23,18 +26,27 @@ class Masker:
         return f"Masker({len(self._values)} values)"
 
     def add(self, value: str) -> None:
-        """Mask `value` from now on, and each of its lines that is long enough to be telling."""
+        """Mask `value` from now on, and each of its lines that is long enough to be telling.
+
+        Bytes that are not UTF-8 stand in `value` as surrogates, as `os.environ` gives them.
+        """
         parts = {value, value.strip(), *(line.strip() for line in value.splitlines())}
-        fresh = {part for part in parts if len(part) >= SHORTEST} - set(self._values)
-        # Longest first, so that a secret that contains another one is hidden whole.
-        self._values = sorted({*self._values, *fresh}, key=lambda v: (-len(v), v))
+        forms = {form for part in parts if len(part) >= SHORTEST for form in _written_forms(part)}
+        fresh = forms - set(self._values)
+        self._values.extend(sorted(fresh, key=lambda v: (-len(v), v)))
+        self._needles = list(dict.fromkeys(map(_bytes_of, self._values)))
 
     def text(self, text: str) -> str:
         """Return `text` with each secret value replaced."""
-        for value in self._values:
-            if value in text:
-                text = text.replace(value, MASK)
-        return text
+        spans = _spans(text, self._values)
+        if not spans:
+            return text
+        pieces: list[str] = []
+        shown = 0
+        for start, end in spans:
+            pieces += (text[shown:start], MASK)
+            shown = end
+        return "".join((*pieces, text[shown:]))
 
     def data(self, value: Any) -> Any:
         """Return JSON-like data with every string in it masked, keys included."""
@@ -47,42 +59,95 @@ class Masker:
         return value
 
     def needles(self) -> list[bytes]:
-        """Return the secret values as UTF-8, longest first."""
-        return [value.encode() for value in self._values]
+        """Return the texts that are masked, as bytes; the list is replaced, never changed."""
+        return self._needles
 
 
 class StreamMasker:
     """Masks a byte stream that arrives in pieces: a secret cut in two is still found.
 
-    Only the tail that could be the beginning of a secret is held back until the next piece.
+    However the stream is cut, the output is that of masking it whole. Only the tail that could be
+    the beginning of a secret is held back until the next piece.
     """
 
     def __init__(self, masker: Masker) -> None:
         self._masker = masker
         self._held = b""
+        self._hidden = 0  # bytes at the start of `_held` that belong to a mask already given out
 
     def feed(self, piece: bytes) -> bytes:
         """Return what can be shown after `piece` has come."""
-        data = self._replace(self._held + piece)
-        keep = self._open_tail(data)
-        self._held = data[len(data) - keep :]
-        return data[: len(data) - keep]
+        data = self._held + piece
+        needles = self._masker.needles()
+        return self._show(data, needles, len(data) - _open_tail(data, needles))
 
     def flush(self) -> bytes:
         """Return the rest at the end of the stream."""
-        rest, self._held = self._held, b""
-        return rest
+        return self._show(self._held, self._masker.needles(), len(self._held))
 
-    def _replace(self, data: bytes) -> bytes:
-        for needle in self._masker.needles():
-            data = data.replace(needle, MASK.encode())
-        return data
+    def _show(self, data: bytes, needles: Sequence[bytes], until: int) -> bytes:
+        pieces: list[bytes] = []
+        done = self._hidden
+        for start, end in _spans(data, needles):
+            if start >= until:
+                break
+            if start >= done:
+                pieces += (data[done:start], MASK.encode())
+            done = max(done, end)
+        pieces.append(data[done:until])
+        self._held = data[until:]
+        self._hidden = max(0, done - until)
+        return b"".join(pieces)
 
-    def _open_tail(self, data: bytes) -> int:
-        longest = 0
-        for needle in self._masker.needles():
-            for size in range(min(len(needle) - 1, len(data)), longest, -1):
-                if data.endswith(needle[:size]):
-                    longest = size
-                    break
-        return longest
+
+def _written_forms(value: str) -> set[str]:
+    """Return `value` and how JSON and POSIX shells write it between quotes."""
+    return {
+        value,
+        json.dumps(value)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        value.replace("'", "'\"'\"'"),
+        value.replace("'", "'\\''"),
+    }
+
+
+def _bytes_of(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def _spans(data: AnyStr, needles: Iterable[AnyStr]) -> list[tuple[int, int]]:
+    """Return where needles stand in `data`: ascending half-open ranges, overlapping ones joined."""
+    found: list[tuple[int, int]] = []
+    for needle in needles:
+        size = len(needle)
+        start = data.find(needle)
+        while start >= 0:
+            end = start + size
+            # A secret that overlaps itself: jump to the last occurrence that touches this one.
+            while (last := data.rfind(needle, end - size + 1, end + size - 1)) >= 0:
+                end = last + size
+            found.append((start, end))
+            start = data.find(needle, end)
+    found.sort()
+    joined: list[tuple[int, int]] = []
+    for start, end in found:
+        if joined and start < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _open_tail(data: bytes, needles: Iterable[bytes]) -> int:
+    """Return the length of the longest end of `data` that is a proper beginning of a needle."""
+    longest = 0
+    for needle in needles:
+        start = data.find(needle[:1], max(0, len(data) - len(needle) + 1))
+        while start >= 0 and len(data) - start > longest:
+            if needle.startswith(data[start:]):
+                longest = len(data) - start
+            start = data.find(needle[:1], start + 1)
+    return longest

@@ -1,128 +1,30 @@
-"""Where a run stands: the fold of its events, one truth for everyone who asks."""
+"""Where a run stands: the fold of its events, one truth for everyone who asks.
+
+The fold never fails, whoever wrote the events: a field that is missing or of another type counts as
+not known, an event that does not say what it is about (which pod, which step) changes nothing, and
+a state that is not known here is `UNKNOWN`, never taken for success.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import Any
+from dataclasses import replace
 
+from runpod_deploy.record import tolerant
 from runpod_deploy.record.events import Event
+from runpod_deploy.record.records import ArtifactRecord, JobEnd, PodRecord, Run, StepRecord
+from runpod_deploy.record.states import RunState
 
-
-class RunState(StrEnum):
-    """The states of a run; only `SUCCEEDED` is a success."""
-
-    NEW = "NEW"
-    WORKING = "WORKING"
-    DETACHED = "DETACHED"  # working, with nobody watching
-    UNDOING = "UNDOING"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-    KEPT = "KEPT"  # results not verified here, so the pod that holds them was kept
-    UNKNOWN = "UNKNOWN"
-    LEAKED = "LEAKED"
-
-    @property
-    def final(self) -> bool:
-        """Whether nothing more happens by itself."""
-        return self not in {RunState.NEW, RunState.WORKING, RunState.DETACHED, RunState.UNDOING}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PodRecord:
-    """A pod this run made or tried to make.
-
-    Attributes:
-        name: Unique per create attempt; the identity when `pod_id` is unknown.
-        status: `intended`, `alive`, `stopped`, `gone`, `refused`, `leaked`.
-        created_at: `ts_utc` of the create's intent: billing may have begun then.
-        ended_at: `ts_utc` when the API confirmed stop or deletion.
-    """
-
-    name: str
-    gpu_id: str
-    datacenter_id: str | None
-    cloud_type: str
-    status: str = "intended"
-    pod_id: str | None = None
-    cost_per_hour_usd: float | None = None
-    created_at: str = ""
-    ended_at: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StepRecord:
-    """A step that was begun; `state` is `started`, `completed` or `failed`."""
-
-    name: str
-    state: str
-    duration_sec: float | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ArtifactRecord:
-    """What came back under one label; `status` is `pulling`, `success` or `failed`."""
-
-    label: str
-    status: str
-    duration_sec: float | None = None
-    files: int | None = None
-    bytes: int | None = None
-    sha256: str | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JobEnd:
-    """How the job on the pod ended; `outcome` is `succeeded`, `failed` or `unknown`."""
-
-    outcome: str
-    exit_code: int | None
-    cause: str | None
-    log_bytes: int
-    success_marker_seen: bool | None
-    failure_markers_seen: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
-    """The state of a run after its events so far.
-
-    Attributes:
-        started: Fields of `run_started`.
-        pods: Pod name to record, in the order of the attempts.
-        log_offset: Bytes of the remote log known to lie in `run.log`.
-        open_intents: op_id to the intended event whose outcome is not known.
-    """
-
-    state: RunState = RunState.NEW
-    cause: str | None = None
-    started: Mapping[str, Any] = field(default_factory=dict)
-    started_at: str | None = None
-    ended_at: str | None = None
-    pods: Mapping[str, PodRecord] = field(default_factory=dict)
-    steps: tuple[StepRecord, ...] = ()
-    artifacts: Mapping[str, ArtifactRecord] = field(default_factory=dict)
-    job_end: JobEnd | None = None
-    log_offset: int = 0
-    host_key_fingerprint: str | None = None
-    secrets_delivered: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    open_intents: Mapping[str, Event] = field(default_factory=dict)
-
-    @property
-    def pod(self) -> PodRecord | None:
-        """The pod the job ran or runs on: the last one that was really had."""
-        had = [pod for pod in self.pods.values() if pod.pod_id is not None]
-        return had[-1] if had else None
-
-    @property
-    def leaked(self) -> tuple[PodRecord, ...]:
-        """Pods that could not be confirmed gone."""
-        return tuple(pod for pod in self.pods.values() if pod.status == "leaked")
+__all__ = [
+    "ArtifactRecord",
+    "JobEnd",
+    "PodRecord",
+    "Run",
+    "RunState",
+    "StepRecord",
+    "fold",
+    "step",
+]
 
 
 def fold(events: Iterable[Event], start: Run | None = None) -> Run:
@@ -135,80 +37,93 @@ def fold(events: Iterable[Event], start: Run | None = None) -> Run:
 
 def step(run: Run, event: Event) -> Run:
     """Return the state after one more event."""
-    run = _track_intents(run, event)
     handler = _HANDLERS.get(event.event)
-    return handler(run, event) if handler else run
+    return _track_intents(handler(run, event) if handler else run, event)
 
 
 def _track_intents(run: Run, event: Event) -> Run:
+    op = tolerant.text(event.fields, "op_id")
+    if op is None:
+        return run
     if event.event.endswith("_intended"):
-        return replace(run, open_intents={**run.open_intents, event["op_id"]: event})
-    if event.event.endswith("_settled"):
-        rest = {k: v for k, v in run.open_intents.items() if k != event["op_id"]}
+        return replace(run, open_intents={**run.open_intents, op: event})
+    if event.event.endswith("_settled") and op in run.open_intents:
+        rest = {k: v for k, v in run.open_intents.items() if k != op}
         return replace(run, open_intents=rest)
     return run
 
 
 def _started(run: Run, event: Event) -> Run:
+    # A run that is resumed says again who carries it on; its time counts from the first start.
     return replace(
-        run, started=event.fields, started_at=event.ts_utc, state=RunState.WORKING, cause=None
+        run,
+        started=event.fields,
+        started_at=run.started_at or event.ts_utc,
+        ended_at=None,
+        state=RunState.WORKING,
+        cause=None,
     )
 
 
 def _state(run: Run, event: Event) -> Run:
-    state = RunState(event["state"])
-    ended = event.ts_utc if state.final else None
-    return replace(run, state=state, cause=event["cause"], ended_at=ended)
+    name = tolerant.text(event.fields, "state")
+    if name is None:
+        return run
+    cause = tolerant.text(event.fields, "cause")
+    try:
+        state = RunState(name)
+    except ValueError:
+        state, cause = RunState.UNKNOWN, f"state {name} is not known to this version"
+    return replace(run, state=state, cause=cause, ended_at=event.ts_utc if state.final else None)
 
 
 def _step(state: str) -> Callable[[Run, Event], Run]:
     def handle(run: Run, event: Event) -> Run:
+        name = tolerant.text(event.fields, "step")
+        if name is None:
+            return run
         record = StepRecord(
-            name=event["step"],
+            name=name,
             state=state,
-            duration_sec=event.fields.get("duration_sec"),
-            error=event.fields.get("error"),
+            duration_sec=tolerant.number(event.fields, "duration_sec"),
+            error=tolerant.text(event.fields, "error"),
         )
-        rest = tuple(known for known in run.steps if known.name != record.name)
-        return replace(run, steps=(*rest, record))
+        if all(known.name != name for known in run.steps):
+            return replace(run, steps=(*run.steps, record))
+        steps = tuple(record if known.name == name else known for known in run.steps)
+        return replace(run, steps=steps)
 
     return handle
 
 
 def _create_intended(run: Run, event: Event) -> Run:
-    pod = PodRecord(
-        name=event["name"],
-        gpu_id=event["gpu_id"],
-        datacenter_id=event["datacenter_id"],
-        cloud_type=event["cloud_type"],
-        created_at=event.ts_utc,
-    )
-    return replace(run, pods={**run.pods, pod.name: pod})
+    # The op_id of a create is the pod's name: unique per attempt, so the pair needs no other key.
+    name = tolerant.text(event.fields, "op_id") or tolerant.text(event.fields, "name")
+    return run if name is None else _with_pod(run, _new_pod(name, event))
 
 
 def _create_settled(run: Run, event: Event) -> Run:
-    op = event["op_id"]
-    alive = event["outcome"] in {"created", "adopted"}
-    pods = dict(run.pods)
-    # The op_id of a create is the pod's name: unique per attempt, so the pair needs no other key.
-    if op in pods:
-        pods[op] = replace(
-            pods[op],
-            status="alive" if alive else "refused",
-            pod_id=event["pod_id"],
-            cost_per_hour_usd=event["cost_per_hour_usd"],
-        )
-    return replace(run, pods=pods)
+    pod_id = tolerant.text(event.fields, "pod_id")
+    name = tolerant.text(event.fields, "op_id") or pod_id
+    status = _CREATED.get(tolerant.text(event.fields, "outcome") or "")
+    if name is None or (name not in run.pods and status != "alive"):
+        return run
+    # A pod without its intent (a damaged journal) is a pod all the same, and it bills.
+    pod = run.pods.get(name) or _new_pod(name, event)
+    rate = tolerant.number(event.fields, "cost_per_hour_usd")
+    return _with_pod(
+        run, replace(pod, status=status or pod.status, pod_id=pod_id, cost_per_hour_usd=rate)
+    )
 
 
-def _pod_ended(status: Mapping[str, str]) -> Callable[[Run, Event], Run]:
+def _pod_ended(statuses: Mapping[str, str]) -> Callable[[Run, Event], Run]:
     def handle(run: Run, event: Event) -> Run:
-        now = status.get(event["outcome"])
-        if now is None:
+        pod_id = tolerant.text(event.fields, "pod_id")
+        status = statuses.get(tolerant.text(event.fields, "outcome") or "")
+        if pod_id is None or status is None:
             return run
-        ended = None if now == "leaked" else event.ts_utc
         pods = {
-            name: replace(pod, status=now, ended_at=ended) if pod.pod_id == event["pod_id"] else pod
+            name: _ended(pod, status, event.ts_utc) if pod.pod_id == pod_id else pod
             for name, pod in run.pods.items()
         }
         return replace(run, pods=pods)
@@ -216,25 +131,58 @@ def _pod_ended(status: Mapping[str, str]) -> Callable[[Run, Event], Run]:
     return handle
 
 
+def _ended(pod: PodRecord, status: str, at: str) -> PodRecord:
+    if status in {"gone", "stopped"}:
+        # A pod that is deleted after its stop has cost no compute in between.
+        return replace(pod, status=status, ended_at=pod.ended_at or at)
+    return replace(pod, status=status, ended_at=None)
+
+
+def _pod_resumed(run: Run, event: Event) -> Run:
+    pod_id = tolerant.text(event.fields, "pod_id")
+    if pod_id is None:
+        return run
+    known = [pod for pod in run.pods.values() if pod.pod_id == pod_id]
+    pod = known[-1] if known else replace(_new_pod(pod_id, event), pod_id=pod_id)
+    return replace(_with_pod(run, replace(pod, status="alive", ended_at=None)), pod_resumed=True)
+
+
 def _pod_selected(run: Run, event: Event) -> Run:
     last = run.pod
-    if last is None:
+    gpu = tolerant.text(event.fields, "gpu_id")
+    if last is None or last.status != "alive" or gpu is None:
         return run
-    known = replace(last, gpu_id=event["gpu_id"], datacenter_id=event["datacenter_id"])
-    return replace(run, pods={**run.pods, last.name: known})
+    place = tolerant.text(event.fields, "datacenter_id")
+    return _with_pod(run, replace(last, gpu_id=gpu, datacenter_id=place))
+
+
+def _new_pod(name: str, event: Event) -> PodRecord:
+    return PodRecord(
+        name=name,
+        gpu_id=tolerant.text(event.fields, "gpu_id") or "",
+        datacenter_id=tolerant.text(event.fields, "datacenter_id"),
+        cloud_type=tolerant.text(event.fields, "cloud_type") or "",
+        created_at=event.ts_utc,
+    )
+
+
+def _with_pod(run: Run, pod: PodRecord) -> Run:
+    return replace(run, pods={**run.pods, pod.name: pod})
 
 
 def _artifact(status: str) -> Callable[[Run, Event], Run]:
     def handle(run: Run, event: Event) -> Run:
-        label = event["label"]
+        label = tolerant.text(event.fields, "label")
+        if label is None:
+            return run
         record = ArtifactRecord(
             label=label,
             status=status,
-            duration_sec=event.fields.get("duration_sec"),
-            files=event.fields.get("files"),
-            bytes=event.fields.get("bytes"),
-            sha256=event.fields.get("sha256"),
-            error=event.fields.get("error"),
+            duration_sec=tolerant.number(event.fields, "duration_sec"),
+            files=tolerant.integer(event.fields, "files"),
+            bytes=tolerant.integer(event.fields, "bytes"),
+            sha256=tolerant.text(event.fields, "sha256"),
+            error=tolerant.text(event.fields, "error"),
         )
         return replace(run, artifacts={**run.artifacts, label: record})
 
@@ -242,20 +190,40 @@ def _artifact(status: str) -> Callable[[Run, Event], Run]:
 
 
 def _job_ended(run: Run, event: Event) -> Run:
+    outcome = tolerant.text(event.fields, "outcome")
     end = JobEnd(
-        outcome=event["outcome"],
-        exit_code=event["exit_code"],
-        cause=event["cause"],
-        log_bytes=event["log_bytes"],
-        success_marker_seen=event["success_marker_seen"],
-        failure_markers_seen=tuple(event["failure_markers_seen"]),
+        outcome=outcome if outcome in {"succeeded", "failed"} else "unknown",
+        exit_code=tolerant.integer(event.fields, "exit_code"),
+        cause=tolerant.text(event.fields, "cause"),
+        log_bytes=tolerant.integer(event.fields, "log_bytes") or 0,
+        success_marker_seen=tolerant.boolean(event.fields, "success_marker_seen"),
+        failure_markers_seen=tolerant.texts(event.fields, "failure_markers_seen"),
     )
     return replace(run, job_end=end)
 
 
 def _log_offset(run: Run, event: Event) -> Run:
-    return replace(run, log_offset=max(run.log_offset, int(event["log_offset"])))
+    offset = tolerant.integer(event.fields, "log_offset") or 0
+    return run if offset <= run.log_offset else replace(run, log_offset=offset)
 
+
+def _host_key(run: Run, event: Event) -> Run:
+    return replace(run, host_key_fingerprint=tolerant.text(event.fields, "fingerprint"))
+
+
+def _secret(run: Run, event: Event) -> Run:
+    name = tolerant.text(event.fields, "name")
+    if name is None or name in run.secrets_delivered:
+        return run
+    return replace(run, secrets_delivered=(*run.secrets_delivered, name))
+
+
+def _warning(run: Run, event: Event) -> Run:
+    message = tolerant.text(event.fields, "message")
+    return run if message is None else replace(run, warnings=(*run.warnings, message))
+
+
+_CREATED = {"created": "alive", "adopted": "alive", "refused": "refused", "absent": "refused"}
 
 _HANDLERS: Mapping[str, Callable[[Run, Event], Run]] = {
     "run_started": _started,
@@ -266,7 +234,8 @@ _HANDLERS: Mapping[str, Callable[[Run, Event], Run]] = {
     "pod_create_intended": _create_intended,
     "pod_create_settled": _create_settled,
     "pod_delete_settled": _pod_ended({"gone": "gone", "leaked": "leaked"}),
-    "pod_action_settled": _pod_ended({"stopped": "stopped"}),
+    "pod_action_settled": _pod_ended({"stopped": "stopped", "started": "alive", "gone": "gone"}),
+    "pod_resumed": _pod_resumed,
     "gpu_selected": _pod_selected,
     "artifact_pull_started": _artifact("pulling"),
     "artifact_pull_completed": _artifact("success"),
@@ -275,9 +244,7 @@ _HANDLERS: Mapping[str, Callable[[Run, Event], Run]] = {
     "log_progress": _log_offset,
     "remote_step_started": _log_offset,
     "remote_step_completed": _log_offset,
-    "host_key_enrolled": lambda run, event: replace(run, host_key_fingerprint=event["fingerprint"]),
-    "secret_delivered": lambda run, event: replace(
-        run, secrets_delivered=(*run.secrets_delivered, event["name"])
-    ),
-    "warning": lambda run, event: replace(run, warnings=(*run.warnings, event["message"])),
+    "host_key_enrolled": _host_key,
+    "secret_delivered": _secret,
+    "warning": _warning,
 }

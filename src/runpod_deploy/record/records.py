@@ -1,0 +1,110 @@
+"""What is known of a run: its pods, steps, artifacts and end, as its events told them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from runpod_deploy.record.events import Event
+from runpod_deploy.record.states import RunState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PodRecord:
+    """A pod this run made or tried to make.
+
+    Attributes:
+        name: Unique per create attempt; the identity when `pod_id` is unknown.
+        status: `intended`, `alive`, `stopped`, `gone`, `refused`, `leaked`.
+        created_at: `ts_utc` of the create's intent: billing may have begun then.
+        ended_at: `ts_utc` when the API confirmed stop or deletion.
+    """
+
+    name: str
+    gpu_id: str
+    datacenter_id: str | None
+    cloud_type: str
+    status: str = "intended"
+    pod_id: str | None = None
+    cost_per_hour_usd: float | None = None
+    created_at: str = ""
+    ended_at: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepRecord:
+    """A step that was begun; `state` is `started`, `completed` or `failed`."""
+
+    name: str
+    state: str
+    duration_sec: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArtifactRecord:
+    """What came back under one label; `status` is `pulling`, `success` or `failed`."""
+
+    label: str
+    status: str
+    duration_sec: float | None = None
+    files: int | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobEnd:
+    """How the job on the pod ended; `outcome` is `succeeded`, `failed` or `unknown`."""
+
+    outcome: str
+    exit_code: int | None
+    cause: str | None
+    log_bytes: int
+    success_marker_seen: bool | None
+    failure_markers_seen: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """The state of a run after its events so far.
+
+    Attributes:
+        started: Fields of `run_started`.
+        started_at: `ts_utc` of the first start, also when the run was resumed.
+        ended_at: `ts_utc` of the change to a final state; None while the run goes on.
+        pods: Pod name to record, in the order of the attempts.
+        pod_resumed: Whether a pod of an earlier run was used again.
+        steps: In the order of their first start; a step begun again replaces its record.
+        log_offset: Bytes of the remote log known to lie in `run.log`.
+        open_intents: op_id to the intended event whose outcome is not known.
+    """
+
+    state: RunState = RunState.NEW
+    cause: str | None = None
+    started: Mapping[str, Any] = field(default_factory=dict)
+    started_at: str | None = None
+    ended_at: str | None = None
+    pods: Mapping[str, PodRecord] = field(default_factory=dict)
+    pod_resumed: bool = False
+    steps: tuple[StepRecord, ...] = ()
+    artifacts: Mapping[str, ArtifactRecord] = field(default_factory=dict)
+    job_end: JobEnd | None = None
+    log_offset: int = 0
+    host_key_fingerprint: str | None = None
+    secrets_delivered: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    open_intents: Mapping[str, Event] = field(default_factory=dict)
+
+    @property
+    def pod(self) -> PodRecord | None:
+        """The pod the job ran or runs on: the last one that was really had."""
+        had = [pod for pod in self.pods.values() if pod.pod_id is not None]
+        return had[-1] if had else None
+
+    @property
+    def leaked(self) -> tuple[PodRecord, ...]:
+        """Pods that could not be confirmed gone."""
+        return tuple(pod for pod in self.pods.values() if pod.status == "leaked")

@@ -1,0 +1,55 @@
+"""Reads fields of events that an older, newer or broken writer may have left out or spoilt.
+
+Each function returns what is there when it has the right type and else nothing: never an error.
+"""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+
+def text(fields: Mapping[str, Any], key: str) -> str | None:
+    """Return a string that is not empty."""
+    value = fields.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def number(fields: Mapping[str, Any], key: str) -> float | None:
+    """Return a finite number."""
+    value = fields.get(key)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def integer(fields: Mapping[str, Any], key: str) -> int | None:
+    """Return an integer."""
+    value = fields.get(key)
+    return value if type(value) is int else None
+
+
+def boolean(fields: Mapping[str, Any], key: str) -> bool | None:
+    """Return true or false."""
+    value = fields.get(key)
+    return value if isinstance(value, bool) else None
+
+
+def texts(fields: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Return the strings of a list."""
+    value = fields.get(key)
+    if not isinstance(value, (list, tuple)):
+        return ()
+    return tuple(item for item in value if isinstance(item, str))
+
+
+def seconds(stamp: str | None) -> float | None:
+    """Return an ISO 8601 time as seconds since the epoch; one without a zone is UTC."""
+    try:
+        moment = datetime.fromisoformat(stamp or "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
