@@ -1,1 +1,1 @@
-"""Turns what was said into everything that will be done: pure, hashable, the same on every machine."""
+"""Turns what was said into everything that will be done: pure, hashable, everywhere the same."""

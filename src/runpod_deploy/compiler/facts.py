@@ -16,7 +16,8 @@ class Facts:
         payload: Staging label to its files, sorted by the bytes of `path`.
         excludes: Staging label to the filter patterns in effect.
         script_text: Content of `run.script`; None when the job has a `body`.
-        diagnostics: What the look-up found wrong or remarkable: a missing path, a name that is not UTF-8.
+        diagnostics: What the look-up found wrong or remarkable: a missing path, a name that is
+            not UTF-8.
     """
 
     job_file: str

@@ -1,10 +1,10 @@
 """The plan: plain frozen data that says everything that will be done, before any of it is done.
 
-Nothing here knows how it was made or how it is carried out. Identity rules, for every field of `Plan`:
-the same inputs give the same bytes on every machine, in every folder, at every hour. So no absolute local
-path, time, host name, price or secret value may ever be put in; they belong to `PlanFile.observed`.
-Local paths are relative to the project root with `/` separators. Values known only while the plan is
-applied stand as late-bound tokens `@@rd:NAME@@` (see `late_bound`).
+Nothing here knows how it was made or how it is carried out. Identity rules, for every field of
+`Plan`: the same inputs give the same bytes on every machine, in every folder, at every hour. So no
+absolute local path, time, host name, price or secret value may ever be put in; they belong to
+`PlanFile.observed`. Local paths are relative to the project root with `/` separators. Values known
+only while the plan is applied stand as late-bound tokens `@@rd:NAME@@` (see `late_bound`).
 """
 
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanAdmission:
-    """What nvidia-smi and df must show on the pod; None asks nothing. Memory and disk in GB (10^9)."""
+    """What nvidia-smi and df must show on the pod; None asks nothing. Sizes in GB (10^9)."""
 
     enabled: bool
     gpu_count: int
@@ -157,7 +157,7 @@ class PayloadEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanStaging:
-    """Local files that will be put on the pod; the files themselves stand in `PlanFile.payload[label]`.
+    """Local files that will be put on the pod; they are listed in `PlanFile.payload[label]`.
 
     Attributes:
         excludes: rsync filter patterns in effect, preset included, first match wins.
@@ -178,7 +178,7 @@ class PlanStaging:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanSecret:
-    """A secret by reference: names of local environment variables, or a local file; never a value."""
+    """A secret by reference: names of local variables, or a local file; never a value."""
 
     name: str
     destination: str
@@ -202,7 +202,7 @@ class PlanRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanArtifact:
-    """Results to pull; `local_path` begins with the token of the run folder unless the job says otherwise."""
+    """Results to pull; `local_path` begins with a late-bound token, as a rule the run folder's."""
 
     label: str
     remote_path: str

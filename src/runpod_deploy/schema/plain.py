@@ -132,8 +132,11 @@ def _read_union(arguments: tuple[Any, ...], data: Any, pointer: str) -> Any:
 
 def _read_scalar(kind: Any, data: Any, pointer: str) -> Any:
     if kind is float and isinstance(data, (int, float)) and not isinstance(data, bool):
-        return float(data)
-    if kind in (str, int, bool) and type(data) is kind:
+        try:
+            return float(data)
+        except OverflowError:
+            raise PlainDataError(pointer, "the number is too large") from None
+    if kind in (str, int, bool, type(None)) and type(data) is kind:
         return data
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         try:

@@ -1,0 +1,76 @@
+"""The compiler: a job and the facts about its files in, the plan out."""
+
+from runpod_deploy.compiler import lifecycle, sections
+from runpod_deploy.compiler.candidates import ring
+from runpod_deploy.compiler.check import check_resolution, has_errors
+from runpod_deploy.compiler.facts import Facts
+from runpod_deploy.compiler.local_paths import in_project
+from runpod_deploy.compiler.plan import POD_PROTOCOL, Plan, PlanCapacity
+from runpod_deploy.compiler.resolve import Resolution, Resolved, resolve
+from runpod_deploy.compiler.script_file import with_rendered_script
+from runpod_deploy.compiler.scripts import HOME, all_scripts
+from runpod_deploy.compiler.steps import all_steps
+from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
+from runpod_deploy.schema.job import JobConfig
+
+
+def compile_job(config: JobConfig, facts: Facts) -> Plan:
+    """Return the plan of a job; the same arguments always give the same plan.
+
+    Raises:
+        InvalidInput: The job cannot be planned; carries every diagnostic, warnings too.
+    """
+    return compile_resolution(resolve(config), facts)[0]
+
+
+def check_job(config: JobConfig, facts: Facts) -> tuple[Diagnostic, ...]:
+    """Return everything that is wrong or remarkable about a job, errors and warnings."""
+    resolution = resolve(config)
+    return check_resolution(resolution, with_rendered_script(resolution, facts))
+
+
+def compile_resolution(resolution: Resolution, facts: Facts) -> tuple[Plan, tuple[Diagnostic, ...]]:
+    """Return the plan of a rendered job, and the warnings about it.
+
+    Raises:
+        InvalidInput: As `compile_job`.
+    """
+    facts = with_rendered_script(resolution, facts)
+    diagnostics = check_resolution(resolution, facts)
+    if has_errors(diagnostics):
+        raise InvalidInput(_headline(resolution.config, diagnostics), diagnostics=diagnostics)
+    return _plan(resolution.config, facts), diagnostics
+
+
+def _headline(config: Resolved, diagnostics: tuple[Diagnostic, ...]) -> str:
+    errors = sum(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)
+    return f"{config.source.path} has {errors} error{'' if errors == 1 else 's'}"
+
+
+def _plan(config: Resolved, facts: Facts) -> Plan:
+    run_text = config.run.body if config.run.script is None else facts.script_text
+    scripts = all_scripts(config, run_text or "")
+    candidates = ring(config)
+    staging = sections.staging(config, facts)
+    return Plan(
+        protocol=POD_PROTOCOL,
+        job=sections.job(config, facts),
+        candidates=candidates,
+        capacity=PlanCapacity(
+            wait_minutes=config.capacity.wait_minutes, attempts=config.capacity.attempts
+        ),
+        pod=sections.pod(config),
+        storage=sections.storage(config),
+        home=HOME,
+        required_paths=tuple(map(in_project, config.local.required_paths)),
+        scripts=scripts,
+        staging=staging,
+        secrets=sections.secrets(config),
+        run=sections.run(config, scripts[-1].name),
+        artifacts=sections.artifacts(config),
+        steps=all_steps(config, candidates, staging),
+        lifecycle=lifecycle.decide(config),
+        lease=sections.lease(config),
+        budget=sections.budget(config),
+        telemetry=sections.telemetry(config),
+    )
