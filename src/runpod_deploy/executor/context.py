@@ -1,0 +1,138 @@
+"""What the steps of one run share: the plan, the ports, the journal, and what was had so far."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runpod_deploy.compiler.late_bound import fill
+from runpod_deploy.compiler.plan import Plan, PlanFile, Script
+from runpod_deploy.errors import ConnectFailed, StepFailed
+from runpod_deploy.executor.identity import pod_name
+from runpod_deploy.executor.ports import Clock, Cloud, Connector, Pod, Transport
+from runpod_deploy.executor.progress import Progress
+from runpod_deploy.executor.ring import Ring
+from runpod_deploy.executor.undo import UndoStack
+from runpod_deploy.record.journal import Journal, JournalError
+from runpod_deploy.record.masking import Masker
+from runpod_deploy.record.run import JobEnd, PodRecord, fold
+from runpod_deploy.record.run_folder import RunFolder
+
+
+@dataclass(kw_only=True, slots=True)
+class RunContext:
+    """One run in progress; steps read what earlier steps left here.
+
+    Attributes:
+        project_root: Absolute; every local path of the plan is below it.
+        environ: The caller's environment, the source of `env` secrets.
+        api_url: Base of the API, also told to the pod.
+        late_bound: Token name to value, as far as known.
+        secret_values: Secret name to the bytes that will lie on the pod; never printed.
+        pod: The pod in hand; None before provisioning and after its release.
+        billed_since: When the pod in hand was asked for, seconds since the epoch.
+        filled_scripts: Script name to the sha256 of its text with tokens filled.
+        verified: Labels of artifacts whose digests matched on both sides.
+    """
+
+    plan_file: PlanFile
+    project_root: Path
+    folder: RunFolder
+    environ: Mapping[str, str]
+    owner: str
+    api_url: str
+    cloud: Cloud
+    connector: Connector
+    clock: Clock
+    journal: Journal
+    masker: Masker
+    progress: Progress
+    random_suffix: Callable[[], str]
+    extra_public_keys: tuple[str, ...] = ()
+    late_bound: dict[str, str] = field(default_factory=dict)
+    secret_values: dict[str, bytes] = field(default_factory=dict)
+    undo: UndoStack = field(default_factory=UndoStack)
+    ring: Ring | None = None
+    pod: Pod | None = None
+    transport: Transport | None = None
+    billed_since: float = 0.0
+    attempts: int = 0
+    filled_scripts: dict[str, str] = field(default_factory=dict)
+    job_end: JobEnd | None = None
+    verified: set[str] = field(default_factory=set)
+    artifact_files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    refused_files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that is carried out."""
+        return self.plan_file.plan
+
+    @property
+    def run_id(self) -> str:
+        """The run's identity."""
+        return self.late_bound["run_id"]
+
+    def fill(self, text: str) -> str:
+        """Return `text` with the late-bound tokens known so far filled."""
+        return fill(text, self.late_bound)
+
+    def fill_script(self, script: Script) -> str:
+        """Return a script as it lies on the pod and remember its digest."""
+        text = self.fill(script.text)
+        self.filled_scripts[script.name] = hashlib.sha256(text.encode()).hexdigest()
+        return text
+
+    def new_pod_name(self) -> str:
+        """Return a name for one more create attempt."""
+        self.attempts += 1
+        now = self.clock.now()
+        suffix = self.random_suffix()
+        return pod_name(self.owner, self.plan.job.name, now, self.attempts, suffix)
+
+    def public_keys(self) -> str:
+        """Return the keys that may log in to the pod, one a line."""
+        return "\n".join([self.connector.public_key, *self.extra_public_keys])
+
+    def rate(self) -> float | None:
+        """Return USD per hour of the pod in hand, or the rate the job file assumes."""
+        cost = self.pod.cost if self.pod else None
+        return cost if cost is not None else self.plan.budget.assumed_hourly_rate_usd
+
+    def need_pod(self) -> Pod:
+        """Return the pod in hand.
+
+        Raises:
+            StepFailed: There is none, which only a plan with its steps out of order can bring about.
+        """
+        if self.pod is None:
+            raise StepFailed("No pod is in hand.", cause="no_pod")
+        return self.pod
+
+    def need_transport(self) -> Transport:
+        """Return the open connection.
+
+        Raises:
+            ConnectFailed: There is none.
+        """
+        if self.transport is None:
+            raise ConnectFailed("No connection to the pod is open.")
+        return self.transport
+
+    def leaked(self) -> tuple[PodRecord, ...]:
+        """Return the pods that could not be confirmed gone so far."""
+        return fold(self.journal.events).leaked
+
+    def warn(self, code: str, message: str) -> None:
+        """Record something remarkable that does not stop the run; never raises."""
+        self.note("warning", code=code, message=message)
+
+    def note(self, name: str, **fields: Any) -> None:
+        """Write an event where a broken journal must not stop what is being undone."""
+        try:
+            self.journal.write(name, **fields)
+        except JournalError as error:
+            self.progress.message(f"warning: {error}")

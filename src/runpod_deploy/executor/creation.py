@@ -1,0 +1,131 @@
+"""One create call, settled: afterwards it is known whether a pod exists, whatever happened to the answer.
+
+RunPod has no idempotency key. The name of the pod is unique per attempt and journalled before the call, so
+a pod whose answer was lost is found by its name and adopted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from runpod_deploy.compiler.plan import Candidate
+from runpod_deploy.errors import CloudError, EffectUnknown, RunpodDeployError
+from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.ports import Pod, PodRequest
+from runpod_deploy.executor.shielding import finish
+from runpod_deploy.executor.steps import release
+from runpod_deploy.record.run import fold
+
+# A pod whose create call answered 5xx may show up in the list a little later.
+LOOKS = (0.0, 1.0, 3.0, 6.0)
+
+
+async def create_settled(ctx: RunContext, request: PodRequest, candidate: Candidate) -> Pod:
+    """Create a pod and journal intent and outcome; adopts a pod whose answer was lost.
+
+    A cancellation that comes while the call is under way waits for its end, so that a pod cannot be
+    created unseen.
+
+    Raises:
+        CloudError: No pod was created.
+        AccountError: Key or balance; no pod was created.
+    """
+    ctx.journal.write(
+        "pod_create_intended",
+        op_id=request.name,
+        name=request.name,
+        gpu_id=candidate.gpu,
+        datacenter_id=request.datacenter,
+        cloud_type=candidate.cloud,
+    )
+    pod, cancelled = await finish(_create(ctx, request))
+    if cancelled:
+        ctx.pod = pod
+        ctx.undo.push("pod", lambda: release.on_failure(ctx))
+        raise asyncio.CancelledError
+    return pod
+
+
+async def _create(ctx: RunContext, request: PodRequest) -> Pod:
+    try:
+        pod = await ctx.cloud.create(request)
+    except EffectUnknown as error:
+        pod = await _reconcile(ctx, request, error)
+        _settle(ctx, request, "adopted", pod)
+        return pod
+    except RunpodDeployError as error:
+        _settle(ctx, request, "refused", None, error.message)
+        raise
+    _settle(ctx, request, "created", pod)
+    return pod
+
+
+async def _reconcile(ctx: RunContext, request: PodRequest, error: EffectUnknown) -> Pod:
+    looked = False
+    for pause in LOOKS:
+        await ctx.clock.sleep(pause)
+        try:
+            found = await ctx.cloud.find(request.name)
+        except CloudError:
+            continue
+        looked = True
+        if found:
+            for extra in found[1:]:
+                await release.delete_pod(ctx, extra.id, reason="duplicate of a create call")
+            return found[0]
+    outcome = "none" if looked else "unknown"
+    _settle(ctx, request, outcome, None, error.message)
+    if not looked:
+        ctx.warn(
+            "create-unsettled",
+            f"It is not known whether a pod called {request.name} exists: look for it in the console.",
+        )
+    raise error
+
+
+def _settle(
+    ctx: RunContext, request: PodRequest, outcome: str, pod: Pod | None, error: str | None = None
+) -> None:
+    ctx.journal.write(
+        "pod_create_settled",
+        op_id=request.name,
+        outcome=outcome,
+        pod_id=pod.id if pod else None,
+        cost_per_hour_usd=pod.cost if pod else None,
+        error=error,
+    )
+
+
+async def settle_strays(ctx: RunContext) -> None:
+    """Look once more for pods of create calls that seemed to have no effect, and delete what is found.
+
+    A name that cannot be looked up is settled as `unknown`, which counts as a leak.
+    """
+    run = fold(ctx.journal.events)
+    for event in list(ctx.journal.events):
+        if event.event != "pod_create_settled" or event["outcome"] not in {"none", "unknown"}:
+            continue
+        name = event["op_id"]
+        try:
+            found = await ctx.cloud.find(name)
+        except RunpodDeployError as error:
+            if event["outcome"] == "unknown":
+                ctx.warn("create-unsettled", f"Pod {name} could not be looked up: {error.message}")
+            continue
+        for pod in found:
+            gone = await release.delete_pod(ctx, pod.id, reason="stray of a create call")
+            outcome = "refused" if gone else "unknown"
+            _settle_again(ctx, name, outcome, pod.id)
+        if not found and run.pods[name].status == "leaked":
+            _settle_again(ctx, name, "refused", None)
+
+
+def _settle_again(ctx: RunContext, name: str, outcome: str, pod_id: str | None) -> None:
+    ctx.note(
+        "pod_create_settled",
+        op_id=name,
+        outcome=outcome,
+        pod_id=pod_id,
+        cost_per_hour_usd=None,
+        error=None,
+    )

@@ -1,0 +1,253 @@
+"""Carries a plan out step by step, and leads every end, good or bad, to a released pod and a verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from runpod_deploy.compiler.plan import StepPlan
+from runpod_deploy.errors import (
+    HostUnusable,
+    JobFailed,
+    RunpodDeployError,
+    StepFailed,
+    UnknownOutcome,
+)
+from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.creation import settle_strays
+from runpod_deploy.executor.interrupts import Interrupts, Request
+from runpod_deploy.executor.steps import (
+    admit,
+    check,
+    collect,
+    connect,
+    execute,
+    preflight,
+    provision,
+    release,
+    secrets,
+    setup,
+    stage,
+)
+from runpod_deploy.record.run import RunState
+
+Step = Callable[[RunContext], Awaitable[None]]
+
+STEPS: Mapping[str, Step] = {
+    "check": check.do,
+    "provision": provision.do,
+    "connect": connect.do,
+    "admit": admit.do,
+    "setup": setup.do,
+    "stage": stage.do,
+    "secrets": secrets.do,
+    "preflight": preflight.do,
+    "execute": execute.do,
+    "collect": collect.do,
+    "release": release.do,
+}
+
+SALVAGE_WITHIN_SEC = 600.0
+
+
+class Detached(Exception):
+    """The run was left alone on purpose."""
+
+
+class Engine:
+    """Runs the steps of one plan."""
+
+    def __init__(self, ctx: RunContext, interrupts: Interrupts) -> None:
+        self.ctx = ctx
+        self.interrupts = interrupts
+        self.failure: BaseException | None = None
+
+    async def run(self) -> None:
+        """Carry the plan out; afterwards the journal holds a final state. Never raises.
+
+        `failure` then holds what kept the run from succeeding, None for a success.
+        """
+        self._state(RunState.WORKING, None)
+        work = asyncio.create_task(self._steps())
+        asked = await self._until_done_or_asked(work)
+        if asked is Request.DETACH:
+            self.failure = Detached()
+            self._state(RunState.DETACHED, "asked")
+            return
+        try:
+            work.result()
+        except asyncio.CancelledError:
+            self.failure = asyncio.CancelledError()
+        except BaseException as error:  # noqa: BLE001 - every end leads through the undo
+            self.failure = error
+        if self.failure is not None:
+            await self._undo()
+            return
+        await settle_strays(self.ctx)
+        leaked = bool(self.ctx.leaked())
+        self._state(RunState.LEAKED if leaked else RunState.SUCCEEDED, None)
+
+    async def _until_done_or_asked(self, work: asyncio.Task[None]) -> Request | None:
+        asked: Request | None = None
+        while not work.done():
+            mail = asyncio.create_task(self.interrupts.next())
+            await asyncio.wait({work, mail}, return_when=asyncio.FIRST_COMPLETED)
+            if not mail.done():
+                mail.cancel()
+                break
+            asked = mail.result()
+            if self.interrupts.signal:
+                self.ctx.note("signal_received", signal=self.interrupts.signal)
+            work.cancel()
+            await asyncio.wait({work})
+        if asked is Request.DETACH and not work.cancelled():
+            # It ended by itself before the request reached it.
+            return None
+        return asked
+
+    async def _steps(self) -> None:
+        steps = self.ctx.plan.steps
+        first = next(i for i, step in enumerate(steps) if step.name == "provision")
+        position = 0
+        while position < len(steps):
+            step = steps[position]
+            try:
+                await self._step(step)
+            except HostUnusable as problem:
+                if step.name not in {"connect", "admit"}:
+                    raise
+                await provision.give_up_host(self.ctx, problem)
+                position = first
+                continue
+            if step.name == "execute":
+                self.interrupts.can_detach = False
+                self._raise_verdict()
+            position += 1
+
+    async def _step(self, step: StepPlan) -> None:
+        ctx = self.ctx
+        began = ctx.clock.monotonic()
+        ctx.journal.write("step_started", step=step.name)
+        self.interrupts.can_detach = step.name == "execute"
+        try:
+            await self._with_retries(step)
+        except BaseException as error:
+            ctx.note(
+                "step_failed",
+                step=step.name,
+                duration_sec=round(ctx.clock.monotonic() - began, 3),
+                cause=cause_of(error),
+                error=str(error) or type(error).__name__,
+            )
+            raise
+        ctx.journal.write(
+            "step_completed",
+            step=step.name,
+            duration_sec=round(ctx.clock.monotonic() - began, 3),
+        )
+
+    async def _with_retries(self, step: StepPlan) -> None:
+        for left in range(step.retries, -1, -1):
+            try:
+                # The run's own limit is kept by the supervisor; a limit here would cut off its log.
+                limit = None if step.name == "execute" else step.timeout_sec
+                async with asyncio.timeout(limit) as timer:
+                    await STEPS[step.name](self.ctx)
+            except TimeoutError as error:
+                if not timer.expired():
+                    raise
+                raise StepFailed(
+                    f"Step {step.name} did not end within {step.timeout_sec:g} s.", cause="timeout"
+                ) from error
+            except HostUnusable:
+                raise
+            except JobFailed:
+                if left == 0:
+                    raise
+                await self.ctx.clock.sleep(1.0)
+            else:
+                return
+
+    def _raise_verdict(self) -> None:
+        end = self.ctx.job_end
+        if end is None or end.outcome == "unknown":
+            raise UnknownOutcome(
+                "The run left no exit code on the pod: it is not known whether it succeeded."
+            )
+        if end.outcome == "failed":
+            raise StepFailed(_failure_text(end.cause, end.exit_code), cause=end.cause or "failed")
+
+    async def _undo(self) -> None:
+        ctx = self.ctx
+        self.interrupts.undoing = True
+        cause = cause_of(self.failure)
+        self._state(RunState.UNDOING, cause)
+        keep = cause == "not_verified"
+        if keep:
+            ctx.undo.drop("pod")
+            ctx.undo.push("pod", lambda: release.keep(ctx))
+        await self._unwind()
+        await settle_strays(ctx)
+        self._state(self._final_state(kept=keep), cause)
+
+    async def _unwind(self) -> None:
+        """Run the undo stack; asked again, what is in progress is dropped and the pod released at once."""
+        ctx = self.ctx
+        while ctx.undo.names():
+            name = ctx.undo.names()[0]
+            action = asyncio.create_task(ctx.undo.pop(self._undo_failed))
+            if name == "pod":
+                # Never given up: this is what ends the bill.
+                await asyncio.wait({action})
+                continue
+            mail = asyncio.create_task(self.interrupts.next())
+            await asyncio.wait(
+                {action, mail},
+                timeout=SALVAGE_WITHIN_SEC,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if not action.done():
+                action.cancel()
+                self.ctx.progress.message(f"Leaving {name} as it is; releasing the pod now.")
+                await asyncio.wait({action})
+            mail.cancel()
+
+    def _undo_failed(self, name: str, error: Exception) -> None:
+        self.ctx.warn("undo-failed", f"Undoing {name} failed: {error}")
+
+    def _final_state(self, *, kept: bool) -> RunState:
+        if self.ctx.leaked():
+            return RunState.LEAKED
+        if kept:
+            return RunState.KEPT
+        if isinstance(self.failure, asyncio.CancelledError):
+            return RunState.CANCELLED
+        if isinstance(self.failure, UnknownOutcome):
+            return RunState.UNKNOWN
+        return RunState.FAILED
+
+    def _state(self, state: RunState, cause: str | None) -> None:
+        self.ctx.note("state_changed", state=state.value, cause=cause)
+
+
+def cause_of(error: BaseException | None) -> str:
+    """Return the short machine-readable reason of a failure."""
+    if isinstance(error, StepFailed):
+        return error.cause
+    if isinstance(error, asyncio.CancelledError):
+        return "cancelled"
+    if isinstance(error, RunpodDeployError):
+        return type(error).__name__
+    return "internal_error"
+
+
+def _failure_text(cause: str | None, exit_code: int | None) -> str:
+    texts = {
+        "exit_code": f"The run ended with exit code {exit_code}.",
+        "marker_missing": "The run exited 0, but its success marker never came.",
+        "failure_marker": "The run exited 0, but its log holds a failure marker.",
+        "max_runtime": "The run was ended: budget.max_runtime_minutes was reached.",
+        "cost_cap": "The run was ended: budget.cost_cap_usd was reached.",
+        "cancelled": "The run was cancelled.",
+    }
+    return texts.get(cause or "", f"The run was ended: {cause}.")

@@ -1,0 +1,191 @@
+"""Follows the run on the pod: its log by byte offset as it grows, its end, and losses of the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from typing import BinaryIO
+
+from runpod_deploy.errors import (
+    CloudError,
+    CommandFailed,
+    HostKeyChanged,
+    HostUnusable,
+    StepFailed,
+    TransportError,
+)
+from runpod_deploy.executor import supervision
+from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.markers import MarkerScanner
+from runpod_deploy.executor.money import accrued
+from runpod_deploy.executor.steps import connect
+from runpod_deploy.executor.supervision import Report
+from runpod_deploy.record.masking import StreamMasker
+
+LOG_NAME = "run.log"
+LAST_BYTES_WITHIN_SEC = 60.0
+PROGRESS_EVERY_BYTES = 256 * 1024
+
+
+class LogMirror:
+    """Writes the remote log into `run.log`, masked, and tells markers and listeners what came.
+
+    Attributes:
+        received: Bytes of the remote log that have come, in order and without gaps.
+    """
+
+    def __init__(self, ctx: RunContext, scanner: MarkerScanner) -> None:
+        self._ctx = ctx
+        self._file: BinaryIO | None = (ctx.folder.path / LOG_NAME).open("ab")
+        self._masker = StreamMasker(ctx.masker)
+        self._noted = scanner.offset
+        self.scanner = scanner
+        self.received = scanner.offset
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next bytes of the remote log."""
+        self.received += len(piece)
+        self._show(self._masker.feed(piece))
+        for mark in self.scanner.feed(piece):
+            self._mark(mark.name, done=mark.done, offset=mark.offset)
+        if self.received - self._noted >= PROGRESS_EVERY_BYTES:
+            self._noted = self.received
+            self._ctx.journal.write("log_progress", log_offset=self.scanner.offset)
+
+    def finish(self) -> None:
+        """Write out what was held back at the end of the log, and close; idempotent."""
+        if self._file is None:
+            return
+        self._show(self._masker.flush())
+        for mark in self.scanner.finish():
+            self._mark(mark.name, done=mark.done, offset=mark.offset)
+        self._file.close()
+        self._file = None
+
+    def _mark(self, name: str, *, done: bool, offset: int) -> None:
+        event = "remote_step_completed" if done else "remote_step_started"
+        self._ctx.journal.write(event, name=name, log_offset=offset)
+
+    def _show(self, text: bytes) -> None:
+        if text and self._file is not None:
+            self._file.write(text)
+            self._file.flush()
+            self._ctx.progress.output("run", text)
+
+
+async def follow(ctx: RunContext, mirror: LogMirror) -> Report:
+    """Mirror the log until the run has ended and every byte of its log is here.
+
+    A lost connection is made again, from the byte where it broke; a pod that is gone ends the run.
+
+    Raises:
+        StepFailed: The pod died under the run (cause `pod_killed`).
+        HostKeyChanged: Another machine answers at the pod's address.
+    """
+    watch = asyncio.create_task(_watch_pod(ctx))
+    try:
+        while True:
+            session = asyncio.create_task(_follow_once(ctx, mirror))
+            await asyncio.wait({session, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if watch.done():
+                session.cancel()
+                await asyncio.gather(session, return_exceptions=True)
+                watch.result()
+            try:
+                return await session
+            except HostKeyChanged:
+                raise
+            except TransportError as error:
+                await _reconnect(ctx, error)
+            finally:
+                session.cancel()
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+
+
+async def drain(ctx: RunContext, mirror: LogMirror, size: int) -> None:
+    """Fetch the rest of a log that no longer grows, up to `size` bytes.
+
+    Raises:
+        TransportError: The connection broke.
+        TimeoutError: It took longer than a minute without an end.
+    """
+    missing = size - mirror.received
+    if missing <= 0:
+        return
+    path = shlex.quote(ctx.fill(ctx.plan.run.log_path))
+    command = f"tail -c +{mirror.received + 1} {path} | head -c {missing}"
+    async with asyncio.timeout(LAST_BYTES_WITHIN_SEC):
+        async for piece in ctx.need_transport().stream(command):
+            mirror.feed(piece)
+
+
+async def _follow_once(ctx: RunContext, mirror: LogMirror) -> Report:
+    tail = asyncio.create_task(_tail(ctx, mirror))
+    try:
+        report = await supervision.wait(ctx)
+    finally:
+        tail.cancel()
+        await asyncio.gather(tail, return_exceptions=True)
+    await drain(ctx, mirror, report.log_bytes)
+    return report
+
+
+async def _tail(ctx: RunContext, mirror: LogMirror) -> None:
+    path = shlex.quote(ctx.fill(ctx.plan.run.log_path))
+    command = f"exec tail -c +{mirror.received + 1} -F {path} 2>/dev/null"
+    try:
+        async for piece in ctx.need_transport().stream(command):
+            mirror.feed(piece)
+    except (TransportError, CommandFailed):
+        # Whoever waits for the run's end sees the broken connection too, and what is missing is drained.
+        return
+
+
+async def _watch_pod(ctx: RunContext) -> None:
+    """Ask the API for the pod now and then; one failed look is no verdict."""
+    pod = ctx.need_pod()
+    since = ctx.clock.now()
+    while True:
+        await ctx.clock.sleep(ctx.plan.budget.poll_interval_sec)
+        ctx.progress.spent(accrued(pod.cost, since, ctx.clock.now()), ctx.plan.budget.cost_cap_usd)
+        try:
+            seen = await ctx.cloud.get(pod.id)
+        except CloudError:
+            continue
+        _dead_pod_ends_run(ctx, seen.status if seen else "gone")
+
+
+def _dead_pod_ends_run(ctx: RunContext, status: str) -> None:
+    if status in {"gone", "EXITED", "ERROR", "TERMINATED"}:
+        note = "the pod ended while the run was in progress"
+        ctx.journal.write("pod_killed_unexpected", state=status, note=note)
+        raise StepFailed(f"The pod is {status}: {note}.", cause="pod_killed")
+
+
+async def _reconnect(ctx: RunContext, error: TransportError) -> None:
+    """Log in again; the run goes on meanwhile.
+
+    Raises:
+        StepFailed: The pod is gone, or nobody answered within `ssh_ready_timeout_sec`.
+    """
+    ctx.journal.write("connection_lost", error=error.message)
+    began = ctx.clock.monotonic()
+    if ctx.transport is not None:
+        await ctx.transport.close()
+        ctx.transport = None
+    try:
+        seen = await ctx.cloud.get(ctx.need_pod().id)
+    except CloudError:
+        seen = ctx.pod
+    _dead_pod_ends_run(ctx, seen.status if seen else "gone")
+    ctx.pod = seen
+    try:
+        await connect.login(ctx)
+    except HostUnusable as problem:
+        raise StepFailed(
+            f"The connection to the pod was lost and could not be made again: {problem.message}",
+            cause="connection_lost",
+        ) from problem
+    ctx.journal.write("connection_restored", duration_sec=round(ctx.clock.monotonic() - began, 3))

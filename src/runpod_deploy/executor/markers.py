@@ -1,0 +1,66 @@
+"""Looks for markers in the log of a run: steps, success, failure. Each is seen once, however cut up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+_STEP = re.compile(rb"__RUNPOD_STEP_(START|DONE)__(.+?)__")
+LONGEST_LINE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StepMark:
+    """A step marker; `offset` is the log's size after its line."""
+
+    name: str
+    done: bool
+    offset: int
+
+
+@dataclass(slots=True)
+class MarkerScanner:
+    """Fed with the raw log from `offset` on; remembers what it saw.
+
+    Attributes:
+        offset: Bytes of the log scanned as whole lines.
+    """
+
+    success_marker: str | None
+    failure_markers: Sequence[str]
+    offset: int = 0
+    success_seen: bool = False
+    failures_seen: list[str] = field(default_factory=list)
+    _rest: bytes = b""
+
+    def feed(self, piece: bytes) -> Iterator[StepMark]:
+        """Yield the step markers of the lines completed by `piece`."""
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        for line in lines:
+            self.offset += len(line) + 1
+            yield from self._line(line)
+        if len(self._rest) > LONGEST_LINE:
+            # A line without end (a progress bar) must not be kept for ever.
+            self._look(self._rest)
+            self.offset += len(self._rest) - LONGEST_LINE // 2
+            self._rest = self._rest[-(LONGEST_LINE // 2) :]
+
+    def finish(self) -> Iterator[StepMark]:
+        """Yield what stands in a last line without a newline."""
+        if self._rest:
+            self.offset += len(self._rest)
+            line, self._rest = self._rest, b""
+            yield from self._line(line)
+
+    def _line(self, line: bytes) -> Iterator[StepMark]:
+        self._look(line)
+        for match in _STEP.finditer(line):
+            yield StepMark(match[2].decode("utf-8", "replace"), match[1] == b"DONE", self.offset)
+
+    def _look(self, text: bytes) -> None:
+        if self.success_marker and self.success_marker.encode() in text:
+            self.success_seen = True
+        for marker in self.failure_markers:
+            if marker not in self.failures_seen and marker.encode() in text:
+                self.failures_seen.append(marker)

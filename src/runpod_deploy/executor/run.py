@@ -1,0 +1,249 @@
+"""One run from a plan file to a manifest: the executor's front door."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runpod_deploy._version import __version__
+from runpod_deploy.compiler.plan import PlanFile
+from runpod_deploy.compiler.planfile import dumps
+from runpod_deploy.errors import PlanRefused
+from runpod_deploy.executor.clock import SystemClock
+from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.engine import Engine
+from runpod_deploy.executor.follow import LOG_NAME
+from runpod_deploy.executor.identity import owner_id, random_suffix
+from runpod_deploy.executor.interrupts import Interrupts
+from runpod_deploy.executor.ports import Clock
+from runpod_deploy.executor.progress import Progress, Silent
+from runpod_deploy.executor.runpod.cloud import RunPodCloud
+from runpod_deploy.executor.ssh.connector import AsyncsshConnector
+from runpod_deploy.executor.ssh.keys import derive_key, read_public_key
+from runpod_deploy.facts.git import git_facts, patch
+from runpod_deploy.facts.lockfile import find_lockfile
+from runpod_deploy.facts.staleness import refuse_if_stale
+from runpod_deploy.record.atomic import dump_json, write_atomic
+from runpod_deploy.record.journal import JOURNAL_NAME, Journal, Sink, utc_stamp
+from runpod_deploy.record.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    ManifestContext,
+    accrued_usd,
+    build_manifest,
+)
+from runpod_deploy.record.masking import Masker
+from runpod_deploy.record.run import Run, fold
+from runpod_deploy.record.run_folder import RunFolder, claim_plan, claim_run_folder
+
+PLAN_NAME = "plan.json"
+PATCH_NAME = "source.patch"
+SALT_NAME = "ssh.salt"
+KNOWN_HOSTS_NAME = "known_hosts"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """The cloud a plan is applied to.
+
+    Attributes:
+        label: `runpod` or `emulator`, for the manifest.
+        api_key: Never printed, masked in every sink.
+    """
+
+    label: str
+    api_url: str
+    api_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        failure: What kept it from succeeding, None for a success.
+    """
+
+    run: Run
+    manifest: Manifest
+    folder: Path
+    failure: BaseException | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listeners:
+    """Who is told what while the run works; `opened` is called once the run folder is claimed."""
+
+    progress: Progress = field(default_factory=Silent)
+    sinks: tuple[Sink, ...] = ()
+    opened: Callable[[Path, str], None] = lambda _folder, _run_id: None
+
+
+async def execute(
+    plan_file: PlanFile,
+    *,
+    project_root: Path,
+    target: Target,
+    environ: Mapping[str, str],
+    interrupts: Interrupts | None = None,
+    listeners: Listeners | None = None,
+    single_use: bool = False,
+) -> Outcome:
+    """Apply a plan: hold it against the project, then carry it out and write the manifest.
+
+    Args:
+        project_root: Every local path of the plan is below it.
+        environ: Source of `env` secrets and of who we are.
+        single_use: The plan was saved in a file, which can be applied once.
+
+    Raises:
+        PlanRefused: The project changed since the plan was made, or the plan was used already.
+        InvalidInput: `RUNPOD_DEPLOY_OWNER` or the API's address cannot be.
+        OSError: The run folder cannot be created.
+    """
+    listeners = listeners or Listeners()
+    clock = SystemClock()
+    project_root = project_root.resolve()
+    await asyncio.to_thread(refuse_if_stale, plan_file, project_root)
+    owner = owner_id(environ)
+    cloud = RunPodCloud(target.api_url, target.api_key, target.label)
+    try:
+        folder = _open_folder(plan_file, project_root, clock, single_use=single_use)
+        run_id = f"{plan_file.plan.job.run_id_prefix}-{folder.stamp}"
+        listeners.opened(folder.path, run_id)
+        masker = Masker([target.api_key, *_secret_texts(plan_file, project_root, environ)])
+        journal = Journal(folder.path, masker=masker, now=clock.now, sinks=listeners.sinks)
+        ctx = RunContext(
+            plan_file=plan_file,
+            project_root=project_root,
+            folder=folder,
+            environ=environ,
+            owner=owner,
+            api_url=target.api_url,
+            cloud=cloud,
+            connector=_connector(folder, target),
+            clock=clock,
+            journal=journal,
+            masker=masker,
+            progress=listeners.progress,
+            random_suffix=random_suffix,
+            extra_public_keys=_extra_keys(plan_file),
+            late_bound={
+                "run_id": run_id,
+                "run_dir": str(folder.path),
+                "project_root": str(project_root),
+                "config_dir": str((project_root / plan_file.plan.job.file).parent),
+            },
+        )
+        journal.write(
+            "run_started",
+            run_id=run_id,
+            job_name=plan_file.plan.job.name,
+            plan_hash=plan_file.plan_hash,
+            plan_id=plan_file.plan_id,
+            tool_version=__version__,
+            cloud=target.label,
+            api_url=target.api_url,
+            owner=owner,
+            pid=os.getpid(),
+        )
+        return await _carry_out(ctx, interrupts or Interrupts())
+    finally:
+        await cloud.close()
+
+
+async def _carry_out(ctx: RunContext, interrupts: Interrupts) -> Outcome:
+    engine = Engine(ctx, interrupts)
+    try:
+        await engine.run()
+    finally:
+        if ctx.transport is not None:
+            await ctx.transport.close()
+    run = fold(ctx.journal.events)
+    manifest = await asyncio.to_thread(_write_manifest, ctx, run)
+    ctx.journal.close()
+    return Outcome(run=run, manifest=manifest, folder=ctx.folder.path, failure=engine.failure)
+
+
+def _open_folder(
+    plan_file: PlanFile, project_root: Path, clock: Clock, *, single_use: bool
+) -> RunFolder:
+    if single_use:
+        used = claim_plan(project_root, plan_file.plan_id, utc_stamp(clock.now()))
+        if used is not None:
+            when = used.read_text("utf-8", "replace").strip()
+            raise PlanRefused(
+                f"This plan was applied already, at {when}; a saved plan is applied once.",
+                help="Make a new plan from the job file:\n  runpod-deploy plan JOB.yaml -o plan.json",
+            )
+    folder = claim_run_folder(project_root, clock.now())
+    write_atomic(folder.path / PLAN_NAME, dumps(plan_file))
+    return folder
+
+
+def _connector(folder: RunFolder, target: Target) -> AsyncsshConnector:
+    salt = os.urandom(32)
+    write_atomic(folder.path / SALT_NAME, salt, mode=0o600)
+    return AsyncsshConnector(derive_key(target.api_key, salt), folder.path / KNOWN_HOSTS_NAME)
+
+
+def _extra_keys(plan_file: PlanFile) -> tuple[str, ...]:
+    path = plan_file.plan.pod.ssh_key_path
+    return (read_public_key(Path(path).expanduser()),) if path else ()
+
+
+def _secret_texts(plan_file: PlanFile, project_root: Path, environ: Mapping[str, str]) -> list[str]:
+    """Return every secret value that can be read now, so that no sink shows one from the first line on."""
+    texts = []
+    for secret in plan_file.plan.secrets:
+        texts += [environ[name] for name in secret.env if name in environ]
+        if secret.file is not None:
+            with contextlib.suppress(OSError):
+                texts.append((project_root / secret.file).read_text("utf-8", "replace"))
+    return texts
+
+
+def _write_manifest(ctx: RunContext, run: Run) -> Manifest:
+    now = utc_stamp(ctx.clock.now())
+    data = build_manifest(ctx.plan_file, run, _manifest_context(ctx, run, now))
+    masked = ctx.masker.data(data)
+    write_atomic(ctx.folder.path / MANIFEST_NAME, dump_json(masked))
+    return Manifest(masked)
+
+
+def _manifest_context(ctx: RunContext, run: Run, now: str) -> ManifestContext:
+    git = git_facts(ctx.project_root)
+    patch_file = None
+    if git is not None and git.dirty:
+        write_atomic(
+            ctx.folder.path / PATCH_NAME, ctx.masker.text(patch(ctx.project_root)).encode()
+        )
+        patch_file = PATCH_NAME
+    log = ctx.folder.path / LOG_NAME
+    content = log.read_bytes() if log.exists() else None
+    return ManifestContext(
+        written_at=now,
+        tool_version=__version__,
+        cloud=ctx.cloud.label,
+        late_bound=ctx.late_bound,
+        git=git,
+        lockfile=find_lockfile(ctx.project_root),
+        patch_file=patch_file,
+        filled_scripts=ctx.filled_scripts,
+        accrued_usd=accrued_usd(run, now, ctx.plan.budget.assumed_hourly_rate_usd),
+        log_bytes=None if content is None else len(content),
+        log_sha256=None if content is None else hashlib.sha256(content).hexdigest(),
+        artifact_files=ctx.artifact_files,
+        refused_files=ctx.refused_files,
+        telemetry_files=_telemetry_files(ctx),
+    )
+
+
+def _telemetry_files(ctx: RunContext) -> tuple[str, ...]:
+    names = {path.name for path in ctx.folder.path.iterdir() if path.is_file()}
+    return tuple(sorted(names - {SALT_NAME, KNOWN_HOSTS_NAME, MANIFEST_NAME} | {JOURNAL_NAME}))

@@ -1,0 +1,137 @@
+"""collect: brings the results home and holds each file's sha256 against the pod's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runpod_deploy.compiler.plan import PlanArtifact
+from runpod_deploy.errors import StepFailed, TransportError
+from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.steps import connect
+from runpod_deploy.executor.sync.download import DownloadReport, download
+from runpod_deploy.facts.filters import Filters
+
+TRIES = 3
+
+
+async def do(ctx: RunContext) -> None:
+    """Pull every artifact of a run that ended by itself.
+
+    Raises:
+        StepFailed: A required artifact is not on the pod (cause `artifact_missing`), or could not be
+            brought over and verified (cause `not_verified`): then the pod must not be deleted.
+    """
+    missing: list[str] = []
+    unverified: list[str] = []
+    for artifact in ctx.plan.artifacts:
+        problem = await pull(ctx, artifact)
+        if problem is not None and artifact.required:
+            (missing if problem == MISSING else unverified).append(f"{artifact.label}: {problem}")
+    # Everything was tried; from here on a failure has nothing more to save.
+    ctx.undo.drop("artifacts")
+    if unverified:
+        raise StepFailed(
+            "Required artifacts are on the pod but could not be verified here: "
+            + "; ".join(unverified),
+            cause="not_verified",
+        )
+    if missing:
+        raise StepFailed(
+            "Required artifacts are missing: " + "; ".join(missing), cause="artifact_missing"
+        )
+
+
+async def salvage(ctx: RunContext) -> None:
+    """Pull what there is after a failure; nothing here fails the run any further."""
+    if ctx.transport is None:
+        return
+    for artifact in ctx.plan.artifacts:
+        if artifact.label not in ctx.verified:
+            await pull(ctx, artifact)
+
+
+MISSING = "not there on the pod"
+
+
+async def pull(ctx: RunContext, artifact: PlanArtifact) -> str | None:
+    """Pull one artifact; returns why it could not be had, None when it is verified here."""
+    began = ctx.clock.monotonic()
+    label = artifact.label
+    op_id = f"pull-{label}"
+    ctx.note("pull_intended", op_id=op_id, label=label)
+    ctx.note("artifact_pull_started", label=label)
+    report, error = await _download(ctx, artifact)
+    duration = round(ctx.clock.monotonic() - began, 3)
+    if report is not None and error is None:
+        ctx.note(
+            "artifact_pull_completed",
+            label=label,
+            duration_sec=duration,
+            files=report.files,
+            bytes=report.bytes,
+            sha256=report.tree_sha256,
+        )
+        ctx.verified.add(label)
+    else:
+        ctx.note("artifact_pull_failed", label=label, duration_sec=duration, error=error or "")
+    outcome = "failed" if error else "verified"
+    ctx.note("pull_settled", op_id=op_id, outcome=outcome, label=label, error=error)
+    return error
+
+
+async def _download(
+    ctx: RunContext, artifact: PlanArtifact
+) -> tuple[DownloadReport | None, str | None]:
+    local = _local_path(ctx, artifact)
+    filters = Filters.parse(artifact.excludes)
+    error = "not tried"
+    for attempt in range(1, TRIES + 1):
+        try:
+            report = await download(
+                ctx.need_transport(),
+                remote_path=ctx.fill(artifact.remote_path),
+                local=local,
+                keep=filters.keeps,
+                progress=lambda _name, done, total: ctx.progress.transfer(
+                    artifact.label, done, total
+                ),
+            )
+        except TransportError as problem:
+            error = problem.message
+            if attempt < TRIES and not await _again(ctx):
+                break
+            continue
+        except StepFailed as problem:
+            return None, problem.message
+        except OSError as problem:
+            return None, f"{local} cannot be written: {problem}"
+        return _remember(ctx, artifact, report)
+    return None, error
+
+
+def _remember(
+    ctx: RunContext, artifact: PlanArtifact, report: DownloadReport
+) -> tuple[DownloadReport, str | None]:
+    ctx.artifact_files[artifact.label] = [dict(entry) for entry in report.entries]
+    ctx.refused_files[artifact.label] = [dict(entry) for entry in report.refused]
+    if report.missing:
+        return report, MISSING
+    if report.refused and artifact.required:
+        names = ", ".join(str(entry["path"]) for entry in report.refused[:5])
+        return report, f"{len(report.refused)} entries were refused or changed: {names}"
+    return report, None
+
+
+async def _again(ctx: RunContext) -> bool:
+    if ctx.transport is not None:
+        await ctx.transport.close()
+        ctx.transport = None
+    try:
+        await connect.login(ctx)
+    except (TransportError, StepFailed):
+        return False
+    return True
+
+
+def _local_path(ctx: RunContext, artifact: PlanArtifact) -> Path:
+    return Path(ctx.fill(artifact.local_path))

@@ -1,0 +1,130 @@
+"""connect: the first login, which is what makes a pod ready, and the scripts of the run."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import io
+import tarfile
+
+from runpod_deploy.errors import (
+    AuthRejected,
+    CloudError,
+    CommandFailed,
+    ConnectFailed,
+    ConnectionLost,
+    HostUnusable,
+    StepFailed,
+)
+from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.ports import Transport
+
+LOGIN_TIMEOUT_SEC = 20.0
+FIRST_PAUSE_SEC = 0.3
+LONGEST_PAUSE_SEC = 5.0
+
+
+async def do(ctx: RunContext) -> None:
+    """Log in and lay the run's scripts on the pod.
+
+    Raises:
+        HostUnusable: Nobody answered in time.
+        StepFailed: The pod answers but does not know our key.
+        HostKeyChanged: Another machine answers.
+    """
+    await login(ctx)
+    await _upload_scripts(ctx)
+
+
+async def login(ctx: RunContext) -> None:
+    """Open the connection, asking again until the deadline: sshd starts some time after the port exists."""
+    limit = ctx.plan.budget.ssh_ready_timeout_sec
+    give_up = ctx.clock.monotonic() + limit
+    pause = FIRST_PAUSE_SEC
+    while True:
+        try:
+            ctx.transport = await _connect_once(ctx)
+        except (ConnectFailed, ConnectionLost, AuthRejected) as error:
+            if ctx.clock.monotonic() >= give_up:
+                raise _verdict(ctx, error, limit) from error
+        else:
+            break
+        await ctx.clock.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE_SEC)
+        await _refresh_endpoint(ctx)
+    ctx.journal.write(
+        "host_key_enrolled",
+        pod_id=ctx.need_pod().id,
+        fingerprint=fingerprint(ctx.need_transport().host_key()),
+    )
+
+
+async def _connect_once(ctx: RunContext) -> Transport:
+    pod = ctx.need_pod()
+    if pod.ssh is None:
+        raise ConnectFailed(f"Pod {pod.id} has no SSH port at the moment.")
+    transport = await ctx.connector.connect(pod.ssh, pod.id, timeout=LOGIN_TIMEOUT_SEC)
+    # A login that cannot run a trivial command is no login.
+    done = await transport.run("true", timeout=LOGIN_TIMEOUT_SEC)
+    if done.exit_status != 0:
+        await transport.close()
+        raise ConnectFailed("The pod's SSH server answers but runs no commands.")
+    return transport
+
+
+async def _refresh_endpoint(ctx: RunContext) -> None:
+    """Look the pod up again: RunPod may report a stale port for a while."""
+    try:
+        seen = await ctx.cloud.get(ctx.need_pod().id)
+    except CloudError:
+        return
+    if seen is None or seen.status in {"ERROR", "TERMINATED", "EXITED"}:
+        state = seen.status if seen else "gone"
+        raise HostUnusable(f"pod {ctx.need_pod().id} is {state} before a login", cause="pod_gone")
+    ctx.pod = seen
+
+
+def _verdict(ctx: RunContext, error: Exception, limit: float) -> StepFailed:
+    pod = ctx.need_pod()
+    if isinstance(error, AuthRejected):
+        return StepFailed(
+            f"Pod {pod.id} answers over SSH but refused the run's key for {limit:g} s.",
+            cause="auth_rejected",
+            help="The image must install env.PUBLIC_KEY as an authorized key, as RunPod's official "
+            "images do in /start.sh; pod.start_command can do it for others.",
+        )
+    return HostUnusable(
+        f"no SSH login to pod {pod.id} within {limit:g} s: {error}", cause="no_login"
+    )
+
+
+async def _upload_scripts(ctx: RunContext) -> None:
+    archive = await asyncio.to_thread(_archive, ctx)
+    command = "umask 077 && tar -xpf - --no-same-owner -C /"
+    done = await ctx.need_transport().run(command, stdin=archive, timeout=120)
+    if done.exit_status != 0:
+        why = done.stderr.decode("utf-8", "replace").strip()
+        raise CommandFailed(
+            f"The scripts could not be laid on the pod: {why}", exit_status=done.exit_status
+        )
+
+
+def _archive(ctx: RunContext) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for script in ctx.plan.scripts:
+            content = ctx.fill_script(script).encode()
+            member = tarfile.TarInfo(ctx.fill(script.path).lstrip("/"))
+            member.size = len(content)
+            member.mode = int(script.mode, 8)
+            member.mtime = int(ctx.clock.now())
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def fingerprint(host_key: str) -> str:
+    """Return `SHA256:…` of a host key in OpenSSH format, as `ssh-keygen -l` prints it."""
+    blob = base64.b64decode(host_key.split()[1])
+    digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+    return f"SHA256:{digest}"

@@ -1,0 +1,84 @@
+"""execute: starts the run under the supervisor, follows it to its end, and judges how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from runpod_deploy.errors import StepFailed, TransportError
+from runpod_deploy.executor import supervision
+from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.follow import LogMirror, drain, follow
+from runpod_deploy.executor.markers import MarkerScanner
+from runpod_deploy.executor.money import deadline
+from runpod_deploy.executor.steps import collect
+from runpod_deploy.executor.supervision import Report
+from runpod_deploy.executor.verdict import judge
+
+
+async def do(ctx: RunContext) -> None:
+    """Start the run and stay until it has ended; `ctx.job_end` then holds the verdict.
+
+    Raises:
+        StepFailed: The run could not be started, or its pod died.
+    """
+    run = ctx.plan.run
+    script = ctx.plan.script(run.script)
+    mirror = LogMirror(ctx, MarkerScanner(run.success_marker, run.failure_markers))
+    ctx.undo.push("artifacts", lambda: collect.salvage(ctx))
+    ctx.undo.push("run", lambda: _end_run(ctx, mirror))
+    ctx.journal.write("exec_start_intended", op_id="exec", script=script.name, sha256=script.sha256)
+    try:
+        await _start(ctx)
+    except StepFailed as error:
+        ctx.journal.write("exec_start_settled", op_id="exec", outcome="failed", error=error.message)
+        raise
+    ctx.journal.write("exec_start_settled", op_id="exec", outcome="started", error=None)
+    report = await follow(ctx, mirror)
+    mirror.finish()
+    ctx.undo.drop("run")
+    _conclude(ctx, mirror, report)
+
+
+async def _start(ctx: RunContext) -> None:
+    now = ctx.clock.now()
+    limit = deadline(
+        billed_since=ctx.billed_since,
+        started=now,
+        rate_usd_per_hour=ctx.rate(),
+        cost_cap_usd=ctx.plan.budget.cost_cap_usd,
+        max_runtime_minutes=ctx.plan.budget.max_runtime_minutes,
+    )
+    if limit.at <= now:
+        raise StepFailed(
+            f"The {limit.reason} was reached before the run began.", cause=limit.reason
+        )
+    await supervision.start(ctx, limit.seconds_left(now), limit.reason)
+
+
+async def _end_run(ctx: RunContext, mirror: LogMirror) -> None:
+    """End a run that is being undone and bring the last bytes of its log."""
+    try:
+        if ctx.transport is None:
+            return
+        report = await supervision.stop(ctx, "cancelled")
+        await drain(ctx, mirror, report.log_bytes)
+    except (TransportError, StepFailed, TimeoutError) as error:
+        path = ctx.fill(ctx.plan.run.log_path)
+        ctx.note("remote_log_pull_failed", path=path, error=str(error))
+        return
+    finally:
+        mirror.finish()
+    _conclude(ctx, mirror, report)
+
+
+def _conclude(ctx: RunContext, mirror: LogMirror, report: Report) -> None:
+    end = judge(ctx.plan.run, report, mirror.scanner)
+    ctx.job_end = end
+    fields = asdict(end)
+    ctx.journal.write(
+        "job_ended",
+        **{**fields, "failure_markers_seen": list(end.failure_markers_seen)},
+    )
+    if end.outcome == "succeeded" and end.failure_markers_seen:
+        seen = ", ".join(map(repr, end.failure_markers_seen))
+        ctx.warn("failure-marker", f"The run exited 0, but its log holds {seen}.")

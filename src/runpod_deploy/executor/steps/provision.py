@@ -1,0 +1,296 @@
+"""provision: walks the candidate ring until a pod is had whose SSH port is open to us."""
+
+from __future__ import annotations
+
+import json
+
+from runpod_deploy.compiler.plan import Candidate
+from runpod_deploy.errors import (
+    AccountError,
+    CandidateRefused,
+    CloudError,
+    EffectUnknown,
+    HostUnusable,
+    RateLimited,
+    StepFailed,
+    StockOut,
+)
+from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.creation import create_settled
+from runpod_deploy.executor.ports import GpuOffer, Pod, PodRequest, Volume
+from runpod_deploy.executor.readiness import wait_for_endpoint
+from runpod_deploy.executor.ring import Refusal, Ring
+from runpod_deploy.executor.steps import release
+
+SAME_CANDIDATE_TRIES = 3
+ROUND_PAUSE_SEC = 10.0
+BOOT_OVERHEAD_SEC = 3600.0
+
+
+async def do(ctx: RunContext) -> None:
+    """Try candidates until one gives a pod with an SSH endpoint; the ring goes on after a bad host.
+
+    Raises:
+        StockOut: Every candidate refused; each refusal is named.
+        AccountError: Key or balance.
+        StepFailed: The network volume does not exist.
+    """
+    if ctx.ring is None:
+        wait = ctx.plan.capacity.wait_minutes
+        until = ctx.clock.monotonic() + wait * 60 if wait else None
+        ctx.ring = Ring(ctx.plan.candidates, ctx.plan.capacity.attempts, until)
+    volume = await _volume(ctx)
+    offers = await _offers(ctx)
+    while True:
+        candidate = ctx.ring.take()
+        if candidate is None:
+            if not ctx.ring.next_round(ctx.clock.monotonic()):
+                raise StockOut(_all_refused(ctx.ring.refusals), help=_stock_help())
+            await ctx.clock.sleep(ROUND_PAUSE_SEC)
+            continue
+        too_dear = price_refusal(ctx, candidate, offers)
+        if too_dear:
+            refuse(ctx, candidate, too_dear)
+            continue
+        if await _try(ctx, candidate, volume):
+            return
+
+
+async def give_up_host(ctx: RunContext, problem: HostUnusable) -> None:
+    """Release a pod whose host will not do and note its candidate as refused."""
+    pod = ctx.need_pod()
+    candidate = Candidate(
+        gpu=ctx.late_bound["gpu_id"],
+        datacenter=ctx.late_bound.get("datacenter_id") or None,
+        cloud="COMMUNITY" if pod.cloud == "COMMUNITY" else "SECURE",
+    )
+    if ctx.transport is not None:
+        await ctx.transport.close()
+        ctx.transport = None
+    await release.delete_pod(ctx, pod.id, reason=problem.cause)
+    ctx.undo.drop("pod")
+    ctx.pod = None
+    refuse(ctx, candidate, problem.message)
+
+
+def refuse(ctx: RunContext, candidate: Candidate, reason: str, status: int = 0) -> None:
+    """Note in ring and journal why a candidate was passed over."""
+    if ctx.ring is not None:
+        ctx.ring.refuse(candidate, reason, status)
+    ctx.journal.write(
+        "candidate_refused",
+        gpu_id=candidate.gpu,
+        datacenter_id=candidate.datacenter,
+        cloud_type=candidate.cloud,
+        reason=reason,
+        status=status,
+    )
+
+
+def price_refusal(
+    ctx: RunContext, candidate: Candidate, offers: dict[str, GpuOffer] | None
+) -> str | None:
+    """Return why a candidate's price keeps it out; an unknown price fails a ceiling."""
+    ceiling = ctx.plan.pod.max_price_per_hour_usd
+    if ceiling is None or offers is None:
+        return None
+    offer = offers.get(candidate.gpu)
+    if offer is None:
+        return "the catalog does not know this GPU, so its price cannot be held against the ceiling"
+    single = offer.secure_price if candidate.cloud == "SECURE" else offer.community_price
+    if single is None:
+        return f"no {candidate.cloud} price is known, and max_price_per_hour_usd is {ceiling:g}"
+    rate = single * ctx.plan.pod.gpu_count
+    if rate > ceiling:
+        return f"${rate:.2f}/h is above max_price_per_hour_usd {ceiling:g}"
+    return None
+
+
+async def _try(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> bool:
+    for attempt in range(1, SAME_CANDIDATE_TRIES + 1):
+        request = _request(ctx, candidate, volume)
+        ctx.billed_since = ctx.clock.now()
+        try:
+            pod = await create_settled(ctx, request, candidate)
+        except CandidateRefused as error:
+            refuse(ctx, candidate, error.message, error.status)
+            return False
+        except (RateLimited, EffectUnknown) as error:
+            if attempt == SAME_CANDIDATE_TRIES:
+                refuse(ctx, candidate, error.message, error.status)
+                return False
+            await ctx.clock.sleep(error.retry_after or 2.0**attempt)
+            continue
+        await _take(ctx, pod, candidate)
+        try:
+            _hold_against_plan(ctx, pod, candidate)
+            await wait_for_endpoint(ctx)
+        except HostUnusable as problem:
+            await give_up_host(ctx, problem)
+            return False
+        return True
+    return False
+
+
+async def _take(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
+    ctx.pod = pod
+    ctx.undo.push("pod", lambda: release.on_failure(ctx))
+    ctx.late_bound["pod_id"] = pod.id
+    ctx.late_bound["gpu_id"] = pod.gpu or candidate.gpu
+    datacenter = pod.datacenter or candidate.datacenter or ""
+    ctx.late_bound["datacenter_id"] = datacenter
+    last = ctx.ring.refusals[-1] if ctx.ring and ctx.ring.refusals else None
+    if last and last.candidate.datacenter != candidate.datacenter:
+        ctx.journal.write(
+            "datacenter_failover",
+            **{
+                "from": last.candidate.datacenter,
+                "to": candidate.datacenter,
+                "reason": last.reason,
+            },
+        )
+    if last and last.candidate.cloud != candidate.cloud:
+        ctx.journal.write(
+            "cloud_type_fallback",
+            from_cloud_type=last.candidate.cloud,
+            to_cloud_type=candidate.cloud,
+            gpu_id=ctx.late_bound["gpu_id"],
+            datacenter_id=datacenter or None,
+        )
+    ctx.journal.write(
+        "gpu_selected", gpu_id=ctx.late_bound["gpu_id"], datacenter_id=datacenter or None
+    )
+
+
+def _hold_against_plan(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
+    plan = ctx.plan.pod
+    ceiling = plan.max_price_per_hour_usd
+    wrong = []
+    if pod.gpu is not None and pod.gpu != candidate.gpu:
+        wrong.append(f"GPU {pod.gpu} instead of {candidate.gpu}")
+    if pod.gpu_count is not None and pod.gpu_count != plan.gpu_count:
+        wrong.append(f"{pod.gpu_count} GPUs instead of {plan.gpu_count}")
+    if pod.cloud is not None and pod.cloud != candidate.cloud:
+        wrong.append(f"{pod.cloud} cloud instead of {candidate.cloud}")
+    named = candidate.datacenter not in (None, "@volume")
+    if named and pod.datacenter is not None and pod.datacenter != candidate.datacenter:
+        wrong.append(f"data center {pod.datacenter} instead of {candidate.datacenter}")
+    if ceiling is not None and pod.cost is None:
+        wrong.append(f"no price known while max_price_per_hour_usd is {ceiling:g}")
+    if ceiling is not None and pod.cost is not None and pod.cost > ceiling + 1e-9:
+        wrong.append(f"${pod.cost:.4g}/h, above max_price_per_hour_usd {ceiling:g}")
+    if wrong:
+        raise HostUnusable(f"the pod is not what was asked for: {'; '.join(wrong)}", cause="drift")
+    if pod.cost is None:
+        ctx.warn(
+            "price-unknown",
+            f"RunPod gives no price for pod {pod.id}: the cost cap cannot be watched.",
+        )
+
+
+def _request(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> PodRequest:
+    plan = ctx.plan
+    datacenter = volume.datacenter if volume else candidate.datacenter
+    env = {key: ctx.fill(value) for key, value in plan.pod.env.items()}
+    persistent = plan.storage.mode == "ephemeral"
+    return PodRequest(
+        name=ctx.new_pod_name(),
+        image=plan.pod.image,
+        template_id=plan.pod.template_id,
+        registry_auth=plan.pod.registry_auth,
+        gpu=candidate.gpu,
+        gpu_count=plan.pod.gpu_count,
+        cloud=candidate.cloud,
+        datacenter=datacenter,
+        container_disk_gb=plan.pod.container_disk_gb,
+        ports=plan.pod.ports,
+        min_cuda=plan.pod.min_cuda,
+        mount=plan.storage.mount if volume or persistent else None,
+        network_volume_id=volume.id if volume else None,
+        persistent_gb=plan.storage.volume_gb if persistent else None,
+        args=ctx.fill(plan.pod.start_command) if plan.pod.start_command else None,
+        env={
+            **env,
+            "PUBLIC_KEY": ctx.public_keys(),
+            "RUNPOD_DEPLOY_META": json.dumps(
+                {
+                    "run": ctx.run_id,
+                    "plan_hash": ctx.plan_file.plan_hash,
+                    "owner": ctx.owner,
+                    "dead_after": _dead_after(ctx),
+                },
+                separators=(",", ":"),
+            ),
+            "RUNPOD_DEPLOY_API_URL": ctx.api_url,
+        },
+    )
+
+
+def _dead_after(ctx: RunContext) -> int:
+    """Return the epoch second after which nobody can still want the pod: runtime, boot and grace."""
+    plan = ctx.plan
+    runtime = plan.budget.max_runtime_minutes
+    hours = plan.lifecycle.keep_hours if runtime is None else runtime / 60
+    grace = plan.lease.boot_grace_minutes * 60 + BOOT_OVERHEAD_SEC
+    return int(ctx.clock.now() + hours * 3600 + plan.budget.ssh_ready_timeout_sec + grace)
+
+
+async def _volume(ctx: RunContext) -> Volume | None:
+    if ctx.plan.storage.mode != "network_volume":
+        return None
+    name = ctx.plan.storage.volume_name
+    found = [volume for volume in await ctx.cloud.volumes() if name in (volume.name, volume.id)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        places = ", ".join(f"{volume.id} in {volume.datacenter}" for volume in found)
+        raise StepFailed(
+            f"The account has {len(found)} network volumes called {name!r}: {places}.",
+            cause="volume_ambiguous",
+            help="Write the id of the one you mean as storage.volume_name.",
+        )
+    raise StepFailed(
+        f"The account has no network volume called {name!r}.",
+        cause="volume_missing",
+        help="Create it in the RunPod console, or correct storage.volume_name.",
+    )
+
+
+async def _offers(ctx: RunContext) -> dict[str, GpuOffer] | None:
+    plan = ctx.plan.pod
+    if plan.max_price_per_hour_usd is None and plan.prefer != "price":
+        return None
+    gpus = tuple(dict.fromkeys(candidate.gpu for candidate in ctx.plan.candidates))
+    try:
+        offers = {offer.id: offer for offer in await ctx.cloud.catalog(gpus, plan.gpu_count)}
+    except AccountError:
+        raise
+    except CloudError as error:
+        # The pod's own cost is still held against the ceiling once it is known.
+        ctx.warn("catalog-unavailable", f"The catalog gives no prices: {error.message}")
+        return None
+    if plan.prefer == "price" and ctx.ring is not None:
+        ctx.ring.candidates = sorted(
+            ctx.ring.candidates,
+            key=lambda candidate: _price_of(offers.get(candidate.gpu), candidate),
+        )
+    return offers
+
+
+def _price_of(offer: GpuOffer | None, candidate: Candidate) -> float:
+    price = None
+    if offer is not None:
+        price = offer.secure_price if candidate.cloud == "SECURE" else offer.community_price
+    return float("inf") if price is None else price
+
+
+def _all_refused(refusals: list[Refusal]) -> str:
+    rows = [f"  {refusal.candidate}: {refusal.reason}" for refusal in refusals]
+    return "No candidate could be had; nothing is left running.\n" + "\n".join(rows)
+
+
+def _stock_help() -> str:
+    return (
+        "Add GPUs to pod.gpu_order, widen pod.datacenters to `any`, allow COMMUNITY in "
+        "pod.cloud_type, or wait: capacity.wait_minutes goes round the candidates again."
+    )

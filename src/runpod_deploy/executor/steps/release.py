@@ -1,0 +1,110 @@
+"""release: what becomes of the pod. Gone means that the API says so, never that it took our word."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from runpod_deploy.errors import CloudError, RunpodDeployError
+from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.steps import secrets
+
+CONFIRM_WITHIN_SEC = 180.0
+FIRST_PAUSE_SEC = 0.2
+LONGEST_PAUSE_SEC = 10.0
+
+
+async def do(ctx: RunContext) -> None:
+    """Release the pod of a job that succeeded, as `lifecycle.on_success` says."""
+    await _end(ctx, ctx.plan.lifecycle.on_success)
+    ctx.undo.drop("pod")
+
+
+async def on_failure(ctx: RunContext) -> None:
+    """Release the pod of a run that did not succeed, as `lifecycle.on_failure` says."""
+    await _end(ctx, ctx.plan.lifecycle.on_failure)
+
+
+async def keep(ctx: RunContext) -> None:
+    """Keep the pod that holds results which could not be verified: stopped where the disk survives."""
+    mount = ctx.plan.storage.mount
+    inside = mount is not None and all(
+        artifact.remote_path.startswith(f"{mount.rstrip('/')}/") for artifact in ctx.plan.artifacts
+    )
+    await _end(ctx, "stop" if inside else "preserve")
+    ctx.undo.drop("pod")
+
+
+async def _end(ctx: RunContext, action: str) -> None:
+    pod = ctx.need_pod()
+    if ctx.transport is not None:
+        if action != "delete":
+            await secrets.remove(ctx)
+        await ctx.transport.close()
+        ctx.transport = None
+    if action == "delete":
+        await delete_pod(ctx, pod.id, reason="released")
+    elif action == "stop":
+        await stop_pod(ctx, pod.id)
+
+
+async def delete_pod(ctx: RunContext, pod_id: str, *, reason: str) -> bool:
+    """Delete a pod and ask until the API no longer knows it; True when that was confirmed."""
+    ctx.note("pod_delete_intended", op_id=f"delete-{pod_id}", pod_id=pod_id, reason=reason)
+
+    async def attempt() -> bool:
+        await ctx.cloud.delete(pod_id)
+        return await ctx.cloud.get(pod_id) is None
+
+    error = await _until_confirmed(ctx, attempt)
+    ctx.note(
+        "pod_delete_settled",
+        op_id=f"delete-{pod_id}",
+        pod_id=pod_id,
+        outcome="leaked" if error else "gone",
+        error=error,
+    )
+    return error is None
+
+
+async def stop_pod(ctx: RunContext, pod_id: str) -> bool:
+    """Stop a pod and ask until it is EXITED; True when that was confirmed."""
+    ctx.note("pod_action_intended", op_id=f"stop-{pod_id}", pod_id=pod_id, action="stop")
+
+    async def attempt() -> bool:
+        pod = await ctx.cloud.get(pod_id)
+        if pod is None or pod.status == "EXITED":
+            return True
+        await ctx.cloud.act(pod_id, "stop")
+        pod = await ctx.cloud.get(pod_id)
+        return pod is None or pod.status == "EXITED"
+
+    error = await _until_confirmed(ctx, attempt)
+    ctx.note(
+        "pod_action_settled",
+        op_id=f"stop-{pod_id}",
+        pod_id=pod_id,
+        outcome="leaked" if error else "stopped",
+        error=error,
+    )
+    return error is None
+
+
+async def _until_confirmed(ctx: RunContext, attempt: Callable[[], Awaitable[bool]]) -> str | None:
+    """Repeat `attempt` until it confirms or time is up; returns what stood in the way."""
+    give_up = ctx.clock.monotonic() + CONFIRM_WITHIN_SEC
+    pause = FIRST_PAUSE_SEC
+    error = "the API still shows the pod"
+    while True:
+        try:
+            if await attempt():
+                return None
+            error = "the API still shows the pod"
+        except CloudError as problem:
+            error = problem.message
+        except RunpodDeployError as problem:
+            # The key was refused: asking again with the same key cannot help.
+            return problem.message
+        if ctx.clock.monotonic() >= give_up:
+            return error
+        await ctx.clock.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SEC)

@@ -1,0 +1,50 @@
+"""secrets: lays secret values on the pod, after staging so that nothing can wipe them."""
+
+from __future__ import annotations
+
+import posixpath
+import shlex
+
+from runpod_deploy.errors import CommandFailed, TransportError
+from runpod_deploy.executor.context import RunContext
+
+
+async def do(ctx: RunContext) -> None:
+    """Write each secret over stdin, never in a command line, with the mode asked for.
+
+    Raises:
+        CommandFailed: The destination cannot be written.
+    """
+    for secret in ctx.plan.secrets:
+        destination = ctx.fill(secret.destination)
+        folder = posixpath.dirname(destination) or "/"
+        partial = shlex.quote(f"{destination}.runpod-deploy-partial")
+        command = (
+            f"umask 077 && mkdir -p {shlex.quote(folder)} && cat >{partial} && "
+            f"chmod {secret.mode} {partial} && mv -f {partial} {shlex.quote(destination)}"
+        )
+        done = await ctx.need_transport().run(
+            command, stdin=ctx.secret_values[secret.name], timeout=60
+        )
+        if done.exit_status != 0:
+            why = done.stderr.decode("utf-8", "replace").strip()
+            raise CommandFailed(
+                f"Secret {secret.name!r} could not be written to {destination}: {why}",
+                exit_status=done.exit_status,
+            )
+        ctx.journal.write("secret_delivered", name=secret.name)
+
+
+async def remove(ctx: RunContext) -> None:
+    """Remove delivered secrets from a pod that is kept; a failure is a warning."""
+    if not ctx.plan.secrets or ctx.transport is None:
+        return
+    paths = " ".join(shlex.quote(ctx.fill(secret.destination)) for secret in ctx.plan.secrets)
+    try:
+        done = await ctx.transport.run(f"rm -f -- {paths}", timeout=30)
+        if done.exit_status == 0:
+            return
+        why = done.stderr.decode("utf-8", "replace").strip()
+    except (TransportError, TimeoutError) as error:
+        why = str(error)
+    ctx.warn("secrets-left", f"The secrets could not be removed from the pod that is kept: {why}")
