@@ -1,4 +1,4 @@
-"""How we read JSON Schema where the standard leaves room or a Python library differs from editors."""
+"""How we read JSON Schema where a Python library differs from editors and from our users."""
 
 import re
 from functools import cache

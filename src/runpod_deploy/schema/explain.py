@@ -1,33 +1,26 @@
-"""Says in full sentences why a document does not fit its schema.
-
-`jsonschema` finds the faults; every word that a user reads is written here.
-"""
+"""Says in full sentences why a document does not fit its schema."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
 from itertools import islice
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-from jsonschema.validators import extend
-
 from runpod_deploy.errors import Position
-from runpod_deploy.schema.dialect import compiled, first_duplicate, is_integer
+from runpod_deploy.schema.conforms import has_type
+from runpod_deploy.schema.dialect import first_duplicate
+from runpod_deploy.schema.faults import Fault, faults
 from runpod_deploy.schema.near_miss import near_miss
 from runpod_deploy.schema.pointer import child, dotted, parent, split
 from runpod_deploy.schema.report import MAX_DIAGNOSTICS, Report, shorten
+from runpod_deploy.schema.wording import (
+    converted,
+    kind_of,
+    listed,
+    no_template,
+    type_words,
+    written,
+)
 from runpod_deploy.schema.yaml_source import YamlSource
-
-_TYPE_WORDS = {
-    "object": "a section of keys",
-    "array": "a list",
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-}
 
 
 def report_misfits(
@@ -42,34 +35,8 @@ def report_misfits(
         report: Takes the findings.
     """
     explainer = _Explainer(source, schema, refused, report)
-    for error in islice(validator(schema).iter_errors(source.data), 10 * MAX_DIAGNOSTICS):
-        explainer.explain(error)
-
-
-def validator(schema: Mapping[str, Any]) -> Draft202012Validator:
-    """Return the validator for `schema` in our dialect; the schema itself is taken as sound."""
-    made: Draft202012Validator = _validator_class()(schema)
-    return made
-
-
-@cache
-def _validator_class() -> Any:
-    checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, v: is_integer(v))
-    return extend(
-        Draft202012Validator,
-        {"pattern": _pattern, "uniqueItems": _unique_items},
-        type_checker=checker,
-    )
-
-
-def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
-    if isinstance(value, str) and not compiled(pattern).search(value):
-        yield ValidationError("pattern")
-
-
-def _unique_items(_: Any, wanted: bool, value: Any, __: Any) -> Iterator[ValidationError]:  # noqa: FBT001 - the signature that jsonschema calls
-    if wanted and isinstance(value, list) and first_duplicate(value) is not None:
-        yield ValidationError("uniqueItems")
+    for fault in islice(faults(source.data, schema), 10 * MAX_DIAGNOSTICS):
+        explainer.explain(fault)
 
 
 class _Explainer:
@@ -87,14 +54,11 @@ class _Explainer:
         self._keys = source.key_positions
         self._values = source.positions
 
-    def explain(self, error: ValidationError) -> None:
-        pointer = ""
-        for part in error.absolute_path:
-            pointer = child(pointer, part)
-        if "propertyNames" in error.absolute_schema_path:
-            self._bad_name(error, pointer)
+    def explain(self, fault: Fault) -> None:
+        if "propertyNames" in fault.schema_path:
+            self._bad_name(fault)
             return
-        handlers: dict[str, Callable[[ValidationError, str], None]] = {
+        handlers: dict[str, Callable[[Fault], None]] = {
             "additionalProperties": self._unknown_keys,
             "required": self._missing_key,
             "type": self._wrong_type,
@@ -105,273 +69,210 @@ class _Explainer:
             "anyOf": self._any_of,
             "uniqueItems": self._duplicate_item,
         }
-        handlers.get(str(error.validator), self._out_of_bounds)(error, pointer)
+        handlers.get(fault.keyword, self._out_of_range)(fault)
 
-    def _error(self, code: str, summary: str, detail: str, pointer: str, **more: Any) -> None:
-        place = self._values.get(pointer) or Position(file=self._source.file, line=1, column=1)
-        self._report.error(code, summary, detail, more.pop("at", place), **more)
-
-    def _head(self, pointer: str) -> Position:
-        """The place that stands for a section: its key, for a list item its first character."""
+    def _section_place(self, pointer: str) -> Position:
         return self._keys.get(pointer) or self._values[pointer]
 
-    def _unknown_keys(self, error: ValidationError, pointer: str) -> None:
-        known = list(error.schema.get("properties", {}))
-        for key in error.instance:
-            place = child(pointer, key)
-            if key in known or place in self._refused:
+    def _unknown_keys(self, fault: Fault) -> None:
+        known = list(fault.schema.get("properties", {}))
+        for key in fault.value:
+            pointer = child(fault.pointer, key)
+            if key in known or pointer in self._refused:
                 continue
-            owner = f"`{dotted(pointer)}` has" if pointer else "A job file has"
             near = near_miss(key, known)
-            self._error(
+            self._report.error(
                 "unknown-key",
                 "Unknown key",
-                f"{owner} no key `{shorten(key)}`.",
-                place,
-                at=self._keys[place],
+                f"{_subject(fault.pointer)} has no key `{shorten(key)}`.",
+                self._keys[pointer],
                 suggestion=near,
                 help=self._where_it_belongs(key, near, known),
             )
 
     def _where_it_belongs(self, key: str, near: str | None, known: list[str]) -> str | None:
-        homes = [home for home in _sections(self._schema) if key in home[1]]
+        homes = [name for name, keys in _sections(self._schema) if key in keys]
         if homes:
-            return f"`{key}` is a key of " + " and of ".join(f"`{name}`" for name, _ in homes) + "."
-        return None if near else f"The keys that can stand here are {_listed(known, 'and')}."
+            return f"`{key}` is a key of {listed(homes, 'and')}."
+        return None if near else f"The keys that can stand here: {listed(known, 'and')}."
 
-    def _missing_key(self, error: ValidationError, pointer: str) -> None:
-        key = next(key for key in error.validator_value if key not in error.instance)
-        for candidate in error.validator_value:
-            if candidate not in error.instance and f"{candidate!r} is a required" in error.message:
-                key = candidate
-        owner = f"`{dotted(pointer)}`" if pointer else "A job file"
-        described = self._describe(pointer, key)
-        detail = f"{owner} needs the key `{key}`"
-        condition = self._condition(error)
-        detail += f" with `{condition}`." if condition else ", and it is missing."
-        summary = described.get("description", "").partition(". ")[0].rstrip(".")
-        self._error(
+    def _missing_key(self, fault: Fault) -> None:
+        described = self._describe(child(fault.pointer, fault.key))
+        meaning = described.get("description", "").partition(". ")[0].rstrip(".")
+        condition = self._condition(fault)
+        detail = (
+            f"With `{condition}`, {_subject(fault.pointer)} needs the key `{fault.key}`"
+            if condition
+            else f"{_subject(fault.pointer)} needs the key `{fault.key}`"
+        )
+        self._report.error(
             "missing-key",
             "Missing key",
-            detail + (f" It says: {summary[0].lower()}{summary[1:]}." if summary else ""),
-            pointer,
-            at=self._head(pointer),
-            help=_example_line(key, described),
+            f"{detail}: {meaning[0].lower()}{meaning[1:]}." if meaning else f"{detail}.",
+            self._section_place(fault.pointer),
+            help=_example_line(fault.key, described),
         )
 
-    def _condition(self, error: ValidationError) -> str | None:
-        path = list(error.absolute_schema_path)
-        if "then" not in path:
+    def _condition(self, fault: Fault) -> str | None:
+        if "then" not in fault.schema_path:
             return None
         rule: Any = self._schema
-        for part in path[: path.index("then") - 1 if "if" in path else path.index("then")]:
+        for part in fault.schema_path[: fault.schema_path.index("if")]:
             rule = rule[part]
-        for key, one in rule.get("if", {}).get("properties", {}).items():
-            return f"{key}: {one['const']}"
-        return None
+        key, value = next(iter(rule["if"]["properties"].items()))
+        return f"{key}: {value['const']}"
 
-    def _describe(self, pointer: str, key: str) -> Mapping[str, Any]:
+    def _describe(self, pointer: str) -> Mapping[str, Any]:
+        """Return the schema of the value at `pointer`, which the document need not have."""
         rule: Mapping[str, Any] = self._schema
-        for part in (*split(pointer), key):
+        for part in split(pointer):
             below = rule.get("properties", {}).get(part) or rule.get("items", {})
-            rule = self._resolved(below)
+            target = below.get("$ref", "").rpartition("/")[2]
+            rule = {**self._schema["$defs"][target], **below} if target else below
         return rule
 
-    def _resolved(self, rule: Mapping[str, Any]) -> Mapping[str, Any]:
-        if "$ref" not in rule:
-            return rule
-        target = self._schema["$defs"][rule["$ref"].rpartition("/")[2]]
-        return {**target, **rule}
-
-    def _wrong_type(self, error: ValidationError, pointer: str) -> None:
-        types = error.validator_value
-        wanted = [types] if isinstance(types, str) else [name for name in types if name != "null"]
-        value = error.instance
-        node = self._source.root.find(pointer)
-        text = node.text if node is not None else None
-        name = f"`{dotted(pointer)}`" if pointer else "A job file"
-        suggestion = help_ = None
-        if value is None:
-            detail = f"{name} is empty; it takes {_listed_types(wanted)}."
+    def _wrong_type(self, fault: Fault) -> None:
+        types = [fault.rule] if isinstance(fault.rule, str) else fault.rule
+        wanted = [name for name in types if name != "null"]
+        node = self._source.root.find(fault.pointer)
+        text = written(fault.value) if node is None or node.text is None else shorten(node.text)
+        name = _subject(fault.pointer)
+        suggestion = converted(fault.value, wanted)
+        help_ = None
+        if fault.value is None:
+            detail = f"{name} is empty, and it takes {type_words(wanted)}."
             help_ = "Give it a value, or remove the key."
-        elif "string" in wanted and isinstance(value, (bool, int, float)):
+        elif "string" in wanted and isinstance(fault.value, (bool, int, float)):
             suggestion = f'"{text}"'
             detail = (
-                f"{name} takes text, and YAML reads `{shorten(str(text))}` without quotes as "
-                f"{_kind(value)}."
+                f"{name} takes {type_words(wanted)}, and YAML reads `{text}` without quotes as "
+                f"{kind_of(fault.value)}."
             )
             help_ = "Put it in quotes."
+        elif suggestion is not None and wanted == ["integer"] and isinstance(fault.value, float):
+            detail = f"{name} takes a whole number, written without a decimal point."
         else:
-            detail = f"{name} takes {_listed_types(wanted)}, and this is {_kind(value)}."
-            suggestion = _converted(value, wanted)
-        self._error(
+            detail = f"{name} takes {type_words(wanted)}, and this is {kind_of(fault.value)}."
+            detail += no_template(fault.value)
+        self._report.error(
             "wrong-type",
             "Wrong type of value",
             detail,
-            pointer,
+            self._values[fault.pointer],
             suggestion=suggestion,
             help=help_,
         )
 
-    def _unknown_value(self, error: ValidationError, pointer: str) -> None:
-        if not isinstance(error.instance, (str, int, float)) and error.instance is not None:
-            return
-        allowed = error.validator_value if error.validator == "enum" else [error.validator_value]
+    def _unknown_value(self, fault: Fault) -> None:
+        if not has_type(fault.value, fault.schema.get("type", "string")):
+            return  # that is said already
+        allowed = fault.rule if fault.keyword == "enum" else [fault.rule]
         words = [str(value) for value in allowed if value is not None]
-        said = shorten(_written(error.instance))
-        self._error(
+        self._report.error(
             "unknown-value",
             "Unknown value",
-            f"`{dotted(pointer)}` takes {_listed(words, 'or')}, and not `{said}`."
-            + _no_template(error.instance),
-            pointer,
-            suggestion=near_miss(said, words),
+            f"`{dotted(fault.pointer)}` takes {listed(words, 'or')}, and this is "
+            f"`{written(fault.value)}`.{no_template(fault.value)}",
+            self._values[fault.pointer],
+            suggestion=near_miss(str(fault.value), words),
         )
 
-    def _malformed(self, error: ValidationError, pointer: str) -> None:
-        self._error(
+    def _malformed(self, fault: Fault) -> None:
+        self._report.error(
             "malformed-value",
             "Malformed value",
-            f"`{shorten(str(error.instance))}` is no valid `{dotted(pointer)}`. "
-            + error.schema.get("patternErrorMessage", "")
-            + _no_template(error.instance),
-            pointer,
+            f"`{shorten(fault.value)}` cannot be the value of `{dotted(fault.pointer)}`. "
+            f"{fault.schema['patternErrorMessage']}{no_template(fault.value)}",
+            self._values[fault.pointer],
         )
 
-    def _bad_name(self, error: ValidationError, pointer: str) -> None:
-        place = child(pointer, error.instance)
-        rule = self._describe(parent(pointer), split(pointer)[-1])
-        self._error(
+    def _bad_name(self, fault: Fault) -> None:
+        if fault.keyword == "pattern":
+            reason = fault.schema["patternErrorMessage"]
+        else:
+            reason = f"It may hold at most {fault.rule} characters."
+        self._report.error(
             "malformed-name",
             "Malformed name",
-            f"`{shorten(error.instance)}` cannot be a name in `{dotted(pointer)}`. "
-            + rule["propertyNames"]["patternErrorMessage"],
-            place,
-            at=self._keys[place],
+            f"`{shorten(fault.value)}` cannot be a name in `{dotted(fault.pointer)}`. {reason}",
+            self._keys[child(fault.pointer, fault.value)],
         )
 
-    def _one_of(self, error: ValidationError, pointer: str) -> None:
-        if any(parent(refused) == pointer for refused in self._refused):
-            return
-        keys = [rule["required"][0] for rule in error.validator_value]
-        present = [key for key in keys if key in error.instance]
-        name = f"`{dotted(pointer)}` needs exactly one of {_listed(keys, 'and')}"
+    def _one_of(self, fault: Fault) -> None:
+        if any(parent(pointer) == fault.pointer for pointer in self._refused):
+            return  # a refused key stands in the place of the one that is needed
+        keys = [rule["required"][0] for rule in fault.rule]
+        present = [key for key in keys if key in fault.value]
+        needs = f"{_subject(fault.pointer)} needs exactly one of {listed(keys, 'and')}"
         if present:
-            self._error(
+            self._report.error(
                 "exclusive-keys",
                 "Keys that exclude each other",
-                f"{name}, and here are both.",
-                pointer,
-                at=self._keys[child(pointer, present[-1])],
+                f"{needs}, and here are both.",
+                max(self._keys[child(fault.pointer, key)] for key in present),
                 help="Remove one of them.",
             )
         else:
-            self._missing_alternative(name, pointer)
+            self._missing_alternative(f"{needs}, and here is neither.", fault)
 
-    def _any_of(self, error: ValidationError, pointer: str) -> None:
-        keys = [rule["required"][0] for rule in error.validator_value]
-        name = f"`{dotted(pointer)}` needs {_listed(keys, 'or')}, or both"
-        self._missing_alternative(name, pointer)
+    def _any_of(self, fault: Fault) -> None:
+        keys = [rule["required"][0] for rule in fault.rule]
+        needs = f"{_subject(fault.pointer)} needs {listed(keys, 'or')} (or both)"
+        self._missing_alternative(f"{needs}, and here is neither.", fault)
 
-    def _missing_alternative(self, name: str, pointer: str) -> None:
-        self._error(
+    def _missing_alternative(self, detail: str, fault: Fault) -> None:
+        key = fault.rule[0]["required"][0]
+        self._report.error(
             "missing-key",
             "Missing key",
-            f"{name}, and here is none.",
-            pointer,
-            at=self._head(pointer),
+            detail,
+            self._section_place(fault.pointer),
+            help=_example_line(key, self._describe(child(fault.pointer, key))),
         )
 
-    def _duplicate_item(self, error: ValidationError, pointer: str) -> None:
-        index = first_duplicate(error.instance)
-        assert index is not None  # noqa: S101 - the keyword failed because there is one
-        self._error(
+    def _duplicate_item(self, fault: Fault) -> None:
+        index = first_duplicate(fault.value) or 0
+        self._report.error(
             "duplicate-item",
             "Duplicate item",
-            f"`{shorten(error.instance[index])}` stands more than once in `{dotted(pointer)}`.",
-            child(pointer, index),
+            f"`{shorten(fault.value[index])}` stands more than once in `{dotted(fault.pointer)}`.",
+            self._values[child(fault.pointer, index)],
             help="Remove one of them.",
         )
 
-    def _out_of_bounds(self, error: ValidationError, pointer: str) -> None:
-        bound = error.validator_value
-        shown = f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
-        said = error.instance
-        name = f"`{dotted(pointer)}`"
+    def _out_of_range(self, fault: Fault) -> None:
+        name = f"`{dotted(fault.pointer)}`"
+        bound = f"{fault.rule:,}"
         detail = {
-            "minimum": f"{name} must be at least {shown}, and this is {_written(said)}.",
-            "maximum": f"{name} must be at most {shown}, and this is {_written(said)}.",
-            "exclusiveMinimum": f"{name} must be greater than {shown}, and this is {_written(said)}.",
-            "minLength": f"{name} may not be empty.",
-            "maxLength": f"{name} may hold at most {shown} characters.",
-            "minItems": f"{name} needs at least one item.",
-            "maxItems": f"{name} may hold at most {shown} items.",
-            "maxProperties": f"{name} may hold at most {shown} keys.",
-        }[str(error.validator)]
-        self._error("out-of-range", "Value out of range", detail, pointer)
+            "minimum": f"{name} must be at least {bound}",
+            "maximum": f"{name} must be at most {bound}",
+            "exclusiveMinimum": f"{name} must be greater than {bound}",
+            "minLength": f"{name} may not be empty",
+            "maxLength": f"{name} may hold at most {bound} characters",
+            "minItems": f"{name} needs at least one item",
+            "maxItems": f"{name} may hold at most {bound} items",
+            "maxProperties": f"{name} may hold at most {bound} keys",
+        }[fault.keyword]
+        if isinstance(fault.value, (int, float)):
+            detail += f", and this is {written(fault.value)}"
+        place = self._values[fault.pointer]
+        self._report.error("out-of-range", "Value out of range", f"{detail}.", place)
+
+
+def _subject(pointer: str) -> str:
+    return f"`{dotted(pointer)}`" if pointer else "A job file"
 
 
 def _sections(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for name, rule in schema["properties"].items():
-        items = rule.get("items", {})
-        if "properties" in rule:
-            yield name, rule["properties"]
-        elif "$ref" in items:
-            target = schema["$defs"][items["$ref"].rpartition("/")[2]]
-            if "properties" in target:
-                yield f"{name}[]", target["properties"]
+        target = rule.get("items", {}).get("$ref", "").rpartition("/")[2]
+        described = schema["$defs"][target] if target else rule
+        if "properties" in described:
+            yield f"{name}[]" if target else name, described["properties"]
 
 
 def _example_line(key: str, described: Mapping[str, Any]) -> str | None:
     examples = described.get("examples")
     if not examples:
         return None
-    example = json.dumps(examples[0], ensure_ascii=False)
-    return f"Add a line such as:\n\n  {key}: {example}"
-
-
-def _listed(words: list[str], last: str) -> str:
-    quoted = [f"`{word}`" for word in words]
-    if len(quoted) < 2:
-        return "".join(quoted)
-    return f"{', '.join(quoted[:-1])} {last} {quoted[-1]}"
-
-
-def _listed_types(types: list[str]) -> str:
-    return " or ".join(_TYPE_WORDS[name] for name in types)
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true or false" if value is None else str(value).lower()
-    if isinstance(value, (int, float)):
-        return "a number"
-    return {dict: "a section of keys", list: "a list", str: "text"}[type(value)]
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, (bool, type(None))):
-        return str(value).lower().replace("none", "null")
-    return shorten(f"{value:g}" if isinstance(value, float) else str(value))
-
-
-def _converted(value: Any, wanted: list[str]) -> str | None:
-    """Return how the value was probably meant, in the type that is wanted."""
-    if wanted == ["array"] and isinstance(value, str):
-        return shorten(f"[{value}]")
-    if wanted == ["integer"] and isinstance(value, float) and value == int(value):
-        return str(int(value))
-    if isinstance(value, str) and wanted == ["boolean"]:
-        return {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(value.lower())
-    if isinstance(value, str) and wanted[0] in ("integer", "number"):
-        try:
-            return f"{float(value):g}"
-        except ValueError:
-            return None
-    return None
-
-
-def _no_template(value: Any) -> str:
-    if isinstance(value, str) and "{{" in value:
-        return " Templates do not work in this key."
-    return ""
+    return f"Add it, for example:\n\n  {key}: {json.dumps(examples[0], ensure_ascii=False)}"

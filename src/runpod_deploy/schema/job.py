@@ -50,8 +50,8 @@ class JobSource:
             column: Column within that line, from 1.
 
         Returns:
-            The exact place in a literal block (`|`), the only style that keeps lines as they are, and in a
-            text of one line; else the place where the text begins.
+            The exact place in a literal block (`|`), the only style that keeps lines as they are,
+            and in a text of one line; else the place where the text begins.
         """
         start = self.locate(pointer)
         written = (self.line(start) or "")[start.column - 1 :]

@@ -28,7 +28,8 @@ def load(
         display: The file's name in messages and positions; by default `path` as given.
 
     Raises:
-        InvalidInput: The file cannot be read or says something that cannot be; holds every diagnostic.
+        InvalidInput: The file cannot be read or says something that cannot be; holds every
+            diagnostic.
     """
     report = Report(file=display if display is not None else str(path))
     try:
@@ -85,14 +86,14 @@ def _order(diagnostic: Any) -> tuple[int, int]:
 def _check_overrides(source: YamlSource, variables: Mapping[str, str], report: Report) -> None:
     data = source.data.get("variables") if isinstance(source.data, dict) else None
     declared = list(data) if isinstance(data, dict) else []
-    for name, value in variables.items():
+    for name in variables:
         if name not in declared:
             known = ", ".join(f"`{shorten(one)}`" for one in declared[:20])
             report.error(
                 "undeclared-variable",
                 "Undeclared variable",
-                f"The command line sets `{shorten(name)}={shorten(value)}`, and the job file declares no "
-                f"such variable. " + (f"It declares {known}." if known else "It declares none."),
+                f"The command line sets `{shorten(name)}`, and the job file declares no such "
+                "variable. " + (f"It declares {known}." if known else "It declares none."),
                 None,
                 suggestion=near_miss(name, declared),
                 help="Declare it under `variables` with the value it has when none is given.",

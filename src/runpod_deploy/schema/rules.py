@@ -48,7 +48,7 @@ def _shadowed(data: dict[str, Any], source: YamlSource, report: Report) -> None:
             report.error(
                 "shadowed-variable",
                 "Variable hides a built-in one",
-                f"`{name}` is known to every template already, and a variable of this name would hide it.",
+                f"`{name}` is known to every template, and a variable of this name would hide it.",
                 source.key_positions[child("/variables", name)],
                 help="Choose another name.",
             )
@@ -58,14 +58,14 @@ def _ports(data: dict[str, Any], source: YamlSource, report: Report) -> None:
     ports = _section(data, "pod").get("ports")
     for index, port in enumerate(ports if isinstance(ports, list) else ()):
         number = port.partition("/")[0] if isinstance(port, str) else ""
-        if number.isascii() and number.isdecimal() and len(number) <= 5:
-            if not 1 <= int(number) <= 65535:
-                report.error(
-                    "out-of-range",
-                    "Value out of range",
-                    f"`{number}` is no port: ports go from 1 to 65535.",
-                    source.positions[f"/pod/ports/{index}"],
-                )
+        written = number.isascii() and number.isdecimal() and len(number) <= 5
+        if written and not 1 <= int(number) <= 65535:
+            report.error(
+                "out-of-range",
+                "Value out of range",
+                f"`{number}` is no port: ports go from 1 to 65535.",
+                source.positions[f"/pod/ports/{index}"],
+            )
 
 
 def _pod_env(data: dict[str, Any], source: YamlSource, report: Report) -> None:
@@ -75,7 +75,7 @@ def _pod_env(data: dict[str, Any], source: YamlSource, report: Report) -> None:
             report.error(
                 "reserved-name",
                 "Reserved name",
-                f"The pod's variable `{name}` is set by runpod-deploy, so the value here would be lost.",
+                f"The pod's `{name}` is set by runpod-deploy, so the value here would be lost.",
                 source.key_positions[child("/pod/env", name)],
                 help="Remove the line. A key of your own goes into `ssh.key_path`."
                 if name == "PUBLIC_KEY"
@@ -91,7 +91,7 @@ def _storage(data: dict[str, Any], source: YamlSource, report: Report) -> None:
             report.error(
                 "no-effect",
                 "Key without effect",
-                f"`storage.{key}` means something only with `mode: {needed}`, and the mode is `{mode}`"
+                f"`storage.{key}` works only with `mode: {needed}`, and the mode is `{mode}`"
                 + ("." if "mode" in storage else ", which is the default."),
                 source.key_positions[f"/storage/{key}"],
                 help=f"Write `mode: {needed}`, or remove the line.",

@@ -14,12 +14,12 @@ class Unsupported:
 
 
 _NO_SPOT = (
-    "RunPod's API (v2) rents no spot pods: the pod would be billed at the full on-demand price without a "
-    "word."
+    "RunPod's API (v2) rents no spot pods. The pod would be billed at the full on-demand price "
+    "without a word."
 )
 _NO_MINIMUM = (
-    "RunPod's API (v2) has no such wish: a pod's share of vCPUs and memory follows from its GPU type and the "
-    "number of its GPUs."
+    "RunPod's API (v2) takes no such wish. A pod's share of vCPUs and memory follows from its GPU "
+    "type and the number of its GPUs."
 )
 _CEILING = (
     "Remove the line. To bound the price, set `pod.max_price_per_hour_usd`; Community Cloud "
@@ -35,8 +35,8 @@ UNSUPPORTED = (
     Unsupported(
         "/stop",
         "Replaced key",
-        "The block `stop` is not known any more. What becomes of the pod after success and after failure is "
-        "said in the block `lifecycle`.",
+        "The block `stop` is not known any more. What becomes of the pod after success and after "
+        "failure is said in the block `lifecycle`.",
         "Replace the whole block by this one, with `delete`, `stop` or `preserve` for each:\n\n"
         "  lifecycle:\n"
         "    on_success: delete\n"

@@ -29,41 +29,40 @@ def validate(source: YamlSource, report: Report) -> None:
         Stop: The file is of another version, or the report is full.
     """
     data = source.data
-    if isinstance(data, dict):
-        _check_version(data, source, report)
+    if isinstance(data, dict) and type(data.get("schema_version")) is int:
+        _check_version(data["schema_version"], source, report)
     schema = job_schema()
     refused = report_refused_keys(source, report)
     if refused or not conforms(data, schema, schema):
-        # Takes longer to import than a valid file takes to load.
+        # Importing `jsonschema` takes longer than loading a valid file.
         from runpod_deploy.schema.explain import report_misfits  # noqa: PLC0415
 
         report_misfits(source, schema, refused, report)
     report_broken_rules(source, report)
 
 
-def _check_version(data: dict[str, Any], source: YamlSource, report: Report) -> None:
-    said = data.get("schema_version")
-    if type(said) is not int or said == VERSION:
+def _check_version(said: int, source: YamlSource, report: Report) -> None:
+    """Refuse any other version before its keys are judged by the rules of this one."""
+    if said == VERSION:
         return
-    at = source.positions["/schema_version"]
+    place = source.positions["/schema_version"]
     if said > VERSION:
         report.error(
             "newer-version",
             "File of a newer version",
-            f"This file is of schema version {said}; this release reads version {VERSION}.",
-            at,
+            f"This file has schema version {said}, and this release reads version {VERSION}.",
+            place,
             help="Upgrade runpod-deploy.",
         )
     else:
+        planned = " Reading version 2 files is planned." if said == 2 else ""
         report.error(
             "older-version",
-            "Planned for a later version",
-            f"This file is of schema version {said}; reading version 2 files is planned, and this release "
-            f"reads version {VERSION}."
-            if said == 2
-            else f"There is no schema version {said}; this release reads version {VERSION}.",
-            at,
-            help=f"Write `schema_version: {VERSION}` and run `runpod-deploy validate`: it names every key "
-            "that has to change.",
+            "File of another version",
+            f"This file has schema version {said}, and this release reads version {VERSION}."
+            f"{planned}",
+            place,
+            help=f"Write `schema_version: {VERSION}`, and `validate` names every key that has to "
+            "change.",
         )
     raise Stop

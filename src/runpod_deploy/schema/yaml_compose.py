@@ -1,12 +1,11 @@
-"""From parser events to the tree of nodes, bounded in depth, aliases and size while it is built.
+"""From parser events to the tree of nodes, bounded in depth and size while it is built.
 
-The parsers hand out events one by one and keep no recursion of their own, so a bound that is checked here,
-before the next event is asked for, protects from documents made to exhaust stack or memory.
+The parsers hand out events one by one and keep no recursion of their own. So a bound that is
+checked here, before the next event is asked for, protects from documents made to exhaust the stack
+or the memory.
 """
 
-import re
 from collections.abc import Callable
-from typing import Any
 
 from yaml.events import (
     AliasEvent,
@@ -20,23 +19,13 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from runpod_deploy.schema.report import Report, shorten
+from runpod_deploy.schema.near_miss import near_miss
+from runpod_deploy.schema.report import Report, Stop, shorten
+from runpod_deploy.schema.yaml_bounds import COST, Bounds
 from runpod_deploy.schema.yaml_nodes import Node, Place
-from runpod_deploy.schema.yaml_scalars import NotFiniteError, resolve
+from runpod_deploy.schema.yaml_values import check_tag, scalar_value
 
-MAX_DEPTH = 100
-MAX_ALIASES = 10_000
-MAX_WEIGHT = 8 * 1024 * 1024
-COST = 64
-
-_CORE = "tag:yaml.org,2002:"
-_KINDS: dict[str, tuple[type, ...]] = {
-    "int": (int,),
-    "float": (float, int),
-    "bool": (bool,),
-    "null": (type(None),),
-}
-_UNUSABLE = re.compile("[\x00\ud800-\udfff]")
+_MERGE = "<<"
 
 
 class Composer:
@@ -45,9 +34,8 @@ class Composer:
     def __init__(self, next_event: Callable[[], Event | None], report: Report) -> None:
         self._next_event = next_event
         self._report = report
+        self._bounds = Bounds(report)
         self._anchors: dict[str, Node | None] = {}
-        self._aliases = 0
-        self._weight = 0
 
     def document(self) -> Node:
         """Return the root node.
@@ -65,7 +53,7 @@ class Composer:
             raise self._report.fatal(
                 "several-documents",
                 "More than one document",
-                "A job file holds one YAML document; here begins another one.",
+                "A job file holds one YAML document; here another one begins.",
                 _place(event),
                 help="Put each job into a file of its own.",
             )
@@ -73,70 +61,46 @@ class Composer:
             raise self._empty()
         return root
 
-    def _empty(self) -> Exception:
+    def _empty(self) -> Stop:
         return self._report.fatal(
             "empty-file",
             "The file is empty",
-            "A job file needs at least `schema_version`, `name`, `pod` and `run`; this one says nothing.",
+            "A job file needs at least `schema_version`, `name`, `pod` and `run`; this one says "
+            "nothing.",
             (1, 1),
             help="To begin with a complete example, run:\n\n  runpod-deploy init",
         )
 
     def _next(self) -> Event:
         event = self._next_event()
-        assert event is not None  # noqa: S101 - the grammar of events has an end event for each start
+        assert event is not None  # noqa: S101 - each start event is followed by its end event
         return event
 
     def _node(self, event: Event, depth: int) -> Node:
         if isinstance(event, AliasEvent):
             return self._alias(event, depth)
-        if depth > MAX_DEPTH:
-            raise self._too_deep(_place(event))
+        place = _place(event)
+        self._bounds.depth(depth, place)
         anchor = getattr(event, "anchor", None)
         if anchor is not None:
             self._anchors[anchor] = None
         if isinstance(event, ScalarEvent):
-            node = self._scalar(event)
+            weight = COST + len(event.value)
+            self._bounds.weight(weight, place)
+            value = scalar_value(event, place, self._report)
+            node = Node(value=value, place=place, text=event.value, weight=weight)
         elif isinstance(event, SequenceStartEvent):
-            node = self._sequence(event, depth)
+            node = self._sequence(event, place, depth)
         else:
-            assert isinstance(event, MappingStartEvent)  # noqa: S101 - the only kind that is left
-            node = self._mapping(event, depth)
+            node = self._mapping(event, place, depth)
         if anchor is not None:
             self._anchors[anchor] = node
         return node
 
-    def _too_deep(self, place: Place) -> Exception:
-        return self._report.fatal(
-            "too-deep",
-            "Nested too deeply",
-            f"Lists and mappings may lie {MAX_DEPTH} levels deep, no more; here begins the next level.",
-            place,
-        )
-
-    def _weigh(self, weight: int, place: Place) -> None:
-        self._weight += weight
-        if self._weight > MAX_WEIGHT:
-            raise self._report.fatal(
-                "too-many-values",
-                "The document is too large",
-                "With every alias replaced by what it stands for, the document grows beyond what a job "
-                "file can mean. The bound is reached here.",
-                place,
-                help="Use fewer values, or aliases of smaller parts.",
-            )
-
     def _alias(self, event: AliasEvent, depth: int) -> Node:
         place = _place(event)
-        name = event.anchor
-        self._aliases += 1
-        if self._aliases > MAX_ALIASES:
-            raise self._report.fatal(
-                "too-many-aliases",
-                "Too many aliases",
-                f"A job file may use {MAX_ALIASES:,} aliases, no more.",
-                place,
-            )
+        self._bounds.alias(place)
+        name = str(event.anchor)
         if name not in self._anchors:
             raise self._unknown_anchor(name, place)
         target = self._anchors[name]
@@ -144,181 +108,110 @@ class Composer:
             raise self._report.fatal(
                 "recursive-alias",
                 "Alias of itself",
-                f"The alias `*{name}` lies inside the value that it stands for, which would never end.",
+                f"The alias `*{name}` lies inside the value it stands for, which would never end.",
                 place,
             )
-        if depth + target.height > MAX_DEPTH:
-            raise self._too_deep(place)
-        self._weigh(target.weight, place)
-        return Node(
-            value=target.value,
-            place=place,
-            text=target.text,
-            weight=target.weight,
-            height=target.height,
-            items=target.items,
-            key_places=target.key_places,
-        )
+        self._bounds.depth(depth + target.height, place)
+        self._bounds.weight(target.weight, place)
+        return target.at(place)
 
-    def _unknown_anchor(self, name: str, place: Place) -> Exception:
-        from runpod_deploy.schema.near_miss import near_miss  # noqa: PLC0415 - on the error path only
-
+    def _unknown_anchor(self, name: str, place: Place) -> Stop:
         near = near_miss(name, self._anchors)
         return self._report.fatal(
             "unknown-anchor",
             "Unknown alias",
-            f"A value that begins with `*` is a YAML alias, and no anchor `&{name}` stands above it.",
+            f"A value that begins with `*` is a YAML alias, and no anchor `&{shorten(name)}` "
+            "stands above it.",
             place,
             suggestion=None if near is None else f"*{near}",
             help='If a pattern is meant, put it in quotes, such as `"*.pyc"`.',
         )
 
-    def _scalar(self, event: ScalarEvent) -> Node:
-        text: str = event.value
-        place = _place(event)
-        weight = COST + len(text)
-        self._weigh(weight, place)
-        return Node(value=self._value(event, text, place), place=place, text=text, weight=weight)
-
-    def _value(self, event: ScalarEvent, text: str, place: Place) -> Any:
-        if event.style == '"' and _UNUSABLE.search(text):
-            self._report.error(
-                "forbidden-character",
-                "Character not allowed",
-                "This text holds a NUL or half of a surrogate pair, which no program can take.",
-                place,
-            )
-            return ""
-        try:
-            return self._resolve(event, text, place)
-        except NotFiniteError:
-            self._report.error(
-                "not-finite",
-                "Not a finite number",
-                f"`{shorten(text)}` is not a finite number that can be counted with.",
-                place,
-                help="Put it in quotes if text is meant.",
-            )
-            return 0
-
-    def _resolve(self, event: ScalarEvent, text: str, place: Place) -> Any:
-        tag: str | None = event.tag
-        if tag is None:
-            return resolve(text) if event.implicit[0] else text
-        if tag in ("!", _CORE + "str"):
-            return text
-        kinds = _KINDS.get(tag.removeprefix(_CORE)) if tag.startswith(_CORE) else None
-        value = resolve(text) if kinds is not None else None
-        if (
-            kinds is None
-            or not isinstance(value, kinds)
-            or (type(value) is bool) != (bool in kinds)
-        ):
-            self._bad_tag(tag, place)
-            return text
-        return float(value) if float in kinds else value
-
-    def _bad_tag(self, tag: str, place: Place) -> None:
-        shown = "!!" + tag.removeprefix(_CORE) if tag.startswith(_CORE) else tag
-        self._report.error(
-            "unknown-tag",
-            "Tag not supported",
-            f"A word that begins with `!` is a YAML tag, and `{shorten(shown)}` does not fit this value.",
-            place,
-            help="Remove the tag, or put the value in quotes if it belongs to the text.",
-        )
-
-    def _container(self, event: Event, kind: str) -> None:
-        tag = getattr(event, "tag", None)
-        place = _place(event)
-        self._weigh(COST, place)
-        if tag not in (None, "!", _CORE + kind):
-            self._bad_tag(tag, place)
-
-    def _sequence(self, event: SequenceStartEvent, depth: int) -> Node:
-        self._container(event, "seq")
+    def _sequence(self, event: SequenceStartEvent, place: Place, depth: int) -> Node:
+        check_tag(event, "seq", place, self._report)
+        self._bounds.weight(COST, place)
         nodes: list[Node] = []
         while not isinstance(item := self._next(), SequenceEndEvent):
             nodes.append(self._node(item, depth + 1))
         return Node(
             value=[node.value for node in nodes],
-            place=_place(event),
+            place=place,
             weight=COST + sum(node.weight for node in nodes),
             height=1 + max((node.height for node in nodes), default=0),
             items=nodes,
         )
 
-    def _mapping(self, event: MappingStartEvent, depth: int) -> Node:
-        self._container(event, "map")
+    def _mapping(self, event: Event, place: Place, depth: int) -> Node:
+        assert isinstance(event, MappingStartEvent)  # noqa: S101 - the only kind that is left
+        check_tag(event, "map", place, self._report)
+        self._bounds.weight(COST, place)
         items: dict[str, Node] = {}
         places: dict[str, Place] = {}
-        merges: list[Node] = []
-        template = False
-        while not isinstance(key_event := self._next(), MappingEndEvent):
-            place = _place(key_event)
-            merge = _is_merge(key_event)
-            key = None if merge else self._key(self._node(key_event, depth + 1))
+        merged: list[Node] | None = None
+        while not isinstance(key := self._next(), MappingEndEvent):
+            at = _place(key)
+            name = _MERGE if _is_merge(key) else self._node(key, depth + 1).value
             value = self._node(self._next(), depth + 1)
-            if value.text == "" and value.value is None:
-                value.place = place
-            if merge and not merges:
-                merges = self._merged(value)
-            elif merge or (key is not None and key in items):
-                self._duplicate("<<" if key is None else key, place, places)
-            elif key is not None:
-                items[key] = value
-            elif self._is_template(place):
-                template = True
+            if value.value is None and value.text == "":
+                value = value.at(at)  # an empty value is shown at its key
+            if not isinstance(name, str):
+                if self._is_template(at):
+                    return self._skip_template(place, depth)
+                self._bad_key(key, at)
+            elif name in places:
+                self._duplicate(name, at, places[name])
+            elif _is_merge(key):
+                merged, places[name] = self._sources(value), at
             else:
-                self._bad_key(key_event, place)
-            if key is not None or merge:
-                places.setdefault("<<" if key is None else key, place)
-        if template:
-            return Node(value="{{", place=_place(event), text="{{", weight=COST)
-        places.pop("<<" if merges else "", None)
-        return _joined(_place(event), items, places, merges)
-
-    def _key(self, node: Node) -> str | None:
-        return node.value if isinstance(node.value, str) else None
+                items[name], places[name] = value, at
+        if merged is not None:
+            del places[_MERGE]
+        return _joined(place, items, places, merged or [])
 
     def _is_template(self, place: Place) -> bool:
+        """Note an unquoted `{{ … }}`, which YAML reads as a mapping with a mapping for its key."""
         line = self._report.lines[place[0] - 1]
         if line[max(place[1] - 2, 0) : place[1]] != "{{":
             return False
-        shown = line[place[1] - 2 :].partition(" #")[0].strip()
+        template, closing, _ = line[place[1] - 2 :].partition("}}")
+        shown = shorten(f"{template}{closing}")
         self._report.error(
             "unquoted-template",
             "Template without quotes",
-            "A value that begins with a template must be quoted: without quotes YAML takes `{` for the "
-            "start of a mapping.",
+            "A value that begins with a template must be quoted: without quotes YAML takes `{` for "
+            "the start of a mapping.",
             (place[0], place[1] - 1),
-            suggestion=f'"{shorten(shown)}"' if '"' not in shown else f"'{shorten(shown)}'",
+            suggestion=f"'{shown}'" if '"' in shown else f'"{shown}"',
         )
         return True
 
+    def _skip_template(self, place: Place, depth: int) -> Node:
+        while not isinstance(event := self._next(), MappingEndEvent):
+            self._node(event, depth + 1)
+        return Node(value="{{", place=place, text="{{", weight=COST)
+
     def _bad_key(self, event: Event, place: Place) -> None:
-        text = event.value if isinstance(event, ScalarEvent) else None
+        text = shorten(event.value) if isinstance(event, ScalarEvent) else ""
+        read = f", and YAML reads `{text}` as something else" if text else ""
         self._report.error(
             "key-not-text",
             "Key is not text",
-            "The keys of a job file are text."
-            + ("" if text is None else f" YAML reads `{shorten(text)}` as something else."),
+            f"The keys of a job file are text{read}.",
             place,
-            suggestion=f'"{shorten(text)}"' if text else None,
+            suggestion=f'"{text}"' if text else None,
         )
 
-    def _duplicate(self, key: str, place: Place, places: dict[str, Place]) -> None:
-        first = places[key]
+    def _duplicate(self, key: str, place: Place, first: Place) -> None:
         self._report.error(
             "duplicate-key",
             "Duplicate key",
-            f"The key `{shorten(key)}` stands here for the second time; the first is in line {first[0]}, "
-            f"column {first[1]}. Only one of them could count.",
+            f"The key `{shorten(key)}` stands here again; it stands first in line {first[0]}, "
+            f"column {first[1]}, and only one of the two could count.",
             place,
             help="Join the two, or remove one.",
         )
 
-    def _merged(self, value: Node) -> list[Node]:
+    def _sources(self, value: Node) -> list[Node]:
         sources = value.items if isinstance(value.items, list) else [value]
         for source in sources:
             if not isinstance(source.items, dict):
@@ -332,14 +225,13 @@ class Composer:
 
 
 def _joined(
-    place: Place, items: dict[str, Node], places: dict[str, Place], merges: list[Node]
+    place: Place, items: dict[str, Node], places: dict[str, Place], merged: list[Node]
 ) -> Node:
-    for source in merges:
-        assert isinstance(source.items, dict)  # noqa: S101 - `_merged` lets nothing else through
-        for key, node in source.items.items():
-            if key not in items:
-                items[key] = node
-                places[key] = (source.key_places or {}).get(key, source.place)
+    for source in merged:
+        for key, place_of_key in (source.key_places or {}).items():
+            node = source.under(key)
+            if key not in items and node is not None:
+                items[key], places[key] = node, place_of_key
     return Node(
         value={key: node.value for key, node in items.items()},
         place=place,
@@ -353,11 +245,13 @@ def _joined(
 def _is_merge(event: Event) -> bool:
     return (
         isinstance(event, ScalarEvent)
-        and event.value == "<<"
+        and event.value == _MERGE
         and event.tag is None
         and bool(event.implicit[0])
     )
 
 
 def _place(event: Event) -> Place:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+    mark = event.start_mark
+    assert mark is not None  # noqa: S101 - only events made by hand have no mark
+    return mark.line + 1, mark.column + 1

@@ -1,7 +1,7 @@
 """The tree of a YAML document: each value with its place and its text as written."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runpod_deploy.errors import Position
@@ -10,7 +10,7 @@ from runpod_deploy.schema.pointer import child, split
 Place = tuple[int, int]
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
     """One value of the document.
 
@@ -18,7 +18,7 @@ class Node:
         value: The plain data: dict, list, str, int, float, bool or None.
         place: Line and column of its first character, from 1.
         text: A scalar as written, without quotes; None for a mapping or list.
-        weight: Its size with all aliases filled in, in units of `COST` per value and 1 per character.
+        weight: Its size with all aliases filled in, counted by `yaml_bounds`.
         height: Levels of containers below it.
         items: The nodes of a mapping by key, or of a list by index.
         key_places: Places of a mapping's keys.
@@ -31,6 +31,10 @@ class Node:
     height: int = 0
     items: dict[str, "Node"] | list["Node"] | None = None
     key_places: dict[str, Place] | None = None
+
+    def at(self, place: Place) -> "Node":
+        """Return the same value at another place: that of an alias or of its key."""
+        return replace(self, place=place)
 
     def under(self, key: str) -> "Node | None":
         """Return the node under `key`, for a list the digits of an index, or None."""

@@ -80,7 +80,7 @@ def _event_source(text: str, *, pure: bool) -> Callable[[], Event | None]:
     if pure:
         parser: Any = _PureParser(text)
     else:
-        from yaml.cyaml import CParser  # noqa: PLC0415 - exists only where libyaml does
+        from yaml._yaml import CParser  # noqa: PLC0415 - exists only where libyaml does
 
         parser = CParser(text)
     next_event: Callable[[], Event | None] = parser.get_event

@@ -20,8 +20,8 @@ _QUOTE = "Put the value in quotes."
 _MEANINGS = (
     _Meaning(
         "mapping values are not allowed",
-        "A colon followed by a space starts the value of a key, and none can start here: the line above "
-        "may not be finished, the indentation may be off, or the value itself holds a colon.",
+        "A colon followed by a space starts the value of a key, and none can start here: the line "
+        "above may not be finished, the indentation may be off, or the value itself holds a colon.",
         "Put a value that holds a colon in quotes.",
     ),
     _Meaning(
@@ -31,17 +31,17 @@ _MEANINGS = (
     ),
     _Meaning(
         "did not find expected key",
-        "The keys of one section must all begin in the same column, and this line begins in another one.",
+        "The keys of one section all begin in the same column, and this line begins in another.",
         "Indent the line like its neighbours.",
     ),
     _Meaning(
         "expected <block end>",
-        "The keys or items of one section must all begin in the same column, and this one does not.",
+        "The keys or items of one section all begin in the same column, and this one does not.",
         "Indent the line like its neighbours.",
     ),
     _Meaning(
         "did not find expected '-' indicator",
-        "The items of a list must all begin with a dash in the same column, and this line does not.",
+        "The items of a list all begin with a dash in the same column, and this line does not.",
         "Begin the line with `- ` in the column of the other items, or indent it further.",
     ),
     _Meaning(
@@ -59,6 +59,14 @@ _MEANINGS = (
     _Meaning(
         "expected ',' or '}'",
         "A mapping that begins with `{` needs commas between its keys and a `}` at its end.",
+    ),
+    _Meaning(
+        "did not find expected node content",
+        "A value is needed here: a bracket is not closed, or a comma or colon stands too many.",
+    ),
+    _Meaning(
+        "expected the node content",
+        "A value is needed here: a bracket is not closed, or a comma or colon stands too many.",
     ),
     _Meaning(
         "unexpected end of stream",
@@ -83,17 +91,17 @@ _MEANINGS = (
     _Meaning("but found another document", "A job file holds one document."),
     _Meaning(
         "did not find expected <document start>",
-        "The document ends above, so nothing may follow here: this line is not indented as part of it.",
+        "The document ends above, and this line is not indented as a part of it.",
         "Indent the line like its neighbours.",
     ),
     _Meaning(
         "while scanning an alias",
-        "A value that begins with `*` is a YAML alias, and a name of letters and digits must follow.",
+        "A value that begins with `*` is a YAML alias: a name of letters and digits must follow.",
         'Put a pattern such as `"*.pyc"` in quotes.',
     ),
     _Meaning(
         "while scanning an anchor",
-        "A value that begins with `&` is a YAML anchor, and a name of letters and digits must follow.",
+        "A value that begins with `&` is a YAML anchor: a name of letters and digits must follow.",
         _QUOTE,
     ),
 )
@@ -101,6 +109,8 @@ _MEANINGS = (
 
 def syntax_error(error: YAMLError, report: Report) -> Stop:
     """Note the parser's complaint in our words; the caller raises what is returned."""
+    if report.found and report.found[-1].code == "unquoted-template":
+        return Stop()  # the parser stumbled over what follows the template
     mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
     if mark is None:
         detail = "The file could not be read as YAML."

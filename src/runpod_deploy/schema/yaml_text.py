@@ -8,7 +8,7 @@ MAX_BYTES = 1024 * 1024
 MAX_DIRECTIVES = 10
 _BREAK = re.compile(r"\r\n|\r|\n")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-# YAML's printable characters, without the three that YAML 1.1 takes for line breaks and 1.2 does not.
+# YAML's printable characters, without the three that only YAML 1.1 takes for line breaks.
 _FORBIDDEN = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
