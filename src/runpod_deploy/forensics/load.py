@@ -24,8 +24,9 @@ def walk_run_dirs(root: Path) -> list[Path]:
 
     The age is that of the folder's name (`YYYYmmddTHHMMSSZ`, UTC), so that a later write into a
     finished run changes nothing; runs of the same second come in the order of their suffixes. A
-    folder of another name is a run when it holds a journal or a manifest, as old as its last change.
-    Folders that begin with a dot are passed over, and so are links to a run beside them.
+    folder of another name is a run when it holds a journal or a manifest; its age is that of its
+    last change. Folders that begin with a dot are passed over, and so are links to a run beside
+    them.
 
     Args:
         root: A project root, a folder of run folders, or one run folder.

@@ -16,7 +16,9 @@ class PodRecord:
 
     Attributes:
         name: Unique per create attempt; the identity when `pod_id` is unknown.
-        status: `intended`, `alive`, `stopped`, `gone`, `refused`, `leaked`.
+        gpu_id: Empty when only the pod's id is known.
+        status: `intended`, `alive`, `stopped`, `gone`; `refused`: it never was; `leaked`: it may
+            still be there and bill.
         created_at: `ts_utc` of the create's intent: billing may have begun then.
         ended_at: `ts_utc` when the API confirmed stop or deletion.
     """
@@ -106,5 +108,5 @@ class Run:
 
     @property
     def leaked(self) -> tuple[PodRecord, ...]:
-        """Pods that could not be confirmed gone."""
+        """Pods that may still be there and bill; one that never answered has no `pod_id`."""
         return tuple(pod for pod in self.pods.values() if pod.status == "leaked")

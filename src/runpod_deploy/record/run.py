@@ -111,9 +111,13 @@ def _create_settled(run: Run, event: Event) -> Run:
     # A pod without its intent (a damaged journal) is a pod all the same, and it bills.
     pod = run.pods.get(name) or _new_pod(name, event)
     rate = tolerant.number(event.fields, "cost_per_hour_usd")
-    return _with_pod(
-        run, replace(pod, status=status or pod.status, pod_id=pod_id, cost_per_hour_usd=rate)
+    settled = replace(
+        pod,
+        status=status or pod.status,
+        pod_id=pod_id or pod.pod_id,
+        cost_per_hour_usd=pod.cost_per_hour_usd if rate is None else rate,
     )
+    return _with_pod(run, settled)
 
 
 def _pod_ended(statuses: Mapping[str, str]) -> Callable[[Run, Event], Run]:
@@ -122,11 +126,13 @@ def _pod_ended(statuses: Mapping[str, str]) -> Callable[[Run, Event], Run]:
         status = statuses.get(tolerant.text(event.fields, "outcome") or "")
         if pod_id is None or status is None:
             return run
-        pods = {
-            name: _ended(pod, status, event.ts_utc) if pod.pod_id == pod_id else pod
-            for name, pod in run.pods.items()
-        }
-        return replace(run, pods=pods)
+        mine = [pod for pod in run.pods.values() if pod.pod_id == pod_id]
+        if not mine and status == "leaked":
+            # A duplicate of a create call, known only by its id: it bills like any other.
+            mine = [replace(_new_pod(pod_id, event), pod_id=pod_id)]
+        for pod in mine:
+            run = _with_pod(run, _ended(pod, status, event.ts_utc))
+        return run
 
     return handle
 
@@ -223,7 +229,13 @@ def _warning(run: Run, event: Event) -> Run:
     return run if message is None else replace(run, warnings=(*run.warnings, message))
 
 
-_CREATED = {"created": "alive", "adopted": "alive", "refused": "refused", "absent": "refused"}
+_CREATED = {
+    "created": "alive",
+    "adopted": "alive",
+    "refused": "refused",
+    "none": "refused",
+    "unknown": "leaked",  # the answer was lost and the pod could not be looked for
+}
 
 _HANDLERS: Mapping[str, Callable[[Run, Event], Run]] = {
     "run_started": _started,
@@ -234,7 +246,9 @@ _HANDLERS: Mapping[str, Callable[[Run, Event], Run]] = {
     "pod_create_intended": _create_intended,
     "pod_create_settled": _create_settled,
     "pod_delete_settled": _pod_ended({"gone": "gone", "leaked": "leaked"}),
-    "pod_action_settled": _pod_ended({"stopped": "stopped", "started": "alive", "gone": "gone"}),
+    "pod_action_settled": _pod_ended(
+        {"stopped": "stopped", "started": "alive", "gone": "gone", "leaked": "leaked"}
+    ),
     "pod_resumed": _pod_resumed,
     "gpu_selected": _pod_selected,
     "artifact_pull_started": _artifact("pulling"),
