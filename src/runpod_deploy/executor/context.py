@@ -51,7 +51,6 @@ class RunContext:
     masker: Masker
     progress: Progress
     random_suffix: Callable[[], str]
-    extra_public_keys: tuple[str, ...] = ()
     late_bound: dict[str, str] = field(default_factory=dict)
     secret_values: dict[str, bytes] = field(default_factory=dict)
     undo: UndoStack = field(default_factory=UndoStack)
@@ -93,10 +92,6 @@ class RunContext:
         suffix = self.random_suffix()
         return pod_name(self.owner, self.plan.job.name, now, self.attempts, suffix)
 
-    def public_keys(self) -> str:
-        """Return the keys that may log in to the pod, one a line."""
-        return "\n".join([self.connector.public_key, *self.extra_public_keys])
-
     def rate(self) -> float | None:
         """Return USD per hour of the pod in hand, or the rate the job file assumes."""
         cost = self.pod.cost if self.pod else None
@@ -130,9 +125,9 @@ class RunContext:
         """Record something remarkable that does not stop the run; never raises."""
         self.note("warning", code=code, message=message)
 
-    def note(self, name: str, **fields: Any) -> None:
+    def note(self, event: str, /, **fields: Any) -> None:
         """Write an event where a broken journal must not stop what is being undone."""
         try:
-            self.journal.write(name, **fields)
+            self.journal.write(event, **fields)
         except JournalError as error:
             self.progress.message(f"warning: {error}")

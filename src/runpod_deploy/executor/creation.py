@@ -112,20 +112,19 @@ async def settle_strays(ctx: RunContext) -> None:
             if event["outcome"] == "unknown":
                 ctx.warn("create-unsettled", f"Pod {name} could not be looked up: {error.message}")
             continue
-        for pod in found:
-            gone = await release.delete_pod(ctx, pod.id, reason="stray of a create call")
-            outcome = "refused" if gone else "unknown"
-            _settle_again(ctx, name, outcome, pod.id)
-        if not found and run.pods[name].status == "leaked":
-            _settle_again(ctx, name, "refused", None)
+        gone = [
+            await release.delete_pod(ctx, pod.id, reason="stray of a create call") for pod in found
+        ]
+        if run.pods[name].status == "leaked" and all(gone):
+            _settle_again(ctx, name)
 
 
-def _settle_again(ctx: RunContext, name: str, outcome: str, pod_id: str | None) -> None:
+def _settle_again(ctx: RunContext, name: str) -> None:
     ctx.note(
         "pod_create_settled",
         op_id=name,
-        outcome=outcome,
-        pod_id=pod_id,
+        outcome="none",
+        pod_id=None,
         cost_per_hour_usd=None,
         error=None,
     )

@@ -149,16 +149,7 @@ class Engine:
     async def _with_retries(self, step: StepPlan) -> None:
         for left in range(step.retries, -1, -1):
             try:
-                # The run's own limit is kept by the supervisor; a limit here would cut off its log.
-                limit = None if step.name == "execute" else step.timeout_sec
-                async with asyncio.timeout(limit) as timer:
-                    await STEPS[step.name](self.ctx)
-            except TimeoutError as error:
-                if not timer.expired():
-                    raise
-                raise StepFailed(
-                    f"Step {step.name} did not end within {step.timeout_sec:g} s.", cause="timeout"
-                ) from error
+                await self._once(step)
             except HostUnusable:
                 raise
             except JobFailed:
@@ -167,6 +158,20 @@ class Engine:
                 await self.ctx.clock.sleep(1.0)
             else:
                 return
+
+    async def _once(self, step: StepPlan) -> None:
+        # The run's own limit is kept by the supervisor; a limit here would cut off its log.
+        limit = None if step.name == "execute" else step.timeout_sec
+        timer = asyncio.timeout(limit)
+        try:
+            async with timer:
+                await STEPS[step.name](self.ctx)
+        except TimeoutError as error:
+            if not timer.expired():
+                raise
+            raise StepFailed(
+                f"Step {step.name} did not end within {limit:g} s.", cause="timeout"
+            ) from error
 
     def _raise_verdict(self) -> None:
         end = self.ctx.job_end

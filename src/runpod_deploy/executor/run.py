@@ -18,16 +18,16 @@ from runpod_deploy.executor.clock import SystemClock
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.engine import Engine
 from runpod_deploy.executor.follow import LOG_NAME
+from runpod_deploy.executor.freshness import refuse_if_stale
 from runpod_deploy.executor.identity import owner_id, random_suffix
 from runpod_deploy.executor.interrupts import Interrupts
 from runpod_deploy.executor.ports import Clock
 from runpod_deploy.executor.progress import Progress, Silent
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
 from runpod_deploy.executor.ssh.connector import AsyncsshConnector
-from runpod_deploy.executor.ssh.keys import derive_key, read_public_key
+from runpod_deploy.executor.ssh.keys import SALT_FILE, derive_key, load_key, run_salt
 from runpod_deploy.facts.git import git_facts, patch
 from runpod_deploy.facts.lockfile import find_lockfile
-from runpod_deploy.facts.staleness import refuse_if_stale
 from runpod_deploy.record.atomic import dump_json, write_atomic
 from runpod_deploy.record.journal import JOURNAL_NAME, Journal, Sink, utc_stamp
 from runpod_deploy.record.manifest import (
@@ -43,7 +43,6 @@ from runpod_deploy.record.run_folder import RunFolder, claim_plan, claim_run_fol
 
 PLAN_NAME = "plan.json"
 PATCH_NAME = "source.patch"
-SALT_NAME = "ssh.salt"
 KNOWN_HOSTS_NAME = "known_hosts"
 
 
@@ -108,7 +107,7 @@ async def execute(
     """
     listeners = listeners or Listeners()
     clock = SystemClock()
-    project_root = project_root.resolve()
+    project_root = await asyncio.to_thread(project_root.resolve)
     await asyncio.to_thread(refuse_if_stale, plan_file, project_root)
     owner = owner_id(environ)
     cloud = RunPodCloud(target.api_url, target.api_key, target.label)
@@ -126,13 +125,12 @@ async def execute(
             owner=owner,
             api_url=target.api_url,
             cloud=cloud,
-            connector=_connector(folder, target),
+            connector=_connector(folder, target, plan_file.plan.pod.ssh_key_path),
             clock=clock,
             journal=journal,
             masker=masker,
             progress=listeners.progress,
             random_suffix=random_suffix,
-            extra_public_keys=_extra_keys(plan_file),
             late_bound={
                 "run_id": run_id,
                 "run_dir": str(folder.path),
@@ -186,15 +184,10 @@ def _open_folder(
     return folder
 
 
-def _connector(folder: RunFolder, target: Target) -> AsyncsshConnector:
-    salt = os.urandom(32)
-    write_atomic(folder.path / SALT_NAME, salt, mode=0o600)
-    return AsyncsshConnector(derive_key(target.api_key, salt), folder.path / KNOWN_HOSTS_NAME)
-
-
-def _extra_keys(plan_file: PlanFile) -> tuple[str, ...]:
-    path = plan_file.plan.pod.ssh_key_path
-    return (read_public_key(Path(path).expanduser()),) if path else ()
+def _connector(folder: RunFolder, target: Target, key_path: str | None) -> AsyncsshConnector:
+    key = derive_key(target.api_key, run_salt(folder.path))
+    extra = [load_key(Path(key_path).expanduser())] if key_path else []
+    return AsyncsshConnector(key.private, folder.path / KNOWN_HOSTS_NAME, extra)
 
 
 def _secret_texts(plan_file: PlanFile, project_root: Path, environ: Mapping[str, str]) -> list[str]:
@@ -246,4 +239,4 @@ def _manifest_context(ctx: RunContext, run: Run, now: str) -> ManifestContext:
 
 def _telemetry_files(ctx: RunContext) -> tuple[str, ...]:
     names = {path.name for path in ctx.folder.path.iterdir() if path.is_file()}
-    return tuple(sorted(names - {SALT_NAME, KNOWN_HOSTS_NAME, MANIFEST_NAME} | {JOURNAL_NAME}))
+    return tuple(sorted(names - {SALT_FILE, KNOWN_HOSTS_NAME, MANIFEST_NAME} | {JOURNAL_NAME}))
