@@ -81,7 +81,11 @@ class RunContext:
 
     def fill_script(self, script: Script) -> str:
         """Return a script as it lies on the pod and remember its digest."""
-        text = self.fill(script.text)
+        values = self.late_bound
+        if script.phase == "pod":
+            # Our templates put every token between single quotes; the user's scripts are theirs.
+            values = {name: value.replace("'", "'\\''") for name, value in values.items()}
+        text = fill(script.text, values)
         self.filled_scripts[script.name] = hashlib.sha256(text.encode()).hexdigest()
         return text
 

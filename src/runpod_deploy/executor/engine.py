@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from runpod_deploy.compiler.plan import StepPlan
 from runpod_deploy.errors import (
+    ConnectFailed,
+    ConnectionLost,
     HostUnusable,
-    JobFailed,
     RunpodDeployError,
     StepFailed,
     UnknownOutcome,
@@ -150,12 +151,11 @@ class Engine:
         for left in range(step.retries, -1, -1):
             try:
                 await self._once(step)
-            except HostUnusable:
-                raise
-            except JobFailed:
+            except (ConnectionLost, ConnectFailed):
+                # Nothing else gets better by asking again: a step that says no has its reason.
                 if left == 0:
                     raise
-                await self.ctx.clock.sleep(1.0)
+                await connect.again(self.ctx)
             else:
                 return
 

@@ -172,9 +172,6 @@ async def _reconnect(ctx: RunContext, error: TransportError) -> None:
     """
     ctx.journal.write("connection_lost", error=error.message)
     began = ctx.clock.monotonic()
-    if ctx.transport is not None:
-        await ctx.transport.close()
-        ctx.transport = None
     try:
         seen = await ctx.cloud.get(ctx.need_pod().id)
     except CloudError:
@@ -182,7 +179,7 @@ async def _reconnect(ctx: RunContext, error: TransportError) -> None:
     _dead_pod_ends_run(ctx, seen.status if seen else "gone")
     ctx.pod = seen
     try:
-        await connect.login(ctx)
+        await connect.again(ctx)
     except HostUnusable as problem:
         raise StepFailed(
             f"The connection to the pod was lost and could not be made again: {problem.message}",

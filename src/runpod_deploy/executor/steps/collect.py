@@ -123,11 +123,8 @@ def _remember(
 
 
 async def _again(ctx: RunContext) -> bool:
-    if ctx.transport is not None:
-        await ctx.transport.close()
-        ctx.transport = None
     try:
-        await connect.login(ctx)
+        await connect.again(ctx)
     except (TransportError, StepFailed):
         return False
     return True

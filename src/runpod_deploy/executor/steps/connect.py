@@ -60,6 +60,14 @@ async def login(ctx: RunContext) -> None:
     )
 
 
+async def again(ctx: RunContext) -> None:
+    """Replace a broken connection by a new one."""
+    if ctx.transport is not None:
+        await ctx.transport.close()
+        ctx.transport = None
+    await login(ctx)
+
+
 async def _connect_once(ctx: RunContext) -> Transport:
     pod = ctx.need_pod()
     if pod.ssh is None:
