@@ -10,6 +10,7 @@ from runpod_deploy.schema.conforms import has_type
 from runpod_deploy.schema.dialect import first_duplicate
 from runpod_deploy.schema.faults import Fault, faults
 from runpod_deploy.schema.near_miss import near_miss
+from runpod_deploy.schema.planned import PLANNED
 from runpod_deploy.schema.pointer import child, dotted, parent, split
 from runpod_deploy.schema.report import MAX_DIAGNOSTICS, Report, shorten
 from runpod_deploy.schema.wording import (
@@ -108,7 +109,7 @@ class _Explainer:
         self._report.error(
             "missing-key",
             "Missing key",
-            f"{detail}: {meaning[0].lower()}{meaning[1:]}." if meaning else f"{detail}.",
+            f"{detail} ({meaning[0].lower()}{meaning[1:]})." if meaning else f"{detail}.",
             self._section_place(fault.pointer),
             help=_example_line(fault.key, described),
         )
@@ -117,7 +118,7 @@ class _Explainer:
         if "then" not in fault.schema_path:
             return None
         rule: Any = self._schema
-        for part in fault.schema_path[: fault.schema_path.index("if")]:
+        for part in fault.schema_path[: fault.schema_path.index("then")]:
             rule = rule[part]
         key, value = next(iter(rule["if"]["properties"].items()))
         return f"{key}: {value['const']}"
@@ -136,10 +137,12 @@ class _Explainer:
         wanted = [name for name in types if name != "null"]
         node = self._source.root.find(fault.pointer)
         text = written(fault.value) if node is None or node.text is None else shorten(node.text)
-        name = _subject(fault.pointer)
+        name = f"`{dotted(fault.pointer)}`"
         suggestion = converted(fault.value, wanted)
         help_ = None
-        if fault.value is None:
+        if not fault.pointer:
+            detail = f"A job file is made of keys and their values; this is {kind_of(fault.value)}."
+        elif fault.value is None:
             detail = f"{name} is empty, and it takes {type_words(wanted)}."
             help_ = "Give it a value, or remove the key."
         elif "string" in wanted and isinstance(fault.value, (bool, int, float)):
@@ -148,7 +151,6 @@ class _Explainer:
                 f"{name} takes {type_words(wanted)}, and YAML reads `{text}` without quotes as "
                 f"{kind_of(fault.value)}."
             )
-            help_ = "Put it in quotes."
         elif suggestion is not None and wanted == ["integer"] and isinstance(fault.value, float):
             detail = f"{name} takes a whole number, written without a decimal point."
         else:
@@ -167,14 +169,20 @@ class _Explainer:
         if not has_type(fault.value, fault.schema.get("type", "string")):
             return  # that is said already
         allowed = fault.rule if fault.keyword == "enum" else [fault.rule]
-        words = [str(value) for value in allowed if value is not None]
+        planned = [row.value for row in PLANNED if row.pattern == fault.pointer]
+        words = [str(value) for value in allowed if value is not None and value not in planned]
+        said = written(fault.value)
+        near = near_miss(str(fault.value), words)
+        takes = listed(words, "or")
+        if "array" in self._describe(fault.pointer).get("type", ()):
+            takes, near = f"{takes} or a list", near or f"[{said}]"
         self._report.error(
             "unknown-value",
             "Unknown value",
-            f"`{dotted(fault.pointer)}` takes {listed(words, 'or')}, and this is "
-            f"`{written(fault.value)}`.{no_template(fault.value)}",
+            f"`{dotted(fault.pointer)}` takes {takes}, and this is `{said}`."
+            f"{no_template(fault.value)}",
             self._values[fault.pointer],
-            suggestion=near_miss(str(fault.value), words),
+            suggestion=near,
         )
 
     def _malformed(self, fault: Fault) -> None:
@@ -227,7 +235,7 @@ class _Explainer:
             "Missing key",
             detail,
             self._section_place(fault.pointer),
-            help=_example_line(key, self._describe(child(fault.pointer, key))),
+            help=_example_line(key, self._describe(child(fault.pointer, key)), "Add one"),
         )
 
     def _duplicate_item(self, fault: Fault) -> None:
@@ -271,8 +279,8 @@ def _sections(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any
             yield f"{name}[]" if target else name, described["properties"]
 
 
-def _example_line(key: str, described: Mapping[str, Any]) -> str | None:
+def _example_line(key: str, described: Mapping[str, Any], verb: str = "Add it") -> str | None:
     examples = described.get("examples")
     if not examples:
         return None
-    return f"Add it, for example:\n\n  {key}: {json.dumps(examples[0], ensure_ascii=False)}"
+    return f"{verb}, for example:\n\n  {key}: {json.dumps(examples[0], ensure_ascii=False)}"

@@ -14,24 +14,26 @@ class Planned:
     Attributes:
         pattern: JSON pointer; `*` stands for every item of a list.
         purpose: What it will be for, to follow "It is planned for".
-        until_then: What to do now.
+        for_now: What to do now, to follow "For now,".
         value: Refused only with this value; None refuses the key itself.
     """
 
     pattern: str
     purpose: str
-    until_then: str
+    for_now: str
     value: Any = None
 
 
 PLANNED = (
     Planned("/matrix", "sweeps over several values", "call `run` once per value with `--var`"),
     Planned("/cluster", "jobs on several nodes", "a job runs on one pod"),
-    Planned("/extends", "job files that build on another one", "share parts by YAML anchors"),
+    Planned(
+        "/extends", "job files that build on another one", "share parts of one file by YAML anchors"
+    ),
     Planned("/notify", "messages at the end of a run", "act on the exit status of `run`"),
     Planned("/forward", "ports of the pod on this machine", "use the pod's own ports"),
     Planned("/state_file", "pods kept for the next run", "every run rents its own pod"),
-    Planned("/pod/cpu", "pods without a GPU", "every pod has at least one"),
+    Planned("/pod/cpu", "pods without a GPU", "every pod has at least one GPU"),
     Planned("/budget/idle_gpu_minutes", "pods whose GPUs idle", "set `budget.max_runtime_minutes`"),
     Planned("/budget/monthly_cap_usd", "a cap over a month", "each run has its `cost_cap_usd`"),
     Planned("/budget/sweep_cap_usd", "a cap over a sweep", "each run has its `cost_cap_usd`"),
@@ -39,7 +41,7 @@ PLANNED = (
     Planned(
         "/artifacts/*/every_minutes",
         "results that are brought back while the job runs",
-        "they come at its end",
+        "they are brought back at its end",
     ),
     Planned("/storage/create", "volumes made on demand", "create the network volume beforehand"),
     Planned("/secrets/*/command", "secrets printed by a command", "use `env` or `file`"),

@@ -41,7 +41,7 @@ def _missing(path: Path, report: Report) -> Stop:
         "Job file not found",
         f"There is no file `{report.file}`.",
         None,
-        suggestion=None if near is None else str(path.with_name(near)),
+        suggestion=None if near is None else report.file.removesuffix(path.name) + near,
         help=None if near else "To begin with a complete example, run:\n\n  runpod-deploy init",
     )
 

@@ -37,7 +37,7 @@ def _report_planned(row: Planned, pointer: str, source: YamlSource, report: Repo
         "Planned for a later version",
         f"{subject} is planned for {row.purpose}. It would have no effect yet, so it is refused.",
         place,
-        help=f"{cure}; until then, {row.until_then}.",
+        help=f"{cure}. For now, {row.for_now}.",
     )
 
 

@@ -19,11 +19,13 @@ class Report:
         file: The file's name as the user should read it.
         lines: The file's lines; empty until it could be decoded.
         found: The findings so far, at most `MAX_DIAGNOSTICS`.
+        spoilt: Places whose value could not be read: nothing said about it later would be true.
     """
 
     file: str
     lines: tuple[str, ...] = ()
     found: list[Diagnostic] = field(default_factory=list)
+    spoilt: frozenset[Position] = frozenset()
 
     def error(
         self,
@@ -37,6 +39,8 @@ class Report:
     ) -> None:
         """Note one error at the place `at`, (line, column) from 1, or at no place in the file.
 
+        An error at a place that is `spoilt` is left out.
+
         Raises:
             Stop: The report is full; a reader has enough to do.
         """
@@ -44,6 +48,8 @@ class Report:
         if isinstance(at, tuple):
             where = Position(file=self.file, line=at[0], column=at[1])
         assert where is None or isinstance(where, Position)  # noqa: S101 - narrows the type
+        if where in self.spoilt:
+            return
         self.found.append(
             Diagnostic(
                 severity=Severity.ERROR,
@@ -80,5 +86,6 @@ class Report:
 
 
 def shorten(text: str, limit: int = 60) -> str:
-    """Return `text` cut to `limit` characters, the cut shown by an ellipsis."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    """Return `text` on one line, cut to about `limit` characters, the cut shown by an ellipsis."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return cut.replace("\r", "\\r").replace("\n", "\\n")

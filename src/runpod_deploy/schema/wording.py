@@ -25,8 +25,12 @@ def listed(words: Iterable[str], last: str) -> str:
 
 
 def type_words(types: Iterable[str]) -> str:
-    """Return JSON type names as people call them: `text or a list`."""
-    return " or ".join(_TYPE_WORDS[name] for name in types)
+    """Return JSON type names as people call them: `text, a number or a list`."""
+    words = [_TYPE_WORDS[name] for name in types]
+    if len(words) == 1:
+        return words[0]
+    words = ["a boolean" if word == _TYPE_WORDS["boolean"] else word for word in words]
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def kind_of(value: Any) -> str:

@@ -173,8 +173,9 @@ class Composer:
         line = self._report.lines[place[0] - 1]
         if line[max(place[1] - 2, 0) : place[1]] != "{{":
             return False
-        template, closing, _ = line[place[1] - 2 :].partition("}}")
-        shown = shorten(f"{template}{closing}")
+        template, closing, rest = line[place[1] - 2 :].partition("}}")
+        rest = "" if set(rest) & set(",]}") else rest.partition(" #")[0].rstrip()
+        shown = shorten(f"{template}{closing}{rest}")
         self._report.error(
             "unquoted-template",
             "Template without quotes",

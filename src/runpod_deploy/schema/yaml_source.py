@@ -64,6 +64,7 @@ def read_yaml(raw: bytes, report: Report, *, pure: bool = not yaml.__with_libyam
         root = Composer(_event_source(text, pure=pure), report).document()
     except yaml.YAMLError as error:
         raise syntax_error(error, report) from error
+    report.spoilt = frozenset(one.where for one in report.found if one.where is not None)
     return YamlSource(file=report.file, lines=report.lines, root=root)
 
 

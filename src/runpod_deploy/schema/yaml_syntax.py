@@ -9,11 +9,19 @@ from runpod_deploy.schema.report import Report, Stop
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """Our words for the complaints that contain `phrase`."""
+    """Our words for the complaints that contain `phrase`.
+
+    Attributes:
+        phrase: Part of what libyaml or PyYAML says.
+        detail: What is wrong, in full sentences.
+        help: What to do.
+        at_start: The place to show is where the thing began, not where the parser gave up.
+    """
 
     phrase: str
     detail: str
     help: str | None = None
+    at_start: bool = False
 
 
 _QUOTE = "Put the value in quotes."
@@ -70,8 +78,9 @@ _MEANINGS = (
     ),
     _Meaning(
         "unexpected end of stream",
-        "The file ends inside a quoted value: its closing quote is missing.",
+        "A quote is opened here and never closed.",
         "Close the quote.",
+        at_start=True,
     ),
     _Meaning(
         "unknown escape character",
@@ -98,11 +107,13 @@ _MEANINGS = (
         "while scanning an alias",
         "A value that begins with `*` is a YAML alias: a name of letters and digits must follow.",
         'Put a pattern such as `"*.pyc"` in quotes.',
+        at_start=True,
     ),
     _Meaning(
         "while scanning an anchor",
         "A value that begins with `&` is a YAML anchor: a name of letters and digits must follow.",
         _QUOTE,
+        at_start=True,
     ),
 )
 
@@ -112,20 +123,21 @@ def syntax_error(error: YAMLError, report: Report) -> Stop:
     if report.found and report.found[-1].code == "unquoted-template":
         return Stop()  # the parser stumbled over what follows the template
     mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
-    if mark is None:
+    if mark is None or not isinstance(error, MarkedYAMLError):
         detail = "The file could not be read as YAML."
         return report.fatal("yaml-syntax", "Malformed YAML", detail, (1, 1))
-    at = (mark.line + 1, mark.column + 1)
     line = report.lines[mark.line] if mark.line < len(report.lines) else ""
-    special = _by_character(line, mark.column)
-    if special is not None:
-        meaning = special
-    else:
-        said = f"{getattr(error, 'context', '')} {getattr(error, 'problem', '')}"
-        meaning = _by_phrase(said)
-    if not line.strip() and (mark.line + 1 >= len(report.lines)):
+    meaning = _by_character(line, mark.column) or _by_phrase(f"{error.context} {error.problem}")
+    detail = meaning.detail
+    start = error.context_mark
+    if start is not None and meaning.at_start:
+        mark = start
+    elif start is not None and start.line != mark.line and "flow" in str(error.context):
+        detail += f" It begins in line {start.line + 1}, column {start.column + 1}."
+    at = (mark.line + 1, mark.column + 1)
+    if mark.line + 1 >= len(report.lines) and not line.strip():
         at = _last_text(report.lines)
-    return report.fatal("yaml-syntax", "Malformed YAML", meaning.detail, at, help=meaning.help)
+    return report.fatal("yaml-syntax", "Malformed YAML", detail, at, help=meaning.help)
 
 
 def _by_character(line: str, column: int) -> _Meaning | None:
@@ -140,7 +152,11 @@ def _by_character(line: str, column: int) -> _Meaning | None:
         )
     character = line[column : column + 1]
     if character == "\t" or (not line[:column].strip() and "\t" in line[:column]):
-        return _Meaning("", "YAML is indented by spaces; here stands a tab.", "Replace the tab.")
+        return _Meaning(
+            "",
+            "YAML is indented by spaces; here stands a tab.",
+            "Indent by spaces; most editors can convert the file.",
+        )
     if character in ("@", "`", "%") and not line[:column].strip(" -:").endswith(character):
         return _Meaning("", f"No unquoted value may begin with `{character}`.", _QUOTE)
     return None

@@ -33,7 +33,7 @@ def scalar_value(event: ScalarEvent, place: Place, report: Report) -> Scalar:
             f"`{shorten(text)}` is no number that can be counted with: it is infinite, too long, "
             "or not a number at all.",
             place,
-            suggestion=f'"{shorten(text)}"',
+            help="Put it in quotes if text is meant.",
         )
         return 0
 
