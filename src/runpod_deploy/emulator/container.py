@@ -142,12 +142,6 @@ class Container:
         self._up_since = time.monotonic()
         if self.launch.shows_ssh:
             self.ssh_port = self.process.ssh_port or closed_port()
-        if self.process.host_key_fingerprint:
-            name = self.launch.spec.pod_id
-            self.logs.write("container", "ED25519 key fingerprint:")
-            self.logs.write(
-                "container", f"256 {self.process.host_key_fingerprint} root@{name} (ED25519)"
-            )
 
     def _timers(self, process: PodProcess) -> "list[asyncio.Task[None]]":
         context = self.launch.context

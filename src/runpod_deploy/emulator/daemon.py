@@ -82,7 +82,7 @@ async def serve(
         OSError: The port is taken.
     """
     key = env.get("RUNPOD_API_KEY") or new_api_key()
-    with _listen(options.port) as listener:
+    with listen_on(options.port) as listener:
         host = await open_host(options, place.state)
         cloud = EmulatedCloud(options, place.state, host, key)
         server = Server(cloud, listener)
@@ -199,7 +199,12 @@ class QuietServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _listen(port: int) -> socket.socket:
+def listen_on(port: int) -> socket.socket:
+    """Listen on loopback; port 0 takes any.
+
+    Raises:
+        OSError: The port is taken.
+    """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))

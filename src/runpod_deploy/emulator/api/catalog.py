@@ -1,7 +1,7 @@
 """`/v2/catalog`: GPU types, CPU flavors and data centers, with stock where it is asked for."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,10 +13,10 @@ from runpod_deploy.emulator.api.availability import (
     gpu_filter,
 )
 from runpod_deploy.emulator.api.exchange import answer, choices, cloud_of, flag
-from runpod_deploy.emulator.catalog import VCPU_RANGE, CpuFlavor, DataCenter, GpuType
+from runpod_deploy.emulator.catalog import CLOUDS, VCPU_RANGE, CpuFlavor, DataCenter, GpuType
 from runpod_deploy.emulator.cloud import EmulatedCloud
 from runpod_deploy.emulator.problems import not_found
-from runpod_deploy.emulator.stock import best
+from runpod_deploy.emulator.stock import Level, best
 
 REGIONS = (
     "NORTH_AMERICA",
@@ -154,18 +154,10 @@ def _center_row(cloud: EmulatedCloud, center: DataCenter, include: Sequence[str]
         "compliance": [],
     }
     if "GPU_AVAILABILITY" in include:
-        levels = {
-            gpu: best(
-                [
-                    cloud.stock.level(gpu, center.id, cast("Any", name), 1)
-                    for name in ("SECURE", "COMMUNITY")
-                ]
-            )
-            for gpu in cloud.catalog.gpus.values()
-        }
+        levels = [(gpu, _best_level(cloud, gpu, center)) for gpu in cloud.catalog.gpus.values()]
         row["gpuAvailability"] = [
             {"id": gpu.id, "name": gpu.name, "availability": level}
-            for gpu, level in levels.items()
+            for gpu, level in levels
             if level != "NONE"
         ]
     if "CPU_AVAILABILITY" in include:
@@ -174,3 +166,7 @@ def _center_row(cloud: EmulatedCloud, center: DataCenter, include: Sequence[str]
             for flavor in cloud.catalog.cpus.values()
         ]
     return row
+
+
+def _best_level(cloud: EmulatedCloud, gpu: GpuType, center: DataCenter) -> Level:
+    return best([cloud.stock.level(gpu, center.id, name, 1) for name in CLOUDS])
