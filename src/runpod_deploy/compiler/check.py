@@ -17,7 +17,6 @@ RULES: tuple[Rule, ...] = (
     machine.cuda_format,
     machine.network_volume,
     machine.ephemeral_size,
-    machine.unused_volume,
     machine.mount_point,
     placement.absolute_on_pod,
     placement.distinct_destinations,

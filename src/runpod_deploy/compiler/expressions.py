@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.exceptions import SecurityError, TemplateAssertionError
 
+from runpod_deploy.compiler.findings import column_of
 from runpod_deploy.compiler.sandbox import METHOD_NAMES, JobEnvironment, TooLarge
 from runpod_deploy.compiler.templating import LITERAL_HELP, TemplateProblem, Use, too_large
 
@@ -28,7 +29,13 @@ def uses(environment: JobEnvironment, text: str) -> tuple[Use, ...]:
     tree = _parse(environment, _without_cr(text)[0])
     optional = frozenset(_optional(tree))
     return tuple(
-        Use(name=node.name, line=node.lineno, optional=node.name in optional, bare=bare)
+        Use(
+            name=node.name,
+            line=node.lineno,
+            column=column_of(text, node.lineno, node.name),
+            optional=node.name in optional,
+            bare=bare,
+        )
         for node, bare in _names(tree, bare=True)
     )
 

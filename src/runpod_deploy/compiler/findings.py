@@ -1,10 +1,9 @@
 """Findings about a job: what is wrong, and at which value of the job file."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from runpod_deploy.errors import Diagnostic, Position, Severity
+from runpod_deploy.errors import Diagnostic, Severity
 from runpod_deploy.schema.job import JobSource
 
 
@@ -14,8 +13,8 @@ class Finding:
 
     Attributes:
         pointer: The value of the job file that is wrong.
-        line: Line inside a text of several lines, from 1; 0 when the whole value is meant.
-        needle: What stands at the place, to find the column.
+        line: Line inside the text at `pointer`, from 1; 0 when the whole value is meant.
+        column: Column of that line, from 1.
         severity: And all below: as in `Diagnostic`.
     """
 
@@ -27,18 +26,22 @@ class Finding:
     suggestion: str | None = None
     help: str | None = None
     line: int = 0
-    needle: str = ""
+    column: int = 1
 
     def at(self, source: JobSource) -> Diagnostic:
         """Return the diagnostic with the place that `source` gives for the pointer."""
-        where = _inside(source, source.locate(self.pointer), self.line, self.needle)
+        where = (
+            source.locate_text(self.pointer, self.line, self.column)
+            if self.line
+            else source.locate(self.pointer)
+        )
         return Diagnostic(
             severity=self.severity,
             code=self.code,
             summary=self.summary,
             detail=self.detail,
             where=where,
-            source_line=source.line(where) if where.file == source.path else None,
+            source_line=source.line(where),
             suggestion=self.suggestion,
             help=self.help,
         )
@@ -52,28 +55,9 @@ def below(pointer: str, others: Iterable[str]) -> bool:
     )
 
 
-def _inside(source: JobSource, value: Position, line: int, needle: str) -> Position:
-    """Return the place of `needle` in a value that begins at `value`, as exactly as can be told.
-
-    The mark of a literal block scalar (`|`) is at its indicator: its text begins one line below,
-    and its lines are the file's lines. Other styles fold lines, so the needle is searched for.
-    """
-    if not line or value.file != source.path:
-        return value
-    first = source.line(value) or ""
-    literal = first[value.column - 1 : value.column] == "|"
-    begin = value.line + line if literal else value.line
-    span = 1 if literal else 2 * line + 1
-    pattern = re.compile(r"\{\{.*?(?<!\w)" + re.escape(needle) + r"(?!\w)" if needle else r"\{\{")
-    for number in range(begin, begin + span):
-        place = Position(file=value.file, line=number, column=1)
-        text = source.line(place)
-        found = text and pattern.search(text, value.column - 1 if number == value.line else 0)
-        if text and found:
-            column = found.end() - len(needle) if needle else found.start()
-            return Position(file=value.file, line=number, column=column + 1)
-    if not literal:
-        return value
-    text = source.line(Position(file=value.file, line=begin, column=1)) or ""
-    indent = len(text) - len(text.lstrip())
-    return Position(file=value.file, line=begin, column=indent + 1)
+def column_of(text: str, line: int, needle: str) -> int:
+    """Return the column, from 1, of `needle` inside a template on `line` of `text`."""
+    content = text.split("\n")[line - 1 : line]
+    opened = content[0].find("{{") if content else -1
+    found = content[0].find(needle, max(opened, 0)) if needle and content else -1
+    return max(found, opened, 0) + 1

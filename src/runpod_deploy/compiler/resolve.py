@@ -1,15 +1,12 @@
 """From what was said to what was meant: every template rendered, all faults told at once."""
 
 import dataclasses
-import difflib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NewType
 
 from runpod_deploy.compiler.findings import Finding
-from runpod_deploy.compiler.late_bound import LATE_BOUND, MARK, token
-from runpod_deploy.compiler.templating import Renderer, TemplateProblem, Use, is_template
+from runpod_deploy.compiler.scope import Scope
 from runpod_deploy.schema.job import JobConfig
 from runpod_deploy.schema.plain import escape
 
@@ -20,21 +17,6 @@ SCRIPT_TEXT = "/run/script/text"
 """Pointer under which the content of `run.script` is rendered."""
 
 _UNTOUCHED = frozenset(("source", "variables", "schema_version", "name"))
-_ANY_TOKEN = re.compile(r"@@rd:(.*?)@@", re.DOTALL)
-_RUNPOD_SECRET = re.compile(r"RUNPOD_SECRET_\w+")
-_LATE_ALLOWED = (
-    (re.compile(r"/variables/.*"), frozenset(LATE_BOUND)),
-    (re.compile(r"/(setup|preflight)/\d+/command"), frozenset(LATE_BOUND)),
-    (re.compile(r"/run/(body|script/text|workdir|script_path|log_path)"), frozenset(LATE_BOUND)),
-    (re.compile(r"/run/(success_marker|failure_markers/.*)"), frozenset(LATE_BOUND)),
-    (
-        re.compile(r"/(run/env|remote_env/exports|remote_env/source_files)/.*"),
-        frozenset(LATE_BOUND),
-    ),
-    (re.compile(r"/(staging|secrets)/\d+/destination"), frozenset(LATE_BOUND)),
-    (re.compile(r"/artifacts/\d+/(remote_path|local_path)"), frozenset(LATE_BOUND)),
-    (re.compile(r"/pod/env/.*"), frozenset({"run_id"})),
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +33,7 @@ class Resolution:
     config: Resolved
     findings: tuple[Finding, ...]
     failed: frozenset[str]
-    scope: "Scope" = field(compare=False, repr=False)
+    scope: Scope = field(compare=False, repr=False)
 
 
 def resolve(config: JobConfig) -> Resolution:
@@ -76,7 +58,7 @@ def resolve(config: JobConfig) -> Resolution:
     )
 
 
-def _walk(value: Any, pointer: str, scope: "Scope") -> Any:
+def _walk(value: Any, pointer: str, scope: Scope) -> Any:
     if isinstance(value, str):
         return scope.render(value, pointer)
     if isinstance(value, tuple):
@@ -90,201 +72,3 @@ def _walk(value: Any, pointer: str, scope: "Scope") -> Any:
         }
         return dataclasses.replace(value, **items)
     return value
-
-
-class Scope:
-    """The names that templates of one job may use; a name is rendered when first asked for.
-
-    Variables may use each other in any order as long as none needs itself.
-    """
-
-    def __init__(self, config: JobConfig) -> None:
-        self.findings: list[Finding] = []
-        self.failed: set[str] = set()
-        self._renderer = Renderer()
-        self._definitions = {
-            "job_name": ("/name", config.name),
-            "volume_mount": ("/storage/volume_mount", config.storage.volume_mount),
-        }
-        self._values = {name: token(name) for name in LATE_BOUND}
-        self._done: dict[str, str] = {}
-        self._under_way: list[str] = []
-        reserved = {*self._definitions, *self._values}
-        for name, text in config.variables.items():
-            if name in reserved:
-                self._report(
-                    Finding(
-                        pointer=f"/variables/{escape(name)}",
-                        code="reserved-variable",
-                        summary="A variable has the name of a built-in value",
-                        detail=f"`{name}` is built in and cannot be set; choose another name.",
-                    )
-                )
-            else:
-                self._definitions[name] = (f"/variables/{escape(name)}", text)
-
-    def render(self, text: str, pointer: str) -> str:
-        """Return the value at `pointer` rendered, or as written when a fault was found in it."""
-        if pointer in self._done:
-            return self._done[pointer]
-        result = self._checked(text, pointer)
-        if result is None:
-            self.failed.add(pointer)
-        self._done[pointer] = text if result is None else result
-        return self._done[pointer]
-
-    def _report(self, finding: Finding) -> None:
-        self.findings.append(finding)
-        self.failed.add(finding.pointer)
-
-    def _checked(self, text: str, pointer: str) -> str | None:
-        problem = _unusable(text)
-        if problem:
-            code, summary, detail = problem
-            self._report(Finding(pointer=pointer, code=code, summary=summary, detail=detail))
-            return None
-        if not is_template(text):
-            return text
-        try:
-            uses = self._renderer.uses(text)
-            values = self._values_for(uses, pointer)
-            if values is None:
-                return None
-            result = self._renderer.render(text, values)
-        except TemplateProblem as error:
-            self._report(
-                Finding(
-                    pointer=pointer,
-                    code=error.code,
-                    summary=error.summary,
-                    detail=error.detail,
-                    help=error.help,
-                    line=error.line,
-                    needle=error.needle,
-                )
-            )
-            return None
-        return result if self._late_bound_is_fine(result, text, pointer) else None
-
-    def _values_for(self, uses: tuple[Use, ...], pointer: str) -> dict[str, str] | None:
-        """Return a value for each use; None when one is missing, which has then been reported."""
-        values: dict[str, str] = {}
-        complete = True
-        for use in uses:
-            value = self._value(use, pointer)
-            if value is not None:
-                values[use.name] = value
-                if not use.bare and MARK in value:
-                    complete = False
-                    self._report(_too_early(use, pointer))
-            elif not use.optional or use.name in self._definitions:
-                complete = False
-        return values if complete else None
-
-    def _value(self, use: Use, pointer: str) -> str | None:
-        if use.name in self._values:
-            return self._values[use.name]
-        if use.name not in self._definitions:
-            if pointer.startswith("/pod/env/") and _RUNPOD_SECRET.fullmatch(use.name):
-                return f"{{{{ {use.name} }}}}"
-            if not use.optional:
-                self._report(self._undefined(use, pointer))
-            return None
-        if use.name in self._under_way:
-            circle = " → ".join([*self._under_way[self._under_way.index(use.name) :], use.name])
-            self._report(
-                Finding(
-                    pointer=pointer,
-                    code="circular-variable",
-                    summary="Variables need each other",
-                    detail=f"The value of `{use.name}` would need itself: {circle}.",
-                    line=use.line,
-                    needle=use.name,
-                )
-            )
-            return None
-        where, text = self._definitions[use.name]
-        self._under_way.append(use.name)
-        value = self.render(text, where)
-        self._under_way.pop()
-        return None if where in self.failed else value
-
-    def _undefined(self, use: Use, pointer: str) -> Finding:
-        known = sorted({*self._values, *self._definitions})
-        near = difflib.get_close_matches(use.name, known, n=1)
-        secret = _RUNPOD_SECRET.fullmatch(use.name)
-        return Finding(
-            pointer=pointer,
-            code="undefined-name",
-            summary="A template uses a name that is not defined",
-            detail=f"There is no variable `{use.name}`. Defined are: {', '.join(known)}."
-            + (" RunPod fills in its secrets in `pod.env` only." if secret else ""),
-            suggestion=near[0] if near else None,
-            help=f"Define it under `variables:`, or on the command line:\n  --var {use.name}=VALUE",
-            line=use.line,
-            needle=use.name,
-        )
-
-    def _late_bound_is_fine(self, result: str, text: str, pointer: str) -> bool:
-        if MARK not in result:
-            return True
-        allowed = next(
-            (names for pattern, names in _LATE_ALLOWED if pattern.fullmatch(pointer)), frozenset()
-        )
-        wrong = [name for name in _ANY_TOKEN.findall(result) if name not in allowed]
-        for name in dict.fromkeys(wrong):
-            self._report(
-                Finding(
-                    pointer=pointer,
-                    code="late-bound-here",
-                    summary="A value that is not known yet stands where it is needed now",
-                    detail=f"`{name}` exists only once the plan is applied, and this value is "
-                    "needed before that. Late-bound values may stand in commands, in the run "
-                    "script and its environment, and in paths on the pod.",
-                    line=text.count("\n", 0, max(0, text.find(name))) + 1,
-                    needle=name,
-                )
-            )
-        return not wrong
-
-
-def _too_early(use: Use, pointer: str) -> Finding:
-    return Finding(
-        pointer=pointer,
-        code="late-bound-computed",
-        summary="A template computes with a value that is not known yet",
-        detail=f"`{use.name}` is filled in only while the plan is applied, so it can be put in as "
-        "it is, but not compared, filtered or cut.",
-        help="Compute on the pod instead; every script there has it in its environment:\n"
-        f'  "$RUNPOD_DEPLOY_{use.name.upper()}"'
-        if use.name in LATE_BOUND
-        else None,
-        line=use.line,
-        needle=use.name,
-    )
-
-
-def _unusable(text: str) -> tuple[str, str, str] | None:
-    """Return code, summary and detail of what makes `text` unfit for any plan."""
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            return (
-                "not-unicode",
-                "A text is not Unicode",
-                "The text holds half of a surrogate pair, which no file or command can carry.",
-            )
-    if "\0" in text:
-        return (
-            "nul-character",
-            "A text holds a NUL character",
-            "No command, path or environment variable can hold the character U+0000.",
-        )
-    if MARK in text.lower():
-        return (
-            "reserved-mark",
-            "A text holds the mark of late-bound values",
-            f"`{MARK}` marks values that apply fills in; name them: `{{{{ run_id }}}}`.",
-        )
-    return None

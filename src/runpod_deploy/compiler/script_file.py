@@ -25,13 +25,12 @@ def with_rendered_script(resolution: Resolution, facts: Facts) -> Facts:
 def _in_file(finding: Finding, file: str, text: str) -> Diagnostic:
     line = max(1, finding.line)
     content = text.split("\n")[line - 1]
-    column = content.find(finding.needle or "{{") + 1
     return Diagnostic(
         severity=finding.severity,
         code=finding.code,
         summary=finding.summary,
         detail=finding.detail,
-        where=Position(file=file, line=line, column=max(1, column)),
+        where=Position(file=file, line=line, column=finding.column),
         source_line=content.rstrip("\r"),
         suggestion=finding.suggestion,
         help=finding.help,

@@ -25,13 +25,14 @@ class Use:
     """A name in a template.
 
     Attributes:
-        line: Line of the text it stands on, from 1.
+        line: Line of the text it stands on, from 1; `column` is the column there.
         optional: The template itself says what to do when the name is not defined.
         bare: The value is put in as it is; only then may it be a late-bound one.
     """
 
     name: str
     line: int
+    column: int = 1
     optional: bool = False
     bare: bool = True
 
@@ -90,7 +91,11 @@ class Renderer:
         """
         if _has_names_only(text):
             return tuple(
-                Use(name=found[1], line=text.count("\n", 0, found.start()) + 1)
+                Use(
+                    name=found[1],
+                    line=text.count("\n", 0, found.start()) + 1,
+                    column=found.start(1) - text.rfind("\n", 0, found.start()),
+                )
                 for found in _NAME.finditer(text)
             )
         from runpod_deploy.compiler import expressions  # noqa: PLC0415 - Jinja2 is slow to load

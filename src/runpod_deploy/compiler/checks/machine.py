@@ -105,21 +105,6 @@ def ephemeral_size(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa
         )
 
 
-def unused_volume(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule
-    """Nobody believes to have a volume who has none."""
-    storage = config.storage
-    if storage.mode == "none" and (storage.volume_name or storage.volume_gb is not None):
-        key = "volume_name" if storage.volume_name else "volume_gb"
-        yield Finding(
-            pointer=f"/storage/{key}",
-            severity=Severity.WARNING,
-            code="volume-unused",
-            summary="A volume is described but not used",
-            detail="`storage.mode` is `none`: the pod gets no volume, nothing survives a stop.",
-            help="Set `storage.mode` to `ephemeral` or `network_volume`.",
-        )
-
-
 def mount_point(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule
     """The volume is mounted at a folder of its own."""
     path = config.storage.volume_mount

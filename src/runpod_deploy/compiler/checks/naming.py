@@ -25,7 +25,7 @@ def unique_labels(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa:
             if name in names[:index]:
                 yield Finding(
                     pointer=f"/{section}/{index}/{key}",
-                    code="duplicate-label",
+                    code="duplicate-name",
                     summary="A name is used twice",
                     detail=f"Two entries of `{section}` are called `{name}`; reports and later "
                     "commands could not tell them apart.",
@@ -60,7 +60,7 @@ def reserved_pod_env(config: Resolved, facts: Facts) -> Iterator[Finding]:  # no
         if name == "PUBLIC_KEY" or name.startswith("RUNPOD_"):
             yield Finding(
                 pointer=f"/pod/env/{escape(name)}",
-                code="reserved-environment",
+                code="reserved-name",
                 summary="An environment variable is reserved",
                 detail=f"`{name}` is set by RunPod or by runpod-deploy: `PUBLIC_KEY` is the way "
                 "into the pod, and names that begin with `RUNPOD_` describe the pod to itself.",

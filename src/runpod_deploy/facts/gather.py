@@ -1,0 +1,153 @@
+"""Looks up what a job rests on, and tells of everything that is not as the job says."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runpod_deploy.compiler.facts import Facts
+from runpod_deploy.compiler.findings import Finding, below
+from runpod_deploy.compiler.plan import PayloadEntry
+from runpod_deploy.compiler.resolve import Resolution, Resolved, resolve
+from runpod_deploy.errors import Severity
+from runpod_deploy.facts.filters import HYGIENE
+from runpod_deploy.facts.job_paths import named_paths, read_script
+from runpod_deploy.facts.payload import find_payload, oddities
+from runpod_deploy.facts.project import RUN_FOLDERS, Project, find_project, is_everything
+from runpod_deploy.schema.job import JobConfig, StagingEntry
+
+
+def gather(
+    config: JobConfig,
+    *,
+    allow_paths: Sequence[Path] = (),
+    job_file: Path | None = None,
+    use_cache: bool = True,
+    environ: Mapping[str, str] | None = None,
+) -> Facts:
+    """Return the facts about the files that `config` names; what is wrong is in `diagnostics`.
+
+    Nothing is executed, and of secrets only their existence is looked at.
+
+    Args:
+        config: A job as loaded.
+        allow_paths: Folders outside of the repository that the job's paths may lead into.
+        job_file: Where the job file lies, when that is not what messages call it.
+        use_cache: Whether digests seen before may stand in for reading the files; apply says no.
+        environ: Says where the digests are kept; by default the process's own environment.
+    """
+    place = job_file or Path(config.source.path)
+    resolution = resolve(config)
+    project = project_of(resolution, place, allow_paths)
+    return gather_resolution(resolution, project, use_cache=use_cache, environ=environ)
+
+
+def project_of(resolution: Resolution, job_file: Path, allow_paths: Sequence[Path]) -> Project:
+    """Return the project that a rendered job belongs to."""
+    return find_project(job_file, resolution.config.local.project_root, allow_paths)
+
+
+def gather_resolution(
+    resolution: Resolution,
+    project: Project,
+    *,
+    use_cache: bool = True,
+    environ: Mapping[str, str] | None = None,
+) -> Facts:
+    """Return what `gather` returns, for a job that is rendered already."""
+    config = resolution.config
+    survey = _Survey(environ=os.environ if environ is None else environ, use_cache=use_cache)
+    refusal = _root_refusal(project)
+    if refusal is not None:
+        survey.findings.append(refusal)
+    else:
+        survey.findings += named_paths(config, project, resolution.failed)
+        for index, entry in enumerate(config.staging):
+            if not below(f"/staging/{index}", resolution.failed | _wrong(survey.findings)):
+                survey.stage(index, entry, config, project)
+    script_text = None
+    if refusal is None and not below("/run/script", resolution.failed | _wrong(survey.findings)):
+        script_text, problems = read_script(config, project)
+        survey.findings += problems
+    source = config.source
+    return Facts(
+        job_file=project.job_path,
+        payload=survey.payload,
+        excludes=survey.excludes,
+        script_text=script_text,
+        diagnostics=tuple(finding.at(source) for finding in survey.findings),
+    )
+
+
+def effective_excludes(entry: StagingEntry, project: Project) -> tuple[str, ...]:
+    """Return the patterns that decide what of a staging travels; the first match wins.
+
+    Run folders of ours go first, so that no pattern of a job can send old results to a pod.
+    """
+    preset = HYGIENE if entry.excludes_default else ()
+    return (*_own_folders(entry, project), *entry.excludes, *entry.excludes_extra, *preset)
+
+
+def _own_folders(entry: StagingEntry, project: Project) -> Iterator[str]:
+    source, own = project.locate(entry.source), project.root / RUN_FOLDERS
+    if source != own and own.is_relative_to(source):
+        yield f"/{own.relative_to(source).as_posix()}/"
+
+
+def _root_refusal(project: Project) -> Finding | None:
+    if is_everything(project.root):
+        return Finding(
+            pointer="/local/project_root",
+            code="project-root",
+            summary="The project root is not a project",
+            detail=f"`{project.root}` holds everything there is on this machine, or all of a "
+            "user's files; one `..` too many would send them.",
+            help="Name the project's own folder in `local.project_root`.",
+        )
+    if not project.root.is_dir():
+        return Finding(
+            pointer="/local/project_root",
+            code="missing-path",
+            summary="The project root is missing",
+            detail=f"There is no folder `{project.root}`; `local.project_root` is relative to the "
+            "folder of the job file.",
+        )
+    if not project.may_touch(project.root):
+        return Finding(
+            pointer="/local/project_root",
+            code="path-outside",
+            summary="A path leads out of the project",
+            detail=f"The project root `{project.root}` is outside of "
+            f"`{project.allowed[0]}`, and a job file may touch nothing outside.",
+            help=f"If that is meant:\n  --allow-path {project.root}",
+        )
+    return None
+
+
+def _wrong(findings: Sequence[Finding]) -> frozenset[str]:
+    return frozenset(one.pointer for one in findings if one.severity is Severity.ERROR)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Survey:
+    """What has been found so far."""
+
+    environ: Mapping[str, str]
+    use_cache: bool
+    payload: dict[str, tuple[PayloadEntry, ...]] = field(default_factory=dict)
+    excludes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def stage(self, index: int, entry: StagingEntry, config: Resolved, project: Project) -> None:
+        """Look up the files of one staging entry."""
+        excludes = effective_excludes(entry, project)
+        found = find_payload(
+            project.locate(entry.source),
+            excludes,
+            gitignore_top=(project.toplevel or project.root) if entry.gitignore else None,
+            use_cache=self.use_cache,
+            environ=self.environ,
+        )
+        self.payload[entry.label] = found.entries
+        self.excludes[entry.label] = excludes
+        self.findings += oddities(found, index, entry, config, project)

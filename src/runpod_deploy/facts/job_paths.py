@@ -1,0 +1,118 @@
+"""The local paths that a job file names: where they lead, whether something is there."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from runpod_deploy.compiler.findings import Finding, below
+from runpod_deploy.compiler.resolve import Resolved
+from runpod_deploy.errors import Severity
+from runpod_deploy.facts.project import Project
+
+MAX_SCRIPT_BYTES = 4 * 2**20
+
+
+def named_paths(config: Resolved, project: Project, failed: frozenset[str]) -> list[Finding]:
+    """Return what is wrong with the paths of a job, apart from those in `failed`.
+
+    `ssh.key_path` is not looked at: the key is the user's, and only its public half is used.
+    """
+    return [
+        finding
+        for pointer, path, needed in _paths(config)
+        if not below(pointer, failed)
+        for finding in _check(pointer, path, project, needed=needed)
+    ]
+
+
+def _paths(config: Resolved) -> Iterator[tuple[str, str, bool]]:
+    """Yield pointer, path, and whether a plan cannot be made without it."""
+    for index, entry in enumerate(config.staging):
+        yield f"/staging/{index}/source", entry.source, True
+    if config.run.script is not None:
+        yield "/run/script", config.run.script, True
+    for index, secret in enumerate(config.secrets):
+        if secret.file is not None:
+            yield f"/secrets/{index}/file", secret.file, False
+    for index, path in enumerate(config.local.required_paths):
+        yield f"/local/required_paths/{index}", path, False
+
+
+def _check(pointer: str, path: str, project: Project, *, needed: bool) -> Iterator[Finding]:
+    secret = pointer.startswith("/secrets/")
+    if path.startswith(("/", "~")) and not secret:
+        yield Finding(
+            pointer=pointer,
+            code="absolute-path",
+            summary="A local path is not relative to the project",
+            detail=f"`{path}` exists on one machine only; a plan holds paths relative to the "
+            f"project root, `{project.root}`.",
+            suggestion=_relative(path, project),
+        )
+        return
+    place = project.locate(path)
+    if not project.may_touch(place):
+        yield Finding(
+            pointer=pointer,
+            code="path-outside",
+            summary="A path leads out of the project",
+            detail=f"`{path}` leads to `{place}`, outside of `{project.allowed[0]}`, and a job "
+            "file may touch nothing outside.",
+            help=f"If that is meant:\n  --allow-path {place if place.is_dir() else place.parent}",
+        )
+    elif not _exists(place):
+        yield Finding(
+            pointer=pointer,
+            severity=Severity.ERROR if needed else Severity.WARNING,
+            code="missing-path",
+            summary="A local path is missing",
+            detail=f"There is no `{path}` in the project root, `{project.root}`."
+            + ("" if needed else " It must be there when the plan is applied."),
+        )
+
+
+def _relative(path: str, project: Project) -> str | None:
+    place = Path(path).expanduser()
+    return place.relative_to(project.root).as_posix() if _is_below(place, project.root) else None
+
+
+def _is_below(place: Path, folder: Path) -> bool:
+    return place.is_relative_to(folder)
+
+
+def _exists(place: Path) -> bool:
+    try:
+        return place.exists()
+    except OSError:
+        return False
+
+
+def read_script(config: Resolved, project: Project) -> tuple[str | None, list[Finding]]:
+    """Return the text of `run.script`, as it is byte for byte, and what is wrong with it."""
+    if config.run.script is None:
+        return None, []
+    place = project.locate(config.run.script)
+    try:
+        status = place.stat()
+        # A pipe would wait for ever.
+        if not stat.S_ISREG(status.st_mode):
+            return None, [_unfit(f"`{config.run.script}` is not a file.")]
+        if status.st_size > MAX_SCRIPT_BYTES:
+            limit = MAX_SCRIPT_BYTES // 2**20
+            return None, [_unfit(f"`{config.run.script}` is larger than {limit} MiB.")]
+        return place.read_bytes().decode(), []
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return None, [_unfit(f"`{config.run.script}` is not UTF-8 text (line {line}).")]
+    except OSError as error:
+        return None, [_unfit(f"`{config.run.script}` cannot be read: {error.strerror}.")]
+
+
+def _unfit(detail: str) -> Finding:
+    return Finding(
+        pointer="/run/script",
+        code="script-file",
+        summary="The script cannot be used",
+        detail=f"{detail} A plan holds the script in full, as text.",
+        help="Stage large or binary programs, and start them from a short script.",
+    )

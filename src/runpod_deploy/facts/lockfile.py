@@ -1,0 +1,43 @@
+"""The lock file that pins what the project runs with."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from runpod_deploy.compiler.plan import LockfileFacts
+
+NAMES = (
+    *("uv.lock", "poetry.lock", "pdm.lock", "pixi.lock", "conda-lock.yml", "pylock.toml"),
+    *("pylock.*.toml", "requirements.lock", "requirements.txt", "Pipfile.lock"),
+)
+"""In the order in which they are believed."""
+
+
+def find_lockfile(root: Path, toplevel: Path | None) -> LockfileFacts | None:
+    """Return the first lock file in `root`, else in the folders above it up to `toplevel`."""
+    for folder in _folders(root, toplevel):
+        for name in NAMES:
+            matches = sorted(folder.glob(name)) if "*" in name else [folder / name]
+            for file in matches:
+                content = _read(file)
+                if content is not None:
+                    relative = Path(os.path.relpath(file, root)).as_posix()
+                    return LockfileFacts(name=relative, sha256=hashlib.sha256(content).hexdigest())
+    return None
+
+
+def _folders(root: Path, toplevel: Path | None) -> Iterator[Path]:
+    yield root
+    if toplevel is not None and root.is_relative_to(toplevel) and root != toplevel:
+        for folder in root.parents:
+            yield folder
+            if folder == toplevel:
+                return
+
+
+def _read(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes() if file.is_file() else None
+    except OSError:
+        return None

@@ -1,0 +1,41 @@
+"""From a loaded job file to a plan file, in one call: what `plan`, `run` and `apply` begin with."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from runpod_deploy.compiler.compile import compile_resolution
+from runpod_deploy.compiler.plan import PlanFile
+from runpod_deploy.compiler.planfile import make_plan_file
+from runpod_deploy.compiler.resolve import resolve
+from runpod_deploy.errors import Diagnostic
+from runpod_deploy.facts.gather import gather_resolution, project_of
+from runpod_deploy.facts.observe import observe
+from runpod_deploy.schema.job import JobConfig
+
+
+def plan_job(
+    config: JobConfig,
+    *,
+    plan_id: str,
+    allow_paths: Sequence[Path] = (),
+    job_file: Path | None = None,
+    use_cache: bool = True,
+) -> tuple[PlanFile, tuple[Diagnostic, ...]]:
+    """Return the plan file of a job, and the warnings and notes about it.
+
+    Args:
+        config: A job as loaded.
+        plan_id: 128 random bits in hex, new at each call.
+        allow_paths: Folders outside of the repository that the job's paths may lead into.
+        job_file: Where the job file lies, when that is not what messages call it.
+        use_cache: Whether digests seen before may stand in for reading the files; apply says no.
+
+    Raises:
+        InvalidInput: The job cannot be planned; carries every diagnostic.
+    """
+    resolution = resolve(config)
+    project = project_of(resolution, job_file or Path(config.source.path), allow_paths)
+    facts = gather_resolution(resolution, project, use_cache=use_cache)
+    plan, diagnostics = compile_resolution(resolution, facts)
+    observed = observe(project.root)
+    return make_plan_file(plan, facts.payload, observed, plan_id), diagnostics

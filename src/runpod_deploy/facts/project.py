@@ -1,0 +1,70 @@
+"""Where a project lies, and which local paths its job file may name.
+
+A job file may come from a stranger's pull request: every path in it must lead, links resolved, below
+the git top level, or below the job file's folder where there is no repository. More is a matter of
+the person at the keyboard: `--allow-path DIR`.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+RUN_FOLDERS = "artifacts/runpod"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Project:
+    """The places of a project, absolute, links resolved.
+
+    Attributes:
+        job_file: The job file; its folder is resolved, its name is as the user said it.
+        root: What local paths of the job are relative to.
+        toplevel: The git work tree the job file lies in; None outside of one.
+        allowed: Folders that paths may lead into.
+    """
+
+    job_file: Path
+    root: Path
+    toplevel: Path | None
+    allowed: tuple[Path, ...]
+
+    @property
+    def job_path(self) -> str:
+        """The job file relative to the root, `/` separators."""
+        return Path(os.path.relpath(self.job_file, self.root)).as_posix()
+
+    def locate(self, path: str) -> Path:
+        """Return the absolute path, links resolved, of a path in the job file."""
+        return Path(os.path.realpath(self.root / Path(path).expanduser()))
+
+    def may_touch(self, place: Path) -> bool:
+        """Return whether the resolved path `place` is below one of the allowed folders."""
+        return any(place.is_relative_to(folder) for folder in self.allowed)
+
+
+def find_project(job_file: Path, project_root: str, allow_paths: Sequence[Path]) -> Project:
+    """Return the project of `job_file`, whose `local.project_root` is given."""
+    folder = Path(os.path.realpath(job_file.parent))
+    toplevel = git_toplevel(folder)
+    boundary = folder if toplevel is None or is_everything(toplevel) else toplevel
+    return Project(
+        job_file=folder / job_file.name,
+        root=Path(os.path.realpath(folder / project_root)),
+        toplevel=toplevel,
+        allowed=(boundary, *(Path(os.path.realpath(path.expanduser())) for path in allow_paths)),
+    )
+
+
+def git_toplevel(folder: Path) -> Path | None:
+    """Return the nearest folder at or above `folder` that holds a `.git`, a folder or a file."""
+    for candidate in (folder, *folder.parents):
+        if (candidate / ".git").exists():
+            return candidate
+    return None
+
+
+def is_everything(folder: Path) -> bool:
+    """Return whether `folder` is the home folder or the root: never a project."""
+    home = os.path.realpath(os.path.expanduser("~"))  # noqa: PTH111 - Path.home raises without one
+    return str(folder) in ("/", home)
