@@ -16,7 +16,6 @@ _RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 _COLORS = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.NOTE: "1;36"}
 _GUTTER_COLOR = "1;34"
 _BOLD = "1"
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 class _Paint:
@@ -134,12 +133,9 @@ def _shown(text: str, at: int = 0) -> str:
 
 def visible(text: str) -> str:
     """Return `text` with every character that would not show as itself written as an escape."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
-    return "".join(
-        _escape(character) if unicodedata.category(character) in _HIDDEN else character
-        for character in text
-    )
+    return "".join(one if one.isprintable() else _escape(one) for one in text)
 
 
 def _escape(character: str) -> str:

@@ -118,12 +118,17 @@ _COMBINED: dict[str, Callable[[Any, Schema, Schema], bool]] = {
 }
 
 
+_INSIDE = frozenset({"items", "properties", "additionalProperties", "propertyNames"})
+KEYWORDS = ANNOTATIONS | _VALUE_RULES.keys() | _COMBINED.keys() | _INSIDE
+"""Every keyword that a schema read here may use."""
+
+
 def _inside(keyword: str, data: Any, schema: Schema, root: Schema) -> bool:
+    if keyword not in _INSIDE:
+        raise KeyError(keyword)
     rule = schema[keyword]
     if keyword == "items":
         return not isinstance(data, list) or all(conforms(item, rule, root) for item in data)
-    if keyword not in ("properties", "additionalProperties", "propertyNames"):
-        raise KeyError(keyword)
     if not isinstance(data, dict):
         return True
     if keyword == "propertyNames":

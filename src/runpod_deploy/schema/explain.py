@@ -167,7 +167,7 @@ class _Explainer:
 
     def _unknown_value(self, fault: Fault) -> None:
         if not has_type(fault.value, fault.schema.get("type", "string")):
-            return  # that is said already
+            return  # its type is wrong, and that is said already
         allowed = fault.rule if fault.keyword == "enum" else [fault.rule]
         planned = [row.value for row in PLANNED if row.pattern == fault.pointer]
         words = [str(value) for value in allowed if value is not None and value not in planned]
@@ -207,6 +207,8 @@ class _Explainer:
         )
 
     def _one_of(self, fault: Fault) -> None:
+        if not isinstance(fault.value, dict):
+            return  # its type is wrong, and that is said already
         if any(parent(pointer) == fault.pointer for pointer in self._refused):
             return  # a refused key stands in the place of the one that is needed
         keys = [rule["required"][0] for rule in fault.rule]

@@ -1,7 +1,7 @@
 """The tree of a YAML document: each value with its place and its text as written."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from runpod_deploy.errors import Position
@@ -34,7 +34,15 @@ class Node:
 
     def at(self, place: Place) -> "Node":
         """Return the same value at another place: that of an alias or of its key."""
-        return replace(self, place=place)
+        return Node(
+            value=self.value,
+            place=place,
+            text=self.text,
+            weight=self.weight,
+            height=self.height,
+            items=self.items,
+            key_places=self.key_places,
+        )
 
     def under(self, key: str) -> "Node | None":
         """Return the node under `key`, for a list the digits of an index, or None."""

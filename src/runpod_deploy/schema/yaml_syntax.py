@@ -87,6 +87,8 @@ _MEANINGS = (
         "In double quotes a backslash begins an escape, and there is none with this letter.",
         "Use single quotes, which know no escapes, or write the backslash twice.",
     ),
+    _Meaning("invalid Unicode character", "This escape stands for no character of Unicode."),
+    _Meaning("incompatible YAML document", "This file asks for a YAML version that is not known."),
     _Meaning(
         "block sequence entries are not allowed",
         "A dash begins an item of a list, and no list can begin here.",
@@ -127,7 +129,8 @@ def syntax_error(error: YAMLError, report: Report) -> Stop:
         detail = "The file could not be read as YAML."
         return report.fatal("yaml-syntax", "Malformed YAML", detail, (1, 1))
     line = report.lines[mark.line] if mark.line < len(report.lines) else ""
-    meaning = _by_character(line, mark.column) or _by_phrase(f"{error.context} {error.problem}")
+    said = f"{error.context} {error.problem}"
+    meaning = _by_character(line, mark.column, said) or _by_phrase(said)
     detail = meaning.detail
     start = error.context_mark
     if start is not None and meaning.at_start:
@@ -140,7 +143,7 @@ def syntax_error(error: YAMLError, report: Report) -> Stop:
     return report.fatal("yaml-syntax", "Malformed YAML", detail, at, help=meaning.help)
 
 
-def _by_character(line: str, column: int) -> _Meaning | None:
+def _by_character(line: str, column: int, said: str) -> _Meaning | None:
     template = line.find("{{")
     before = line[:template].rstrip()
     if 0 <= template <= column and before.endswith((":", "-", "[", ",")):
@@ -157,8 +160,8 @@ def _by_character(line: str, column: int) -> _Meaning | None:
             "YAML is indented by spaces; here stands a tab.",
             "Indent by spaces; most editors can convert the file.",
         )
-    if character in ("@", "`", "%") and not line[:column].strip(" -:").endswith(character):
-        return _Meaning("", f"No unquoted value may begin with `{character}`.", _QUOTE)
+    if character in ("@", "`", "%") and "cannot start any token" in said:
+        return _Meaning("", f"No unquoted value may begin with the character {character}.", _QUOTE)
     return None
 
 
