@@ -45,7 +45,7 @@ def open_journal(folder: Path, **more: Any) -> Journal:
     return Journal(folder, **{"masker": Masker(), "now": Clock(), **more})
 
 
-def event(name: str, at: str = "2026-03-01T12:00:00.000000Z", **fields: Any) -> Event:
+def event(name: str, at: str = "2026-03-01T12:00:00.000000Z", /, **fields: Any) -> Event:
     """Return an event as it would be read."""
     return Event(event=name, ts_utc=at, seq=1, fields=fields)
 

@@ -1,0 +1,137 @@
+"""Masking by value, in texts and in streams."""
+
+import json
+
+import pytest
+
+from runpod_deploy.record.masking import Masker, StreamMasker
+
+
+def test_a_value_is_hidden_everywhere_in_data() -> None:
+    """Strings in lists, mappings and keys lose the value; other types stay."""
+    masker = Masker(["hunter22"])
+
+    assert masker.data({"hunter22": ["a hunter22", 3, None, True], "b": ("hunter22",)}) == {
+        "***": ["a ***", 3, None, True],
+        "b": ["***"],
+    }
+
+
+@pytest.mark.parametrize("value", ["", "1", "abc", "   a   ", "\n\n\n"])
+def test_what_is_too_short_to_tell_is_shown(value: str) -> None:
+    """A value of less than four telling characters does not hide the log."""
+    assert Masker([value]).text("1 a abc b") == "1 a abc b"
+
+
+def test_the_lines_of_a_file_are_hidden_one_by_one() -> None:
+    """A key file printed with indentation is still hidden."""
+    masker = Masker(["-----BEGIN-----\nAAAABBBB\n}\n"])
+
+    assert masker.text("  AAAABBBB\n }") == "  ***\n }"
+
+
+def test_overlapping_secrets_leave_nothing() -> None:
+    """Where two secrets overlap, the whole of both is hidden."""
+    assert Masker(["abcdef", "efghij"]).text("<abcdefghij>") == "<***>"
+
+
+def test_a_secret_within_another_is_hidden_with_it() -> None:
+    """The longer one leaves no rest."""
+    assert Masker(["pass", "password1"]).text("password1 pass") == "*** ***"
+
+
+def test_secrets_side_by_side_are_two_masks() -> None:
+    """Occurrences that only touch are hidden each by its own mask."""
+    assert Masker(["abcd"]).text("abcdabcd") == "******"
+
+
+def test_a_value_is_hidden_inside_json_text() -> None:
+    """A secret with quotes, line ends and accents is hidden in a JSON document."""
+    secret = 'a"b\n\u00e9\\d'
+    masker = Masker([secret])
+
+    assert masker.text(json.dumps({"k": secret})) == '{"k": "***"}'
+    assert masker.text(json.dumps({"k": secret}, ensure_ascii=False)) == '{"k": "***"}'
+
+
+@pytest.mark.parametrize("written", ["'it'\"'\"'s me'", "'it'\\''s me'"])
+def test_a_value_is_hidden_as_shells_quote_it(written: str) -> None:
+    """Both ways to write a quote within single quotes are known."""
+    assert Masker(["it's me"]).text(f"export K={written}") == "export K='***'"
+
+
+def test_bytes_outside_utf8_are_hidden_in_a_stream() -> None:
+    """A value from the environment that is not UTF-8 is found as the bytes it was."""
+    stream = StreamMasker(Masker([b"se\xffcret".decode("utf-8", "surrogateescape")]))
+
+    assert stream.feed(b"<se\xffcret>") + stream.flush() == b"<***>"
+
+
+def test_a_lone_high_surrogate_is_no_obstacle() -> None:
+    """A value that no encoding knows can be added and is hidden in texts."""
+    masker = Masker(["\ud800abcd"])
+
+    assert masker.text("<\ud800abcd>") == "<***>"
+    assert StreamMasker(masker).feed(b"abc.") == b"abc."
+
+
+def test_a_value_added_later_is_hidden_from_then_on() -> None:
+    """A stream that is under way learns of new values."""
+    masker = Masker()
+    stream = StreamMasker(masker)
+    before = stream.feed(b"hunter22 ")
+    masker.add("hunter22")
+
+    assert (before, stream.feed(b"hunter22 ")) == (b"hunter22 ", b"*** ")
+
+
+def test_a_secret_cut_in_two_is_hidden() -> None:
+    """Nothing of the first half is shown before the second half has come."""
+    stream = StreamMasker(Masker(["hunter22"]))
+
+    assert [stream.feed(b"pw: hun"), stream.feed(b"ter22!"), stream.flush()] == [
+        b"pw: ",
+        b"***!",
+        b"",
+    ]
+
+
+def test_a_beginning_that_comes_to_nothing_is_shown_at_the_end() -> None:
+    """What was held back is given out by flush, once."""
+    stream = StreamMasker(Masker(["hunter22"]))
+
+    assert [stream.feed(b"hun"), stream.flush(), stream.flush()] == [b"", b"hun", b""]
+
+
+def test_a_mask_does_not_wait_for_what_may_follow() -> None:
+    """A complete secret whose end may begin another one is shown as masked at once."""
+    stream = StreamMasker(Masker(["abab"]))
+
+    assert [stream.feed(b"abab"), stream.feed(b"ab"), stream.feed(b"ac"), stream.flush()] == [
+        b"***",
+        b"",
+        b"ac",
+        b"",
+    ]
+
+
+def test_a_masker_does_not_show_its_values() -> None:
+    """The representation tells only how many there are."""
+    assert repr(Masker(["hunter22"])) == "Masker(1 values)"
+
+
+def test_a_secret_that_repeats_itself_costs_no_quadratic_time() -> None:
+    """The number of occurrences looked at does not grow with each overlap."""
+
+    class Counting(bytes):
+        calls = 0
+
+        def rfind(self, *arguments: object) -> int:  # type: ignore[override]  # only counted
+            type(self).calls += 1
+            return super().rfind(*arguments)  # type: ignore[arg-type]  # passed on as they came
+
+    masker = Masker(["a" * 100])
+    from runpod_deploy.record.masking import _spans  # noqa: PLC0415 - looked at from inside here
+
+    assert _spans(Counting(b"a" * 10_000), masker.needles()) == [(0, 10_000)]
+    assert Counting.calls < 250
