@@ -1,0 +1,207 @@
+"""A RunPod in memory behind the port `Cloud`: it does what the test's script says, and remembers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from runpod_deploy.errors import CandidateRefused, Unavailable
+from runpod_deploy.executor.ports import Endpoint, GpuOffer, Pod, PodAction, PodRequest, Volume
+from support.fake_pod import FakeMachine
+from support.virtual_time import FakeClock
+
+
+@dataclass(frozen=True, slots=True)
+class AfterEffect:
+    """A create that makes `copies` pods and loses its answer; they are listed after `visible_in` seconds."""
+
+    error: Exception
+    copies: int = 1
+    visible_in: float = 0.0
+
+
+@dataclass(slots=True)
+class Rented:
+    """A pod of the fake: how it is described, and the machine behind it."""
+
+    pod: Pod
+    request: PodRequest
+    machine: FakeMachine
+    ready_at: float
+    visible_at: float
+
+
+@dataclass
+class FakeCloud:
+    """Rents out pods.
+
+    Attributes:
+        creates: What the next create calls do: None succeeds, an exception is raised before any
+            effect, `AfterEffect` loses the answer. Empty: they succeed.
+        changes: Fields that the pods made next have instead of what was asked for, one entry a pod.
+        ready_in: Seconds until a pod has its SSH port; None: it never has.
+        deletes: What the next delete calls do: None deletes, an exception is raised, `"lie"`
+            answers well and deletes nothing.
+        gets: What the next get calls do: None tells the truth, an exception is raised.
+        finds: The same for find calls.
+        rented: Pods that exist; `gone` those that did.
+    """
+
+    clock: FakeClock
+    machine: Callable[[], FakeMachine] = FakeMachine
+    label: str = "emulator"
+    creates: deque[Exception | AfterEffect | None] = field(default_factory=deque)
+    changes: deque[dict[str, Any]] = field(default_factory=deque)
+    ready_in: float | None = 2.0
+    deletes: deque[Exception | str | None] = field(default_factory=deque)
+    delete_always: Exception | str | None = None
+    gets: deque[Exception | None] = field(default_factory=deque)
+    finds: deque[Exception | None] = field(default_factory=deque)
+    find_always: Exception | None = None
+    acts: deque[Exception | str | None] = field(default_factory=deque)
+    act_always: Exception | str | None = None
+    offers: list[GpuOffer] | Exception = field(default_factory=list)
+    known_volumes: list[Volume] = field(default_factory=list)
+    cost: float | None = 1.0
+    no_stock: set[tuple[str, str | None, str]] = field(default_factory=set)
+    rented: dict[str, Rented] = field(default_factory=dict)
+    gone: dict[str, Rented] = field(default_factory=dict)
+    requests: list[PodRequest] = field(default_factory=list)
+    made: int = 0
+
+    async def create(self, request: PodRequest) -> Pod:
+        """Rent a pod as the script says."""
+        await self.clock.gate.through("create")
+        self.requests.append(request)
+        if (request.gpu, request.datacenter, request.cloud) in self.no_stock:
+            raise CandidateRefused("There are no longer any instances available.", status=400)
+        what = self.creates.popleft() if self.creates else None
+        if isinstance(what, Exception):
+            raise what
+        if isinstance(what, AfterEffect):
+            for _ in range(what.copies):
+                self._rent(request, visible_in=what.visible_in)
+            await self.clock.gate.through("create-answer")
+            raise what.error
+        rented = self._rent(request, visible_in=0.0)
+        await self.clock.gate.through("create-answer")
+        return self._describe(rented)
+
+    async def get(self, pod_id: str) -> Pod | None:
+        """Describe a pod."""
+        await self.clock.gate.through("get")
+        _raise_next(self.gets)
+        rented = self.rented.get(pod_id)
+        return self._describe(rented) if rented else None
+
+    async def find(self, name: str) -> list[Pod]:
+        """Describe the pods of a name, as far as they are listed yet."""
+        await self.clock.gate.through("find")
+        if self.find_always is not None:
+            raise self.find_always
+        _raise_next(self.finds)
+        now = self.clock.monotonic()
+        return [
+            self._describe(rented)
+            for rented in self.rented.values()
+            if rented.request.name == name and rented.visible_at <= now
+        ]
+
+    async def act(self, pod_id: str, action: PodAction) -> None:
+        """Stop a pod; nothing else is asked for."""
+        await self.clock.gate.through(f"act-{action}")
+        what = self.acts.popleft() if self.acts else self.act_always
+        if isinstance(what, Exception):
+            raise what
+        if what != "lie":
+            self.change(pod_id, status="EXITED", ssh=None)
+            self.rented[pod_id].machine.kill()
+
+    async def delete(self, pod_id: str) -> None:
+        """Delete a pod as the script says."""
+        await self.clock.gate.through("delete")
+        what = self.deletes.popleft() if self.deletes else self.delete_always
+        if isinstance(what, Exception):
+            raise what
+        if what != "lie":
+            self.vanish(pod_id)
+        await self.clock.gate.through("delete-answer")
+
+    async def volumes(self) -> list[Volume]:
+        """List the network volumes."""
+        await self.clock.gate.through("volumes")
+        return list(self.known_volumes)
+
+    async def catalog(self, gpus: tuple[str, ...], gpu_count: int) -> list[GpuOffer]:  # noqa: ARG002 - the port's
+        """Answer with the scripted prices."""
+        await self.clock.gate.through("catalog")
+        if isinstance(self.offers, Exception):
+            raise self.offers
+        return [offer for offer in self.offers if offer.id in gpus]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def vanish(self, pod_id: str) -> None:
+        """End a pod, from whatever side."""
+        rented = self.rented.pop(pod_id, None)
+        if rented is not None:
+            self.gone[pod_id] = rented
+            rented.machine.kill()
+
+    def change(self, pod_id: str, **fields: Any) -> None:
+        """Change how a pod is described."""
+        rented = self.rented[pod_id]
+        rented.pod = replace(rented.pod, **fields)
+
+    def at(self, endpoint: Endpoint) -> FakeMachine | None:
+        """Return the machine that answers at an address."""
+        for rented in self.rented.values():
+            if self._describe(rented).ssh == endpoint:
+                return rented.machine
+        return None
+
+    def _rent(self, request: PodRequest, *, visible_in: float) -> Rented:
+        self.made += 1
+        now = self.clock.monotonic()
+        pod = Pod(
+            id=f"pod{self.made}",
+            name=request.name,
+            status="RUNNING",
+            gpu=request.gpu,
+            gpu_count=request.gpu_count,
+            cloud=request.cloud,
+            datacenter=request.datacenter or "EU-ANY-1",
+            cost=self.cost,
+            image=request.image,
+            ssh=Endpoint(host="203.0.113.7", port=20_000 + self.made),
+        )
+        if self.changes:
+            pod = replace(pod, **self.changes.popleft())
+        rented = Rented(
+            pod=pod,
+            request=request,
+            machine=self.machine(),
+            ready_at=float("inf") if self.ready_in is None else now + self.ready_in,
+            visible_at=now + visible_in,
+        )
+        self.rented[pod.id] = rented
+        return rented
+
+    def _describe(self, rented: Rented) -> Pod:
+        if self.clock.monotonic() < rented.ready_at:
+            return replace(rented.pod, ssh=None)
+        return rented.pod
+
+
+def _raise_next(faults: deque[Exception | None]) -> None:
+    what = faults.popleft() if faults else None
+    if what is not None:
+        raise what
+
+
+def unavailable() -> Unavailable:
+    """Return an error that says nothing about the pod."""
+    return Unavailable("The API answered 502.", status=502)

@@ -1,0 +1,195 @@
+"""An engine on fakes: one run in a folder of its own, in virtual time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from runpod_deploy.compiler.plan import Plan
+from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.engine import Engine
+from runpod_deploy.executor.interrupts import Interrupts
+from runpod_deploy.record.events import Event
+from runpod_deploy.record.journal import Journal
+from runpod_deploy.record.masking import Masker
+from runpod_deploy.record.run import Run, fold
+from runpod_deploy.record.run_folder import RunFolder
+from support.fakes import FakeClock, FakeCloud, FakeConnector, FakeJob, FakeMachine, run_virtual
+from support.plans import plan_file, small_plan
+
+PAIRS = {"_intended", "_settled"}
+
+
+@dataclass
+class Listener:
+    """Remembers what a run told."""
+
+    messages: list[str] = field(default_factory=list)
+    outputs: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def message(self, text: str) -> None:
+        """Keep a message."""
+        self.messages.append(text)
+
+    def output(self, source: str, text: bytes) -> None:
+        """Keep output."""
+        self.outputs.append((source, text))
+
+    def transfer(self, label: str, done: int, total: int) -> None:
+        """Progress is not looked at."""
+
+    def spent(self, accrued_usd: float, cap_usd: float) -> None:
+        """Money is not looked at."""
+
+
+class Downloads:
+    """Stands in for the transfer of artifacts: each label's outcome is scripted.
+
+    Attributes:
+        outcomes: Remote path to what its next tries do: `"missing"`, `"refused"`, or an exception.
+        tried: Remote paths in the order of the tries.
+    """
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, list[str | Exception]] = {}
+        self.tried: list[str] = []
+
+    async def download(
+        self, transport: Any, *, remote_path: str, local: Path, **_options: Any
+    ) -> SimpleNamespace:
+        """Pull one artifact over the fake connection."""
+        self.tried.append(remote_path)
+        await transport.run(f"pull {remote_path}")
+        queue = self.outcomes.get(remote_path)
+        what = queue.pop(0) if queue else "verified"
+        if isinstance(what, Exception):
+            raise what
+        entry = {"path": "model.bin", "size": 3, "sha256": "0" * 64}
+        verified = what == "verified"
+        if verified:
+            local.mkdir(parents=True, exist_ok=True)
+        return SimpleNamespace(
+            files=1 if verified else 0,
+            bytes=3 if verified else 0,
+            tree_sha256="sha256:" + "0" * 64,
+            entries=[entry] if verified else [],
+            refused=[{"path": "model.bin", "why": "changed"}] if what == "refused" else [],
+            missing=what == "missing",
+        )
+
+
+@dataclass
+class Rig:
+    """Everything around one engine; a test changes it before `run`."""
+
+    ctx: RunContext
+    clock: FakeClock
+    cloud: FakeCloud
+    connector: FakeConnector
+    interrupts: Interrupts
+    engine: Engine
+    listener: Listener
+    downloads: Downloads
+    job: FakeJob
+    machines: list[FakeMachine]
+
+    def run(self) -> Run:
+        """Carry the plan out and return where it stands."""
+        run_virtual(self.engine.run())
+        run = fold(self.ctx.journal.events)
+        self.ctx.journal.close()
+        return run
+
+    @property
+    def events(self) -> list[Event]:
+        """The journal."""
+        return self.ctx.journal.events
+
+    def names(self, *wanted: str) -> list[str]:
+        """Return the events' names in order, of those wanted only when some are."""
+        return [event.event for event in self.events if not wanted or event.event in wanted]
+
+    def one(self, name: str) -> Event:
+        """Return the only event of a name."""
+        (event,) = [event for event in self.events if event.event == name]
+        return event
+
+    def log(self) -> bytes:
+        """Return the mirrored log."""
+        return (self.ctx.folder.path / "run.log").read_bytes()
+
+
+RigMaker = Callable[..., Rig]
+
+
+def rig_maker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RigMaker:
+    """Return a function that sets a run up: `make(plan, job=FakeJob(…), environ={…})`."""
+    numbers = itertools.count(1)
+
+    def make(
+        plan: Plan | None = None,
+        *,
+        job: FakeJob | None = None,
+        environ: Mapping[str, str] | None = None,
+        secrets: tuple[str, ...] = (),
+    ) -> Rig:
+        folder = tmp_path / f"run{next(numbers)}"
+        folder.mkdir()
+        clock = FakeClock()
+        job = job or FakeJob()
+        machines: list[FakeMachine] = []
+
+        def machine() -> FakeMachine:
+            machines.append(FakeMachine(job=job))
+            return machines[-1]
+
+        cloud = FakeCloud(clock, machine=machine)
+        connector = FakeConnector(cloud)
+        downloads = Downloads()
+        monkeypatch.setattr(
+            "runpod_deploy.executor.steps.collect.download", downloads.download
+        )
+        listener = Listener()
+        masker = Masker(secrets)
+        suffixes = itertools.count(1)
+        ctx = RunContext(
+            plan_file=plan_file(plan or small_plan()),
+            project_root=tmp_path,
+            folder=RunFolder(path=folder, stamp="20270115T080000Z"),
+            environ=environ or {},
+            owner="owner123",
+            api_url="http://127.0.0.1:1",
+            cloud=cloud,
+            connector=connector,
+            clock=clock,
+            journal=Journal(folder, masker=masker, now=clock.now),
+            masker=masker,
+            progress=listener,
+            random_suffix=lambda: f"{next(suffixes):04x}",
+            late_bound={
+                "run_id": "demo-20270115T080000Z",
+                "run_dir": str(folder),
+                "project_root": str(tmp_path),
+                "config_dir": str(tmp_path),
+            },
+        )
+        interrupts = Interrupts()
+        return Rig(
+            ctx=ctx,
+            clock=clock,
+            cloud=cloud,
+            connector=connector,
+            interrupts=interrupts,
+            engine=Engine(ctx, interrupts),
+            listener=listener,
+            downloads=downloads,
+            job=job,
+            machines=machines,
+        )
+
+    return make
