@@ -3,19 +3,9 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 from runpod_deploy.compiler.canonical import CanonicalError, quote
 from runpod_deploy.compiler.plan import PayloadEntry
-
-
-def entry_to_plain(entry: PayloadEntry) -> dict[str, Any]:
-    """Return `entry` as it stands in a plan file: `target` only where there is one."""
-    plain: dict[str, Any] = {"path": entry.path, "type": entry.type}
-    if entry.target is not None:
-        plain["target"] = entry.target
-    plain |= {"size": entry.size, "exec": entry.exec, "sha256": entry.sha256}
-    return plain
 
 
 def tree_sha256(entries: Sequence[PayloadEntry]) -> str:

@@ -4,8 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runpod_deploy.compiler.canonical import CanonicalError, sha256
-from runpod_deploy.compiler.payload import entry_to_plain
+from runpod_deploy.compiler.canonical import CanonicalError, quote, sha256
 from runpod_deploy.compiler.plan import PLAN_FORMAT, Observed, PayloadEntry, Plan, PlanFile
 from runpod_deploy.compiler.planfile_json import parse
 from runpod_deploy.compiler.soundness import unsound
@@ -49,8 +48,8 @@ def dumps(plan_file: PlanFile) -> bytes:
     parts = [_indented(head).removesuffix("\n}"), ',\n  "payload": {']
     separator = "\n"
     for label, entries in plan_file.payload.items():
-        parts.append(f"{separator}    {_line(label)}: [")
-        parts.append(",".join(f"\n      {_line(entry_to_plain(entry))}" for entry in entries))
+        parts.append(f"{separator}    {quote(label)}: [")
+        parts.append(",".join(map(_entry_line, entries)))
         parts.append("\n    ]" if entries else "]")
         separator = ",\n"
     parts.append("\n  },\n" if plan_file.payload else "},\n")
@@ -137,5 +136,11 @@ def _indented(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def _line(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+def _entry_line(entry: PayloadEntry) -> str:
+    # By hand, as there may be tens of thousands of them.
+    target = "" if entry.target is None else f'"target": {quote(entry.target)}, '
+    return (
+        f'\n      {{"path": {quote(entry.path)}, "type": "{entry.type}", {target}'
+        f'"size": {entry.size}, "exec": {"true" if entry.exec else "false"}, '
+        f'"sha256": {quote(entry.sha256)}}}'
+    )

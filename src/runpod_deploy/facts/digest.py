@@ -9,7 +9,8 @@ from runpod_deploy.facts.walk import Found
 
 _CHUNK = 2**20
 _ATTEMPTS = 3
-_THREADS_FROM_BYTES = 16 * 2**20
+# Below this mean size a thread waits for the interpreter longer than for the disk or the hash.
+_THREADS_FROM_MEAN_BYTES = 2**17
 _MAX_THREADS = 8
 
 
@@ -25,7 +26,7 @@ def digest_files(root: str, files: Sequence[Found]) -> list[Digest]:
     """Return the digest of each of `files`, whose paths are relative to `root`, in their order."""
     total = sum(found.status.st_size for found in files)
     workers = min(os.cpu_count() or 1, _MAX_THREADS, len(files))
-    if workers < 2 or total < _THREADS_FROM_BYTES:
+    if workers < 2 or total < _THREADS_FROM_MEAN_BYTES * len(files):
         return list(_digest_run(root, files))
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - for large trees only
 

@@ -24,8 +24,8 @@ class IgnoreFile:
 
     Attributes:
         rules: In the order in which they decide: the file's last line first.
-        prefix: Put before a path relative to the source; `/` for a file in the source itself.
-        skip: Bytes of a path relative to the source that lie above the file.
+        prefix: Put before a path for a file above the source: the source's own path from there.
+        skip: Cut from a path for a file below the source: bytes of its folder's path.
     """
 
     rules: PathRules
@@ -33,7 +33,10 @@ class IgnoreFile:
     skip: int = 0
 
     def ignores(self, path: bytes, name: bytes) -> bool | None:
-        """Return whether the file's patterns ignore `path`; None when they say nothing."""
+        """Return whether the file's patterns ignore `path`, which begins with `/` at the source.
+
+        None when they say nothing.
+        """
         return self.rules.drops(self.prefix + path[self.skip :], name)
 
 

@@ -78,7 +78,7 @@ def _ignore_files_above(source: Path, top: Path) -> Iterator[IgnoreFile]:
             return
         file = folder / GITIGNORE
         if file.is_file() and not file.is_symlink():
-            prefix = f"/{source.relative_to(folder).as_posix()}/"
+            prefix = f"/{source.relative_to(folder).as_posix()}"
             yield IgnoreFile(parse(file.read_bytes()), prefix.encode())
 
 
@@ -109,14 +109,19 @@ class _Walker:
         if self._gitignore:
             ignores = self._own_ignore_file(listed, prefix) + ignores
         below = []
+        anchored = b"/" + os.fsencode(prefix)
         for entry in listed:
+            name = entry.name
+            raw = name.encode("utf-8", "surrogateescape")
             folder = entry.is_dir(follow_symlinks=False)
-            if self._dropped(prefix, entry.name, ignores, folder=folder):
+            if folder:
+                raw += FOLDER
+            if self._dropped(anchored + raw, raw, ignores):
                 continue
             if folder:
-                below.append((f"{prefix}{entry.name}/", ignores))
+                below.append((f"{prefix}{name}/", ignores))
             else:
-                self._take(entry, prefix + entry.name)
+                self._take(entry, prefix + name)
         return below
 
     def _own_ignore_file(
@@ -129,21 +134,15 @@ class _Walker:
                 except OSError:
                     self._result.hit("unreadable", prefix + entry.name)
                     return ()
-                skip = len(os.fsencode(prefix))
-                return (IgnoreFile(parse(content), b"/", skip),)
+                return (IgnoreFile(parse(content), b"", skip=len(os.fsencode(prefix))),)
         return ()
 
-    def _dropped(
-        self, prefix: str, name: str, ignores: tuple[IgnoreFile, ...], *, folder: bool
-    ) -> bool:
-        ending = FOLDER if folder else b""
-        raw_name = os.fsencode(name) + ending
-        raw_path = os.fsencode(prefix) + raw_name
-        said = self._filters.drops(b"/" + raw_path, raw_name)
+    def _dropped(self, path: bytes, name: bytes, ignores: tuple[IgnoreFile, ...]) -> bool:
+        said = self._filters.drops(path, name)
         if said is not None:
             return said
         for ignore in ignores:
-            said = ignore.ignores(raw_path, raw_name)
+            said = ignore.ignores(path, name)
             if said is not None:
                 return said
         return False
@@ -154,22 +153,23 @@ class _Walker:
             return
         try:
             status = entry.stat(follow_symlinks=False)
-            link = stat.S_ISLNK(status.st_mode)
-            target = os.readlink(entry.path) if link else None  # noqa: PTH115 - Path rewrites it
+            if stat.S_ISREG(status.st_mode):
+                self._result.found.append(Found(path, status))
+            elif stat.S_ISLNK(status.st_mode):
+                # As it is written: Path would drop dots and doubled slashes.
+                self._take_link(path, status, os.readlink(entry.path))  # noqa: PTH115 - see above
+            else:
+                self._result.hit("special-file", path)
         except OSError:
             self._result.hit("unreadable", path)
-            return
-        if target is not None:
-            if not _is_utf8(target):
-                self._result.hit("name-not-utf8", path)
-            elif self._stays_inside(path, target):
-                self._result.found.append(Found(path, status, target))
-            else:
-                self._result.hit("link-leaves-source", f"{path} → {target}")
-        elif stat.S_ISREG(status.st_mode):
-            self._result.found.append(Found(path, status))
+
+    def _take_link(self, path: str, status: os.stat_result, target: str) -> None:
+        if not _is_utf8(target):
+            self._result.hit("name-not-utf8", path)
+        elif self._stays_inside(path, target):
+            self._result.found.append(Found(path, status, target))
         else:
-            self._result.hit("special-file", path)
+            self._result.hit("link-leaves-source", f"{path} → {target}")
 
     def _stays_inside(self, path: str, target: str) -> bool:
         """Return whether a link leads into the source, here and wherever the tree is copied to."""
