@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import fcntl
 import json
 import os
 from collections.abc import Callable
@@ -11,7 +12,6 @@ from typing import Any
 import pytest
 
 from record_cases import NOON, Clock, event, open_journal
-from runpod_deploy.record import journal as journal_module
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.journal import (
     GROUP_COMMIT_SEC,
@@ -74,7 +74,7 @@ class Loop:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.timers: list[Timer] = []
-        patch.setattr(journal_module.asyncio, "get_running_loop", lambda: self)
+        patch.setattr(asyncio, "get_running_loop", lambda: self)
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
         """Set a timer."""
@@ -493,7 +493,7 @@ def test_a_file_system_without_locks_is_no_obstacle(
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(journal_module.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
 
     assert open_journal(tmp_path).write("warning", **ERROR).seq == 1
 
