@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,8 +26,9 @@ from runpod_deploy.executor.progress import Progress, Silent
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
 from runpod_deploy.executor.ssh.connector import AsyncsshConnector
 from runpod_deploy.executor.ssh.keys import SALT_FILE, derive_key, load_key, run_salt
-from runpod_deploy.facts.git import git_facts, patch
+from runpod_deploy.facts.git import GitState, git_state
 from runpod_deploy.facts.lockfile import find_lockfile
+from runpod_deploy.facts.project import git_toplevel
 from runpod_deploy.record.atomic import dump_json, write_atomic
 from runpod_deploy.record.journal import JOURNAL_NAME, Journal, Sink, utc_stamp
 from runpod_deploy.record.manifest import (
@@ -91,6 +92,7 @@ async def execute(
     environ: Mapping[str, str],
     interrupts: Interrupts | None = None,
     listeners: Listeners | None = None,
+    allow_paths: Sequence[Path] = (),
     single_use: bool = False,
 ) -> Outcome:
     """Apply a plan: hold it against the project, then carry it out and write the manifest.
@@ -98,6 +100,7 @@ async def execute(
     Args:
         project_root: Every local path of the plan is below it.
         environ: Source of `env` secrets and of who we are.
+        allow_paths: Folders outside of the repository that the plan's paths may lead into.
         single_use: The plan was saved in a file, which can be applied once.
 
     Raises:
@@ -108,7 +111,10 @@ async def execute(
     listeners = listeners or Listeners()
     clock = SystemClock()
     project_root = await asyncio.to_thread(project_root.resolve)
-    await asyncio.to_thread(refuse_if_stale, plan_file, project_root)
+    await asyncio.to_thread(
+        refuse_if_stale, plan_file, project_root, allow_paths=allow_paths, environ=environ
+    )
+    git = await asyncio.to_thread(git_state, project_root, environ)
     owner = owner_id(environ)
     cloud = RunPodCloud(target.api_url, target.api_key, target.label)
     try:
@@ -150,12 +156,12 @@ async def execute(
             owner=owner,
             pid=os.getpid(),
         )
-        return await _carry_out(ctx, interrupts or Interrupts())
+        return await _carry_out(ctx, interrupts or Interrupts(), git)
     finally:
         await cloud.close()
 
 
-async def _carry_out(ctx: RunContext, interrupts: Interrupts) -> Outcome:
+async def _carry_out(ctx: RunContext, interrupts: Interrupts, git: GitState | None) -> Outcome:
     engine = Engine(ctx, interrupts)
     try:
         await engine.run()
@@ -163,7 +169,7 @@ async def _carry_out(ctx: RunContext, interrupts: Interrupts) -> Outcome:
         if ctx.transport is not None:
             await ctx.transport.close()
     run = fold(ctx.journal.events)
-    manifest = await asyncio.to_thread(_write_manifest, ctx, run)
+    manifest = await asyncio.to_thread(_write_manifest, ctx, run, git)
     ctx.journal.close()
     return Outcome(run=run, manifest=manifest, folder=ctx.folder.path, failure=engine.failure)
 
@@ -201,21 +207,20 @@ def _secret_texts(plan_file: PlanFile, project_root: Path, environ: Mapping[str,
     return texts
 
 
-def _write_manifest(ctx: RunContext, run: Run) -> Manifest:
+def _write_manifest(ctx: RunContext, run: Run, git: GitState | None) -> Manifest:
     now = utc_stamp(ctx.clock.now())
-    data = build_manifest(ctx.plan_file, run, _manifest_context(ctx, run, now))
+    data = build_manifest(ctx.plan_file, run, _manifest_context(ctx, run, now, git))
     masked = ctx.masker.data(data)
     write_atomic(ctx.folder.path / MANIFEST_NAME, dump_json(masked))
     return Manifest(masked)
 
 
-def _manifest_context(ctx: RunContext, run: Run, now: str) -> ManifestContext:
-    git = git_facts(ctx.project_root)
+def _manifest_context(ctx: RunContext, run: Run, now: str, git: GitState | None) -> ManifestContext:
     patch_file = None
-    if git is not None and git.dirty:
-        write_atomic(
-            ctx.folder.path / PATCH_NAME, ctx.masker.text(patch(ctx.project_root)).encode()
-        )
+    if git is not None and git.patch:
+        text = git.patch.decode("utf-8", "surrogateescape")
+        masked = ctx.masker.text(text).encode("utf-8", "surrogateescape")
+        write_atomic(ctx.folder.path / PATCH_NAME, masked)
         patch_file = PATCH_NAME
     log = ctx.folder.path / LOG_NAME
     content = log.read_bytes() if log.exists() else None
@@ -224,8 +229,8 @@ def _manifest_context(ctx: RunContext, run: Run, now: str) -> ManifestContext:
         tool_version=__version__,
         cloud=ctx.cloud.label,
         late_bound=ctx.late_bound,
-        git=git,
-        lockfile=find_lockfile(ctx.project_root),
+        git=None if git is None else git.facts,
+        lockfile=find_lockfile(ctx.project_root, git_toplevel(ctx.project_root)),
         patch_file=patch_file,
         filled_scripts=ctx.filled_scripts,
         accrued_usd=accrued_usd(run, now, ctx.plan.budget.assumed_hourly_rate_usd),

@@ -37,8 +37,7 @@ def claim_run_folder(project_root: Path, now: float, *, shard: str | None = None
     Raises:
         OSError: The project's `artifacts/` cannot be written.
     """
-    runs = project_root.resolve() / RUNS
-    runs.mkdir(parents=True, exist_ok=True)
+    runs = _runs(project_root)
     base = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     if shard:
         base = f"{base}-{_NOT_FOR_NAMES.sub('-', shard)[:100]}"
@@ -68,8 +67,8 @@ def claim_plan(project_root: Path, plan_id: str, note: str) -> Path | None:
             f"The plan's `plan_id` is {plan_id!r}, which is not an id.",
             help="The plan file was changed after it was made; make it again with `plan --out`.",
         )
-    claims = project_root.resolve() / RUNS / ".claims"
-    claims.mkdir(parents=True, exist_ok=True)
+    claims = _runs(project_root) / ".claims"
+    claims.mkdir(exist_ok=True)
     claim = claims / plan_id
     try:
         fd = os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
@@ -82,3 +81,14 @@ def claim_plan(project_root: Path, plan_id: str, note: str) -> Path | None:
         os.close(fd)
     sync_folder(claims)
     return None
+
+
+def _runs(project_root: Path) -> Path:
+    runs = project_root.resolve() / RUNS
+    try:
+        runs.mkdir(parents=True)
+    except FileExistsError:
+        return runs
+    # Results of earlier runs would otherwise make every later run's work tree look dirty to git.
+    (runs / ".gitignore").write_text("*\n", "ascii")
+    return runs

@@ -9,7 +9,8 @@ from runpod_deploy.errors import StepFailed, TransportError
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.steps import connect
 from runpod_deploy.executor.sync.download import DownloadReport, download
-from runpod_deploy.facts.filters import Filters
+from runpod_deploy.facts.filters import filter_rules
+from runpod_deploy.facts.rules import FOLDER, PathRules
 
 TRIES = 3
 
@@ -83,7 +84,7 @@ async def _download(
     ctx: RunContext, artifact: PlanArtifact
 ) -> tuple[DownloadReport | None, str | None]:
     local = _local_path(ctx, artifact)
-    filters = Filters.parse(artifact.excludes)
+    rules = filter_rules(artifact.excludes)
     error = "not tried"
     for attempt in range(1, TRIES + 1):
         try:
@@ -91,7 +92,7 @@ async def _download(
                 ctx.need_transport(),
                 remote_path=ctx.fill(artifact.remote_path),
                 local=local,
-                keep=filters.keeps,
+                keep=lambda path, is_folder: _kept(rules, path, is_folder=is_folder),
                 progress=lambda _name, done, total: ctx.progress.transfer(
                     artifact.label, done, total
                 ),
@@ -128,6 +129,12 @@ async def _again(ctx: RunContext) -> bool:
     except (TransportError, StepFailed):
         return False
     return True
+
+
+def _kept(rules: PathRules, path: str, *, is_folder: bool) -> bool:
+    raw = path.encode("utf-8", "surrogateescape")
+    ending = FOLDER if is_folder else b""
+    return not rules.drops(b"/" + raw + ending, raw.rpartition(b"/")[2] + ending)
 
 
 def _local_path(ctx: RunContext, artifact: PlanArtifact) -> Path:
