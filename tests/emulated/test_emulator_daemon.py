@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -50,7 +51,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
 
 def create(info: EmulatorInfo) -> dict[str, Any]:
     """Create a pod."""
-    body = {"name": "a", "image": "a/b:1", "gpu": {"id": "NVIDIA L4"}, "ports": ["22/tcp"]}
+    body = {"name": "a", "image": "a/b:1", "gpu": {"id": "NVIDIA L4"}, "env": {"A": "1"}}
     pod: dict[str, Any] = call(info, "POST", "/v2/pods", body)
     return pod
 
@@ -73,7 +74,9 @@ def test_start_use_and_stop(env: dict[str, str]) -> None:
     assert info == client.find(env) == client.ensure_running(env)
     assert ("rpa_MINE", False) == (info.api_key, "rpa_MINE" in repr(info))
     pod = create(info)
-    assert [pod["id"]] == [row["id"] for row in client.list_pods(env)]
+    listed = client.list_pods(env)
+    assert [pod["id"]] == [row["id"] for row in listed]
+    assert {"A": "<redacted>"} == listed[0]["env"]
     status = client.status(env)
     assert (True, "none", 1, info.pid) == tuple(
         status[key] for key in ("running", "pod_host", "pods", "pid")
@@ -180,6 +183,41 @@ def test_idle_end(env: dict[str, str]) -> None:
     call(info, "DELETE", f"/v2/pods/{pod['id']}")
     wait_for(lambda: not process_exists(info.pid))
     assert not place_from(env).contact.exists()
+
+
+def test_lost_file_comes_back(env: dict[str, str]) -> None:
+    """A contact file that is taken away, as at logout, is written again: no second daemon."""
+    info = client.ensure_running(env, options=HOLLOW)
+    place_from(env).contact.unlink()
+    wait_for(lambda: client.find(env) is not None)
+    assert info == client.ensure_running(env)
+
+
+def test_lost_state_ends_it(env: dict[str, str]) -> None:
+    """Without its state folder an emulator ends, whatever pods it has."""
+    info = client.ensure_running(env, options=HOLLOW)
+    create(info)
+    shutil.rmtree(place_from(env).runtime)
+    wait_for(lambda: not process_exists(info.pid))
+
+
+def test_relative_place(env: dict[str, str], tmp_path: Path) -> None:
+    """A relative place means the caller's folder."""
+    relative = os.path.relpath(tmp_path / "near")
+    info = client.ensure_running(env | {"RUNPOD_DEPLOY_EMULATOR_DIR": relative}, options=HOLLOW)
+    absolute = env | {"RUNPOD_DEPLOY_EMULATOR_DIR": str(tmp_path / "near")}
+    assert info == client.find(absolute)
+    assert client.stop(absolute)
+
+
+def test_stop_of_a_deaf_daemon(env: dict[str, str]) -> None:
+    """One that does not answer is ended by signal."""
+    info = client.ensure_running(env, options=HOLLOW)
+    contact = place_from(env).contact
+    raw = json.loads(contact.read_text(encoding="utf-8"))
+    contact.write_text(json.dumps(raw | {"url": "http://127.0.0.1:9"}), encoding="utf-8")
+    assert client.stop(env)
+    assert not process_exists(info.pid)
 
 
 def test_bad_fault_is_reported(env: dict[str, str]) -> None:

@@ -4,14 +4,14 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runpod_deploy.emulator.client import find
 from runpod_deploy.emulator.contact import EmulatorInfo
 from runpod_deploy.emulator.faults import KINDS
 from runpod_deploy.emulator.options import PROFILES, EmulatorOptions, RateLimits
-from runpod_deploy.emulator.place import place_from
+from runpod_deploy.emulator.place import anchored, place_from
 
 EXIT_FAILED = 1
 
@@ -21,15 +21,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
     options = read_options(arguments)
+    env = anchored(os.environ)
     if arguments.daemon:
         if os.fork():
             # Before any thread exists: the child is the daemon and belongs to nobody.
             os._exit(0)
         os.chdir("/")
-    return run(options, daemon=arguments.daemon)
+    return run(options, env, daemon=arguments.daemon)
 
 
-def run(options: EmulatorOptions, *, daemon: bool) -> int:
+def run(options: EmulatorOptions, env: Mapping[str, str], *, daemon: bool) -> int:
     """Take the lock and serve; says on stdout how the start went, in one JSON line for a daemon."""
     import asyncio  # noqa: PLC0415 - everything heavy comes after the fork
 
@@ -37,7 +38,6 @@ def run(options: EmulatorOptions, *, daemon: bool) -> int:
     from runpod_deploy.emulator.faults import FaultSyntaxError  # noqa: PLC0415 - likewise
     from runpod_deploy.emulator.ports import PodHostUnavailable  # noqa: PLC0415 - likewise
 
-    env = dict(os.environ)
     place = place_from(env)
     place.make()
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import IO, Any, cast
 
 from runpod_deploy.emulator.contact import EmulatorInfo, process_exists, read_contact
 from runpod_deploy.emulator.options import EmulatorOptions
-from runpod_deploy.emulator.place import Place, place_from
+from runpod_deploy.emulator.place import Place, anchored, place_from
 from runpod_deploy.emulator.wire import WireError, call
 
 __all__ = [
@@ -94,12 +95,15 @@ def stop(env: Mapping[str, str]) -> bool:
     Raises:
         EmulatorError: It did not end.
     """
-    info = find(env)
+    info = read_contact(place_from(env).contact)
     if info is None:
         return False
-    # It may end faster than it answers.
-    with contextlib.suppress(WireError):
+    try:
         call(info, "POST", "/_emulator/shutdown")
+    except WireError:
+        # It may have ended faster than it answered, or be too busy to answer.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(info.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while process_exists(info.pid):
         if time.monotonic() > deadline:
@@ -161,7 +165,7 @@ def _spawn(
     try:
         process = subprocess.Popen(
             command,
-            env=dict(env),
+            env=anchored(env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=descriptor,

@@ -25,6 +25,7 @@ from runpod_deploy.emulator.version import emulator_version
 TICK_SECONDS = 0.25
 LOCK_SECONDS = 20.0
 DRAIN_SECONDS = 1
+KEEP_ALIVE_SECONDS = 75
 
 OnReady = Callable[[EmulatorInfo], None]
 
@@ -100,6 +101,7 @@ async def serve(
             await server.run(
                 on_started=lambda: _announce(place.contact, info, on_ready),
                 on_ending=lambda: place.contact.unlink(missing_ok=True),
+                on_tick=lambda: _stay_findable(place, info),
             )
         finally:
             await cloud.close()
@@ -136,7 +138,10 @@ class Server:
             tenant.logs.close()
 
     async def run(
-        self, on_started: Callable[[], None], on_ending: Callable[[], None] = lambda: None
+        self,
+        on_started: Callable[[], None],
+        on_ending: Callable[[], None] = lambda: None,
+        on_tick: Callable[[], None] = lambda: None,
     ) -> None:
         """Serve until `finish`; `on_ending` comes while the listener still stands."""
         config = uvicorn.Config(
@@ -149,21 +154,28 @@ class Server:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=DRAIN_SECONDS,
-            timeout_keep_alive=5,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
         self._http = QuietServer(config, on_started, on_ending)
-        watch = asyncio.create_task(self._watch(self._http))
+        watch = asyncio.create_task(self._watch(self._http, on_tick))
         try:
             await self._http.serve(sockets=[self.listener])
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
 
-    async def _watch(self, http: "QuietServer") -> None:
+    async def _watch(self, http: "QuietServer", on_tick: Callable[[], None]) -> None:
         limit = self.cloud.options.idle_seconds
         while True:
             await asyncio.sleep(min(TICK_SECONDS, limit / 4) if limit else TICK_SECONDS)
-            self.cloud.store.mark_alive()
+            if http.should_exit:
+                return
+            try:
+                self.cloud.store.mark_alive()
+                on_tick()
+            except OSError:
+                # The state folder was taken away: nobody can use or find this emulator.
+                self.finish()
             if self.cloud.fleet.tenants or http.server_state.connections:
                 self.cloud.seen()
             elif limit and time.monotonic() - self.cloud.last_seen > limit:
@@ -216,3 +228,10 @@ def listen_on(port: int) -> socket.socket:
 def _announce(contact: Path, info: EmulatorInfo, on_ready: OnReady) -> None:
     write_contact(contact, info)
     on_ready(info)
+
+
+def _stay_findable(place: Place, info: EmulatorInfo) -> None:
+    # The runtime folder goes away at logout, and this process does not.
+    if not place.contact.exists():
+        place.make()
+        write_contact(place.contact, info)

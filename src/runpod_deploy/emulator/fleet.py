@@ -152,9 +152,7 @@ class Fleet:
 
     async def close(self) -> None:
         """Take every pod down with the emulator."""
-        for tenant in list(self.tenants.values()):
-            async with tenant.lock:
-                await self._remove(tenant, "shutdown")
+        await asyncio.gather(*(self._shut_down(t) for t in list(self.tenants.values())))
 
     def saved(self, pod: Pod) -> None:
         """Write a pod down after a change."""
@@ -234,6 +232,11 @@ class Fleet:
         tenant.logs.close()
         self._store.save_pod(pod)
         await asyncio.to_thread(self._store.remove_pod_folder, pod.id)
+
+    async def _shut_down(self, tenant: Tenant) -> None:
+        async with tenant.lock:
+            if tenant.pod.id in self.tenants:
+                await self._remove(tenant, "shutdown")
 
     async def _halt(self, tenant: Tenant) -> None:
         if tenant.container is not None:

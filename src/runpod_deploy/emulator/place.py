@@ -23,8 +23,8 @@ class Place:
 
     @property
     def lock(self) -> Path:
-        """Held by the daemon for as long as it lives."""
-        return self.runtime / "emulator.lock"
+        """Held by the daemon for as long as it lives; where the state is, it protects."""
+        return self.state / "emulator.lock"
 
     @property
     def log(self) -> Path:
@@ -37,6 +37,12 @@ class Place:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if folder.stat().st_uid == os.getuid():
                 folder.chmod(0o700)
+
+
+def anchored(env: Mapping[str, str]) -> dict[str, str]:
+    """Copy an environment, its relative override made absolute: daemons change folder."""
+    override = env.get(OVERRIDE)
+    return dict(env) | ({OVERRIDE: str(Path(override).absolute())} if override else {})
 
 
 def place_from(env: Mapping[str, str]) -> Place:

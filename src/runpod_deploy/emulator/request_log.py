@@ -27,14 +27,15 @@ class RequestLog:
 def redacted_body(raw: bytes) -> Any:
     """Decode a JSON body and hide every value of `env` and every credential; else None."""
     try:
-        return _redact(json.loads(raw)) if raw else None
+        return redacted(json.loads(raw)) if raw else None
     except ValueError:
         return None
 
 
-def _redact(value: Any) -> Any:
+def redacted(value: Any) -> Any:
+    """Copy plain data without the values of `env` and without credentials."""
     if isinstance(value, list):
-        return [_redact(item) for item in value]
+        return [redacted(item) for item in value]
     if not isinstance(value, dict):
         return value
     result: dict[str, Any] = {}
@@ -42,5 +43,5 @@ def _redact(value: Any) -> Any:
         if key == "env" and isinstance(item, dict):
             result[key] = dict.fromkeys(item, REDACTED)
         else:
-            result[key] = REDACTED if key in _SECRET else _redact(item)
+            result[key] = REDACTED if key in _SECRET else redacted(item)
     return result

@@ -13,6 +13,7 @@ from runpod_deploy.emulator.cloud import EmulatedCloud
 from runpod_deploy.emulator.faults import FaultSyntaxError, fault_from, parse_fault
 from runpod_deploy.emulator.problems import bad_request
 from runpod_deploy.emulator.records import Pod
+from runpod_deploy.emulator.request_log import redacted
 from runpod_deploy.emulator.version import emulator_version
 
 BANNER = "This is the runpod-deploy emulator. Nothing here is RunPod, nothing here costs money."
@@ -42,9 +43,10 @@ def status_document(cloud: EmulatedCloud) -> dict[str, Any]:
 
 
 async def list_pods(request: Request) -> Response:
-    """GET /_emulator/pods: the API's pods, without counting as a poll."""
+    """GET /_emulator/pods: the API's pods, values of `env` hidden, without counting as a poll."""
     fleet = cloud_of(request).fleet
-    return answer({"pods": [fleet.document(tenant) for tenant in fleet.tenants.values()]})
+    pods = [fleet.document(tenant) for tenant in fleet.tenants.values()]
+    return answer({"pods": redacted(pods)})
 
 
 async def post_faults(request: Request) -> Response:
