@@ -15,11 +15,48 @@ from typing import Any
 from runpod_deploy.compiler.late_bound import fill
 from runpod_deploy.compiler.plan import GitFacts, LockfileFacts, Plan, PlanArtifact, PlanFile
 from runpod_deploy.record import tolerant
+from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.run import ArtifactRecord, PodRecord, Run, RunState
 from runpod_deploy.schema.plain import to_plain
 
 MANIFEST_NAME = "runpod_deploy_pull_manifest.json"
 MANIFEST_FORMAT = 3
+_VERBATIM = frozenset(
+    [
+        "schema_version",
+        "state",
+        "status",
+        "storage_mode",
+        "gpu_price_source",
+        "pod_final_state",
+        "cloud",
+        "cloud_type",
+        "run_id",
+        "plan_id",
+        "plan_hash",
+        "plan_format",
+        "tool_version",
+        "owner",
+        "pod_id",
+        "leaked_pod_ids",
+        "gpu_id",
+        "datacenter_id",
+        "label",
+        "name",
+        "host_key_fingerprint",
+        "sha",
+        "local_git_sha",
+        "sha256",
+        "patch_sha256",
+        "filled_sha256",
+        "payload_lockfile_sha256",
+        "pulled_at_utc",
+        "started_at_utc",
+        "ended_at_utc",
+        "created_at",
+        "ended_at",
+    ]
+)
 
 
 class Manifest(Mapping[str, Any]):
@@ -151,6 +188,28 @@ def build_manifest(plan_file: PlanFile, run: Run, context: ManifestContext) -> d
         },
         "warnings": list(run.warnings),
     }
+
+
+def mask_manifest(data: Mapping[str, Any], masker: Masker) -> dict[str, Any]:
+    """Return a manifest with secrets hidden in its texts.
+
+    Keys, ids, names, states, times and digests stay as they are: none of them can be a secret, and one
+    that happens to hold a short one must still be found.
+    """
+    masked: dict[str, Any] = {key: _mask_field(key, value, masker) for key, value in data.items()}
+    return masked
+
+
+def _mask_field(key: str, value: Any, masker: Masker) -> Any:
+    if key in _VERBATIM:
+        return value
+    if key == "variables":  # the user's own names, which may be any of ours
+        return {name: masker.text(text) for name, text in value.items()}
+    if isinstance(value, Mapping):
+        return mask_manifest(value, masker)
+    if isinstance(value, (list, tuple)):
+        return [_mask_field("", item, masker) for item in value]
+    return masker.text(value) if isinstance(value, str) else value
 
 
 def _v2_fields(

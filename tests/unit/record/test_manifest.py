@@ -16,8 +16,10 @@ from runpod_deploy.record.manifest import (
     accrued_usd,
     build_manifest,
     load_manifest,
+    mask_manifest,
     wall_time,
 )
+from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.run import fold
 
 T0, T1, T2 = (f"2026-03-01T1{hour}:00:00.000000Z" for hour in (2, 3, 4))
@@ -305,6 +307,27 @@ def test_the_wall_time_ends_with_the_run() -> None:
 def test_a_time_without_zone_is_utc() -> None:
     """The predecessor's stamps are read in UTC wherever this machine is."""
     assert wall_time(fold([event("run_started", "2026-03-01T12:00:00")]), T1) == 3600.0
+
+
+def test_a_masked_manifest_keeps_its_form() -> None:
+    """Secrets go from texts; keys, ids and states stay, even when a secret is a part of them."""
+    written = build("failure", RICH)
+    secrets = Masker(
+        ["plan", "FAILED", "p1p1", "rd-1", "NVIDIA", "emulator", "job.yaml", SHA, "../x"]
+    )
+
+    masked = mask_manifest(written, secrets)
+
+    assert validator("manifest").is_valid(json.loads(json.dumps(masked)))
+    assert (masked["state"], masked["plan_hash"], masked["pods"]) == (
+        "FAILED",
+        f"sha256:{SHA}",
+        written["pods"],
+    )
+    assert mask_manifest({"variables": {"state": "FAILED"}}, secrets) == {
+        "variables": {"state": "***"}
+    }
+    assert (masked["config_path"], masked["artifacts"][0]["refused"][0]["path"]) == ("***", "***")
 
 
 @pytest.mark.parametrize(
