@@ -30,13 +30,14 @@ from runpod_deploy.facts.git import GitState, git_state
 from runpod_deploy.facts.lockfile import find_lockfile
 from runpod_deploy.facts.project import git_toplevel
 from runpod_deploy.record.atomic import dump_json, write_atomic
-from runpod_deploy.record.journal import JOURNAL_NAME, Journal, Sink, utc_stamp
+from runpod_deploy.record.journal import JOURNAL_NAME, Journal, JournalError, Sink, utc_stamp
 from runpod_deploy.record.manifest import (
     MANIFEST_NAME,
     Manifest,
     ManifestContext,
     accrued_usd,
     build_manifest,
+    mask_manifest,
 )
 from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.run import Run, fold
@@ -164,13 +165,16 @@ async def execute(
 async def _carry_out(ctx: RunContext, interrupts: Interrupts, git: GitState | None) -> Outcome:
     engine = Engine(ctx, interrupts)
     try:
-        await engine.run()
+        try:
+            await engine.run()
+        finally:
+            if ctx.transport is not None:
+                await ctx.transport.close()
+        run = fold(ctx.journal.events)
+        manifest = await asyncio.to_thread(_write_manifest, ctx, run, git)
     finally:
-        if ctx.transport is not None:
-            await ctx.transport.close()
-    run = fold(ctx.journal.events)
-    manifest = await asyncio.to_thread(_write_manifest, ctx, run, git)
-    ctx.journal.close()
+        with contextlib.suppress(JournalError):
+            ctx.journal.close()
     return Outcome(run=run, manifest=manifest, folder=ctx.folder.path, failure=engine.failure)
 
 
@@ -210,7 +214,7 @@ def _secret_texts(plan_file: PlanFile, project_root: Path, environ: Mapping[str,
 def _write_manifest(ctx: RunContext, run: Run, git: GitState | None) -> Manifest:
     now = utc_stamp(ctx.clock.now())
     data = build_manifest(ctx.plan_file, run, _manifest_context(ctx, run, now, git))
-    masked = ctx.masker.data(data)
+    masked = mask_manifest(data, ctx.masker)
     write_atomic(ctx.folder.path / MANIFEST_NAME, dump_json(masked))
     return Manifest(masked)
 
