@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runpod_deploy.errors import InvalidInput
+from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
 from runpod_deploy.schema.job import JobConfig, JobSource
 from runpod_deploy.schema.near_miss import near_miss
 from runpod_deploy.schema.plain import from_plain
 from runpod_deploy.schema.read_file import read_file
-from runpod_deploy.schema.report import Report, Stop, shorten
+from runpod_deploy.schema.report import MAX_DIAGNOSTICS, Report, Stop, shorten
 from runpod_deploy.schema.validate import validate
 from runpod_deploy.schema.yaml_nodes import Node
 from runpod_deploy.schema.yaml_source import YamlSource, read_yaml
@@ -75,10 +75,20 @@ def _load(raw: bytes, variables: Mapping[str, str], report: Report) -> JobConfig
 def _invalid(report: Report) -> InvalidInput:
     found = sorted(report.found, key=_order)
     count = "1 error" if len(found) == 1 else f"{len(found)} errors"
+    if len(found) >= MAX_DIAGNOSTICS:
+        found.append(_MORE)
     return InvalidInput(f"{report.file}: {count}", diagnostics=tuple(found))
 
 
-def _order(diagnostic: Any) -> tuple[int, int]:
+_MORE = Diagnostic(
+    severity=Severity.NOTE,
+    code="more-findings",
+    summary="There may be more",
+    detail=f"The reading ended after {MAX_DIAGNOSTICS} errors.",
+)
+
+
+def _order(diagnostic: Diagnostic) -> tuple[int, int]:
     where = diagnostic.where
     return (0, 0) if where is None else (where.line, where.column)
 

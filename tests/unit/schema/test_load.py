@@ -1,0 +1,156 @@
+"""`load` gives a typed job, or every fault of the file at once."""
+
+from pathlib import Path
+
+import pytest
+
+from runpod_deploy.errors import Diagnostic, InvalidInput
+from runpod_deploy.schema.job import Admission, ArtifactEntry, JobConfig, SecretEntry
+from runpod_deploy.schema.load import load, load_bytes
+
+JOB = """\
+schema_version: 3
+name: train-{{ seed }}
+variables: {seed: 007, lr: 1e-4, version: 1.10, fast: true, size: 0x10, word: plain}
+pod:
+  gpu_order: [NVIDIA L4]
+  image: runpod/base:1.0.2
+  datacenters: [EU-RO-1]
+  admission: {min_gpu_memory_gb: 20}
+  env: {LEVEL: 010}
+secrets:
+  - {name: hub, destination: /root/hub, env: [HF_TOKEN]}
+run:
+  body: |
+    python train.py
+  env: &env {N: 1}
+remote_env: {exports: *env}
+artifacts:
+  - {label: out, remote_path: /out}
+budget: {cost_cap_usd: 5}
+"""
+
+
+def refusal(raw: str | bytes, variables: dict[str, str] | None = None) -> tuple[Diagnostic, ...]:
+    """Return what is wrong with a file."""
+    with pytest.raises(InvalidInput) as refused:
+        load_bytes(raw.encode() if isinstance(raw, str) else raw, variables, display="job.yaml")
+    return refused.value.diagnostics
+
+
+def test_a_job_file_becomes_typed_data(tmp_path: Path) -> None:
+    """Sections become dataclasses, lists tuples, whole dollars floats, and defaults are filled in."""
+    file = tmp_path / "job.yaml"
+    file.write_text(JOB)
+
+    job = load(file)
+
+    assert "train-{{ seed }}" == job.name
+    assert ("NVIDIA L4",) == job.pod.gpu_order
+    assert ("EU-RO-1",) == job.pod.datacenters
+    assert Admission(min_gpu_memory_gb=20.0) == job.pod.admission
+    assert (SecretEntry(name="hub", destination="/root/hub", env=("HF_TOKEN",)),) == job.secrets
+    assert (ArtifactEntry(label="out", remote_path="/out"),) == job.artifacts
+    assert (5.0, float) == (job.budget.cost_cap_usd, type(job.budget.cost_cap_usd))
+    assert str(file) == job.source.path
+
+
+def test_a_path_may_be_text(tmp_path: Path) -> None:
+    """The path may be a `str`, and `display` replaces it in positions."""
+    file = tmp_path / "job.yaml"
+    file.write_text(JOB)
+
+    job = load(str(file), display="configs/job.yaml")
+
+    assert load_bytes(JOB.encode(), display="other") == job
+    assert "configs/job.yaml:4:1" == str(job.source.locate_key("/pod"))
+
+
+def test_values_are_taken_as_written() -> None:
+    """Variables and environments are text, spelt as in the file and not as a number would print."""
+    job = load_bytes(JOB.encode(), display="j")
+
+    assert {
+        "seed": "007",
+        "lr": "1e-4",
+        "version": "1.10",
+        "fast": "true",
+        "size": "0x10",
+        "word": "plain",
+    } == job.variables
+    assert {"LEVEL": "010"} == job.pod.env
+    assert {"N": "1"} == job.run.env == job.remote_env.exports
+
+
+def test_the_command_line_wins() -> None:
+    """A variable of the command line replaces that of the file, and is not looked into."""
+    job = load_bytes(JOB.encode(), {"seed": "{{ x }}"}, display="j")
+
+    assert "{{ x }}" == job.variables["seed"]
+    assert "1e-4" == job.variables["lr"]
+
+
+def test_an_undeclared_variable_names_the_near_miss() -> None:
+    """A variable that the file does not declare is an error without a place in the file."""
+    (one,) = refusal(JOB, {"sed": "1"})
+
+    assert ("undeclared-variable", None, "seed") == (one.code, one.where, one.suggestion)
+
+
+def test_faults_of_all_kinds_are_told_together_and_in_order() -> None:
+    """YAML faults, misfits, broken rules and the command line's faults come in one go, by place."""
+    text = JOB.replace("datacenters:", "datacentres:") + "name: b\nstorage: {volume_gb: 9}\n"
+
+    found = refusal(text, {"nope": "1"})
+
+    assert [
+        ("undeclared-variable", None),
+        ("unknown-key", "job.yaml:7:3"),
+        ("duplicate-key", "job.yaml:20:1"),
+        ("no-effect", "job.yaml:21:11"),
+        ("out-of-range", "job.yaml:21:22"),
+    ] == [(one.code, None if one.where is None else str(one.where)) for one in found]
+
+
+def test_each_diagnostic_carries_its_line() -> None:
+    """The line for the caret view travels with the diagnostic."""
+    (one,) = refusal(JOB.replace("cost_cap_usd: 5", "cost_cap_usd: x"))
+
+    assert "budget: {cost_cap_usd: x}" == one.source_line
+
+
+def test_many_faults_are_cut_and_the_cut_is_told() -> None:
+    """After a hundred errors a note says that there may be more."""
+    found = refusal(JOB + "".join(f"k{n}: 1\n" for n in range(300)))
+
+    assert 101 == len(found)
+    assert "more-findings" == found[-1].code
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("name: train-{{ seed }}", "name: 日本 train"),
+        ("datacenters: [EU-RO-1]", "datacenters: any"),
+        ("datacenters: [EU-RO-1]", "min_cuda: null"),
+        ("image: runpod/base:1.0.2", "image: a\n  template_id: b"),
+        ("gpu_order: [NVIDIA L4]", "gpu_order: [NVIDIA Never Heard Of]"),
+        ("budget: {cost_cap_usd: 5}", "budget: {soft_cap_fraction: 1}"),
+        ("budget: {cost_cap_usd: 5}", "lease: {required: false}"),
+        ("budget: {cost_cap_usd: 5}", "storage: {mode: ephemeral, volume_gb: 10}"),
+        ("budget: {cost_cap_usd: 5}", "lifecycle: {on_success: stop, on_failure: null}"),
+    ],
+)
+def test_what_is_allowed(old: str, new: str) -> None:
+    """Unknown GPU types, nulls that mean "not said", and values at their bounds are accepted."""
+    assert old in JOB
+
+    assert isinstance(load_bytes(JOB.replace(old, new).encode(), display="j"), JobConfig)
+
+
+@pytest.mark.parametrize("value", ["22/tcp\\n", "٢٢/tcp", "0/tcp", "123456/tcp", "22/TCP"])
+def test_a_port_is_ascii_digits_to_the_end(value: str) -> None:
+    """Patterns read as an editor reads them: `$` is the very end, digits are ASCII."""
+    text = JOB.replace("datacenters: [EU-RO-1]", f'ports: ["{value}"]')
+
+    assert {"malformed-value", "out-of-range"} >= {one.code for one in refusal(text)}
