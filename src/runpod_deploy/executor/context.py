@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runpod_deploy.compiler.late_bound import fill
-from runpod_deploy.compiler.plan import Plan, PlanFile, Script
+from runpod_deploy.compiler.plan import Candidate, Plan, PlanFile, Script
 from runpod_deploy.errors import ConnectFailed, StepFailed
 from runpod_deploy.executor.identity import pod_name
 from runpod_deploy.executor.ports import Clock, Cloud, Connector, Pod, Transport
@@ -33,6 +33,7 @@ class RunContext:
         late_bound: Token name to value, as far as known.
         secret_values: Secret name to the bytes that will lie on the pod; never printed.
         pod: The pod in hand; None before provisioning and after its release.
+        candidate: What the pod in hand was asked for as.
         billed_since: When the pod in hand was asked for, seconds since the epoch.
         filled_scripts: Script name to the sha256 of its text with tokens filled.
         verified: Labels of artifacts whose digests matched on both sides.
@@ -56,6 +57,7 @@ class RunContext:
     undo: UndoStack = field(default_factory=UndoStack)
     ring: Ring | None = None
     pod: Pod | None = None
+    candidate: Candidate | None = None
     transport: Transport | None = None
     billed_since: float = 0.0
     attempts: int = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from runpod_deploy.compiler.plan import Candidate
-from runpod_deploy.errors import CloudError, EffectUnknown, RunpodDeployError
+from runpod_deploy.errors import EffectUnknown, RunpodDeployError
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.ports import Pod, PodRequest
 from runpod_deploy.executor.shielding import finish
@@ -23,11 +23,12 @@ LOOKS = (0.0, 1.0, 3.0, 6.0)
 async def create_settled(ctx: RunContext, request: PodRequest, candidate: Candidate) -> Pod:
     """Create a pod and journal intent and outcome; adopts a pod whose answer was lost.
 
-    A cancellation that comes while the call is under way waits for its end, so that a pod cannot be
+    The pod is in hand, and its release on the undo stack, before anything is written about it. A
+    cancellation that comes while the call is under way waits for its end, so that a pod cannot be
     created unseen.
 
     Raises:
-        CloudError: No pod was created.
+        CloudError: No pod was created, as far as can be known: see `settle_strays`.
         AccountError: Key or balance; no pod was created.
     """
     ctx.journal.write(
@@ -40,8 +41,6 @@ async def create_settled(ctx: RunContext, request: PodRequest, candidate: Candid
     )
     pod, cancelled = await finish(_create(ctx, request))
     if cancelled:
-        ctx.pod = pod
-        ctx.undo.push("pod", lambda: release.on_failure(ctx))
         raise asyncio.CancelledError
     return pod
 
@@ -50,14 +49,27 @@ async def _create(ctx: RunContext, request: PodRequest) -> Pod:
     try:
         pod = await ctx.cloud.create(request)
     except EffectUnknown as error:
-        pod = await _reconcile(ctx, request, error)
-        _settle(ctx, request, "adopted", pod)
-        return pod
+        return _adopt(ctx, request, await _reconcile(ctx, request, error))
     except RunpodDeployError as error:
         _settle(ctx, request, "refused", None, error.message)
         raise
+    except Exception as error:  # noqa: BLE001 - an answer we cannot read may stand for a pod that bills
+        lost = EffectUnknown(f"The answer to the create call cannot be read: {error!r}")
+        return _adopt(ctx, request, await _reconcile(ctx, request, lost))
+    _have(ctx, pod)
     _settle(ctx, request, "created", pod)
     return pod
+
+
+def _adopt(ctx: RunContext, request: PodRequest, pod: Pod) -> Pod:
+    _have(ctx, pod)
+    _settle(ctx, request, "adopted", pod)
+    return pod
+
+
+def _have(ctx: RunContext, pod: Pod) -> None:
+    ctx.pod = pod
+    ctx.undo.push("pod", lambda: release.on_failure(ctx))
 
 
 async def _reconcile(ctx: RunContext, request: PodRequest, error: EffectUnknown) -> Pod:
@@ -66,7 +78,7 @@ async def _reconcile(ctx: RunContext, request: PodRequest, error: EffectUnknown)
         await ctx.clock.sleep(pause)
         try:
             found = await ctx.cloud.find(request.name)
-        except CloudError:
+        except RunpodDeployError:
             continue
         looked = True
         if found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from runpod_deploy.compiler.plan import Candidate
@@ -14,12 +15,14 @@ from runpod_deploy.errors import (
     RateLimited,
     StepFailed,
     StockOut,
+    Unavailable,
 )
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import create_settled
 from runpod_deploy.executor.ports import GpuOffer, Pod, PodRequest, Volume
 from runpod_deploy.executor.readiness import wait_for_endpoint
 from runpod_deploy.executor.ring import Refusal, Ring
+from runpod_deploy.executor.shielding import finish
 from runpod_deploy.executor.steps import release
 
 SAME_CANDIDATE_TRIES = 3
@@ -57,20 +60,15 @@ async def do(ctx: RunContext) -> None:
 
 
 async def give_up_host(ctx: RunContext, problem: HostUnusable) -> None:
-    """Release a pod whose host will not do and note its candidate as refused."""
-    pod = ctx.need_pod()
-    candidate = Candidate(
-        gpu=ctx.late_bound["gpu_id"],
-        datacenter=ctx.late_bound.get("datacenter_id") or None,
-        cloud="COMMUNITY" if pod.cloud == "COMMUNITY" else "SECURE",
-    )
-    if ctx.transport is not None:
-        await ctx.transport.close()
-        ctx.transport = None
-    await release.delete_pod(ctx, pod.id, reason=problem.cause)
-    ctx.undo.drop("pod")
-    ctx.pod = None
-    refuse(ctx, candidate, problem.message)
+    """Delete a pod whose host will not do and note its candidate as refused.
+
+    A cancellation meanwhile waits for the end: `on_failure` may say to keep pods, but not this one.
+    """
+    _, cancelled = await finish(release.discard(ctx, reason=problem.cause))
+    if ctx.candidate is not None:
+        refuse(ctx, ctx.candidate, problem.message)
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 def refuse(ctx: RunContext, candidate: Candidate, reason: str, status: int = 0) -> None:
@@ -115,13 +113,13 @@ async def _try(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> 
         except CandidateRefused as error:
             refuse(ctx, candidate, error.message, error.status)
             return False
-        except (RateLimited, EffectUnknown) as error:
+        except (RateLimited, Unavailable, EffectUnknown) as error:
             if attempt == SAME_CANDIDATE_TRIES:
                 refuse(ctx, candidate, error.message, error.status)
                 return False
             await ctx.clock.sleep(error.retry_after or 2.0**attempt)
             continue
-        await _take(ctx, pod, candidate)
+        _take(ctx, pod, candidate)
         try:
             _hold_against_plan(ctx, pod, candidate)
             await wait_for_endpoint(ctx)
@@ -132,9 +130,8 @@ async def _try(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> 
     return False
 
 
-async def _take(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
-    ctx.pod = pod
-    ctx.undo.push("pod", lambda: release.on_failure(ctx))
+def _take(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
+    ctx.candidate = candidate
     ctx.late_bound["pod_id"] = pod.id
     ctx.late_bound["gpu_id"] = pod.gpu or candidate.gpu
     datacenter = pod.datacenter or candidate.datacenter or ""
