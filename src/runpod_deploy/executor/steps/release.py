@@ -6,16 +6,21 @@ from collections.abc import Awaitable, Callable
 
 from runpod_deploy.errors import CloudError, RunpodDeployError
 from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.shielding import finish
 from runpod_deploy.executor.steps import secrets
 
 CONFIRM_WITHIN_SEC = 180.0
 FIRST_PAUSE_SEC = 0.2
 LONGEST_PAUSE_SEC = 10.0
+AT_REST = frozenset({"EXITED", "TERMINATED"})
 
 
 async def do(ctx: RunContext) -> None:
-    """Release the pod of a job that succeeded, as `lifecycle.on_success` says."""
-    await _end(ctx, ctx.plan.lifecycle.on_success)
+    """Release the pod of a job that succeeded, as `lifecycle.on_success` says.
+
+    A cancellation meanwhile changes nothing: this is the last step, and it is done.
+    """
+    await finish(_end(ctx, ctx.plan.lifecycle.on_success))
     ctx.undo.drop("pod")
 
 
@@ -34,13 +39,30 @@ async def keep(ctx: RunContext) -> None:
     ctx.undo.drop("pod")
 
 
+async def discard(ctx: RunContext, *, reason: str) -> None:
+    """Delete the pod in hand, whatever the lifecycle says; afterwards none is in hand."""
+    pod = ctx.need_pod()
+    await _hang_up(ctx)
+    await delete_pod(ctx, pod.id, reason=reason)
+    ctx.undo.drop("pod")
+    ctx.pod = None
+
+
+async def _hang_up(ctx: RunContext) -> None:
+    transport, ctx.transport = ctx.transport, None
+    if transport is None:
+        return
+    try:
+        await transport.close()
+    except Exception as error:  # noqa: BLE001 - a connection that will not close must not keep a pod
+        ctx.warn("close-failed", f"The connection to the pod was left open: {error}")
+
+
 async def _end(ctx: RunContext, action: str) -> None:
     pod = ctx.need_pod()
-    if ctx.transport is not None:
-        if action != "delete":
-            await secrets.remove(ctx)
-        await ctx.transport.close()
-        ctx.transport = None
+    if action != "delete":
+        await secrets.remove(ctx)
+    await _hang_up(ctx)
     if action == "delete":
         await delete_pod(ctx, pod.id, reason="released")
     elif action == "stop":
@@ -53,9 +75,13 @@ async def delete_pod(ctx: RunContext, pod_id: str, *, reason: str) -> bool:
 
     async def attempt() -> bool:
         await ctx.cloud.delete(pod_id)
-        return await ctx.cloud.get(pod_id) is None
+        pod = await ctx.cloud.get(pod_id)
+        return pod is None or pod.status == "TERMINATED"
 
     error = await _until_confirmed(ctx, attempt)
+    if error:
+        # Said at once, and also where the journal cannot be written any more.
+        ctx.progress.message(f"Pod {pod_id} could not be confirmed gone: {error}")
     ctx.note(
         "pod_delete_settled",
         op_id=f"delete-{pod_id}",
@@ -72,13 +98,15 @@ async def stop_pod(ctx: RunContext, pod_id: str) -> bool:
 
     async def attempt() -> bool:
         pod = await ctx.cloud.get(pod_id)
-        if pod is None or pod.status == "EXITED":
+        if pod is None or pod.status in AT_REST:
             return True
         await ctx.cloud.act(pod_id, "stop")
         pod = await ctx.cloud.get(pod_id)
-        return pod is None or pod.status == "EXITED"
+        return pod is None or pod.status in AT_REST
 
     error = await _until_confirmed(ctx, attempt)
+    if error:
+        ctx.progress.message(f"Pod {pod_id} could not be confirmed stopped: {error}")
     ctx.note(
         "pod_action_settled",
         op_id=f"stop-{pod_id}",
@@ -104,6 +132,8 @@ async def _until_confirmed(ctx: RunContext, attempt: Callable[[], Awaitable[bool
         except RunpodDeployError as problem:
             # The key was refused: asking again with the same key cannot help.
             return problem.message
+        except Exception as problem:  # noqa: BLE001 - an answer that cannot be read confirms nothing
+            error = repr(problem)
         if ctx.clock.monotonic() >= give_up:
             return error
         await ctx.clock.sleep(pause)

@@ -7,6 +7,10 @@ import shlex
 
 from runpod_deploy.errors import CommandFailed, TransportError
 from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.untrusted import first_lines
+from runpod_deploy.record.run import fold
+
+PARTIAL = ".runpod-deploy-partial"
 
 
 async def do(ctx: RunContext) -> None:
@@ -18,7 +22,7 @@ async def do(ctx: RunContext) -> None:
     for secret in ctx.plan.secrets:
         destination = ctx.fill(secret.destination)
         folder = posixpath.dirname(destination) or "/"
-        partial = shlex.quote(f"{destination}.runpod-deploy-partial")
+        partial = shlex.quote(f"{destination}{PARTIAL}")
         command = (
             f"umask 077 && mkdir -p {shlex.quote(folder)} && cat >{partial} && "
             f"chmod {secret.mode} {partial} && mv -f {partial} {shlex.quote(destination)}"
@@ -27,7 +31,7 @@ async def do(ctx: RunContext) -> None:
             command, stdin=ctx.secret_values[secret.name], timeout=60
         )
         if done.exit_status != 0:
-            why = done.stderr.decode("utf-8", "replace").strip()
+            why = first_lines(done.stderr)
             raise CommandFailed(
                 f"Secret {secret.name!r} could not be written to {destination}: {why}",
                 exit_status=done.exit_status,
@@ -37,14 +41,20 @@ async def do(ctx: RunContext) -> None:
 
 async def remove(ctx: RunContext) -> None:
     """Remove delivered secrets from a pod that is kept; a failure is a warning."""
-    if not ctx.plan.secrets or ctx.transport is None:
+    delivered = fold(ctx.journal.events).secrets_delivered
+    if ctx.transport is None:
+        if delivered:
+            ctx.warn("secrets-left", "The pod is kept, cannot be reached, and holds the secrets.")
         return
-    paths = " ".join(shlex.quote(ctx.fill(secret.destination)) for secret in ctx.plan.secrets)
+    if not ctx.plan.secrets:
+        return
+    files = [ctx.fill(secret.destination) for secret in ctx.plan.secrets]
+    paths = shlex.join([name for file in files for name in (file, f"{file}{PARTIAL}")])
     try:
         done = await ctx.transport.run(f"rm -f -- {paths}", timeout=30)
         if done.exit_status == 0:
             return
-        why = done.stderr.decode("utf-8", "replace").strip()
+        why = first_lines(done.stderr)
     except (TransportError, TimeoutError) as error:
         why = str(error)
     ctx.warn("secrets-left", f"The secrets could not be removed from the pod that is kept: {why}")
