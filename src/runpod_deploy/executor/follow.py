@@ -7,10 +7,9 @@ import shlex
 from typing import BinaryIO
 
 from runpod_deploy.errors import (
-    CloudError,
-    CommandFailed,
     HostKeyChanged,
     HostUnusable,
+    RunpodDeployError,
     StepFailed,
     TransportError,
 )
@@ -23,7 +22,7 @@ from runpod_deploy.executor.supervision import Report
 from runpod_deploy.record.masking import StreamMasker
 
 LOG_NAME = "run.log"
-LAST_BYTES_WITHIN_SEC = 60.0
+NEXT_BYTES_WITHIN_SEC = 60.0
 PROGRESS_EVERY_BYTES = 256 * 1024
 
 
@@ -57,10 +56,10 @@ class LogMirror:
         if self._file is None:
             return
         self._show(self._masker.flush())
-        for mark in self.scanner.finish():
-            self._mark(mark.name, done=mark.done, offset=mark.offset)
         self._file.close()
         self._file = None
+        for mark in self.scanner.finish():
+            self._mark(mark.name, done=mark.done, offset=mark.offset)
 
     def _mark(self, name: str, *, done: bool, offset: int) -> None:
         event = "remote_step_completed" if done else "remote_step_started"
@@ -85,23 +84,28 @@ async def follow(ctx: RunContext, mirror: LogMirror) -> Report:
     watch = asyncio.create_task(_watch_pod(ctx))
     try:
         while True:
-            session = asyncio.create_task(_follow_once(ctx, mirror))
-            await asyncio.wait({session, watch}, return_when=asyncio.FIRST_COMPLETED)
-            if watch.done():
-                session.cancel()
-                await asyncio.gather(session, return_exceptions=True)
-                watch.result()
             try:
-                return await session
+                return await _session(ctx, mirror, watch)
             except HostKeyChanged:
                 raise
             except TransportError as error:
-                await _reconnect(ctx, error)
-            finally:
-                session.cancel()
+                await reconnect(ctx, error)
     finally:
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
+
+
+async def _session(ctx: RunContext, mirror: LogMirror, watch: asyncio.Task[None]) -> Report:
+    session = asyncio.create_task(_follow_once(ctx, mirror))
+    try:
+        await asyncio.wait({session, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if watch.done() and not session.done():
+            watch.result()
+        return await session
+    finally:
+        # It must not go on feeding the mirror while somebody else drains the log.
+        session.cancel()
+        await asyncio.gather(session, return_exceptions=True)
 
 
 async def drain(ctx: RunContext, mirror: LogMirror, size: int) -> None:
@@ -109,16 +113,18 @@ async def drain(ctx: RunContext, mirror: LogMirror, size: int) -> None:
 
     Raises:
         TransportError: The connection broke.
-        TimeoutError: It took longer than a minute without an end.
+        TimeoutError: Nothing came for a minute.
     """
     missing = size - mirror.received
     if missing <= 0:
         return
     path = shlex.quote(ctx.fill(ctx.plan.run.log_path))
     command = f"tail -c +{mirror.received + 1} {path} | head -c {missing}"
-    async with asyncio.timeout(LAST_BYTES_WITHIN_SEC):
+    now = asyncio.get_running_loop().time
+    async with asyncio.timeout(NEXT_BYTES_WITHIN_SEC) as timer:
         async for piece in ctx.need_transport().stream(command):
             mirror.feed(piece)
+            timer.reschedule(now() + NEXT_BYTES_WITHIN_SEC)
 
 
 async def _follow_once(ctx: RunContext, mirror: LogMirror) -> Report:
@@ -128,7 +134,14 @@ async def _follow_once(ctx: RunContext, mirror: LogMirror) -> Report:
     finally:
         tail.cancel()
         await asyncio.gather(tail, return_exceptions=True)
-    await drain(ctx, mirror, report.log_bytes)
+    try:
+        await drain(ctx, mirror, report.log_bytes)
+    except TimeoutError as error:
+        raise StepFailed(
+            f"The run ended, but the last {report.log_bytes - mirror.received} bytes of its log did "
+            "not come.",
+            cause="log_incomplete",
+        ) from error
     return report
 
 
@@ -138,7 +151,7 @@ async def _tail(ctx: RunContext, mirror: LogMirror) -> None:
     try:
         async for piece in ctx.need_transport().stream(command):
             mirror.feed(piece)
-    except (TransportError, CommandFailed):
+    except (TransportError, StepFailed):
         # Whoever waits for the run's end sees the broken connection too, and what is missing is drained.
         return
 
@@ -146,13 +159,13 @@ async def _tail(ctx: RunContext, mirror: LogMirror) -> None:
 async def _watch_pod(ctx: RunContext) -> None:
     """Ask the API for the pod now and then; one failed look is no verdict."""
     pod = ctx.need_pod()
-    since = ctx.clock.now()
     while True:
         await ctx.clock.sleep(ctx.plan.budget.poll_interval_sec)
-        ctx.progress.spent(accrued(pod.cost, since, ctx.clock.now()), ctx.plan.budget.cost_cap_usd)
+        spent = accrued(ctx.rate(), ctx.billed_since, ctx.clock.now())
+        ctx.progress.spent(spent, ctx.plan.budget.cost_cap_usd)
         try:
             seen = await ctx.cloud.get(pod.id)
-        except CloudError:
+        except RunpodDeployError:
             continue
         _dead_pod_ends_run(ctx, seen.status if seen else "gone")
 
@@ -164,7 +177,7 @@ def _dead_pod_ends_run(ctx: RunContext, status: str) -> None:
         raise StepFailed(f"The pod is {status}: {note}.", cause="pod_killed")
 
 
-async def _reconnect(ctx: RunContext, error: TransportError) -> None:
+async def reconnect(ctx: RunContext, error: TransportError) -> None:
     """Log in again; the run goes on meanwhile.
 
     Raises:
@@ -174,13 +187,15 @@ async def _reconnect(ctx: RunContext, error: TransportError) -> None:
     began = ctx.clock.monotonic()
     try:
         seen = await ctx.cloud.get(ctx.need_pod().id)
-    except CloudError:
+    except RunpodDeployError:
         seen = ctx.pod
     _dead_pod_ends_run(ctx, seen.status if seen else "gone")
     ctx.pod = seen
     try:
         await connect.again(ctx)
     except HostUnusable as problem:
+        if problem.cause == "pod_gone":
+            _dead_pod_ends_run(ctx, "gone")
         raise StepFailed(
             f"The connection to the pod was lost and could not be made again: {problem.message}",
             cause="connection_lost",

@@ -12,7 +12,7 @@ LONGEST_LINE = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class StepMark:
-    """A step marker; `offset` is the log's size after its line."""
+    """A step marker; `offset` is the log's size after its line, or after itself in a very long one."""
 
     name: str
     done: bool
@@ -33,6 +33,7 @@ class MarkerScanner:
     success_seen: bool = False
     failures_seen: list[str] = field(default_factory=list)
     _rest: bytes = b""
+    _told: int = 0  # bytes at the start of `_rest` whose step markers were given out
 
     def feed(self, piece: bytes) -> Iterator[StepMark]:
         """Yield the step markers of the lines completed by `piece`."""
@@ -40,11 +41,17 @@ class MarkerScanner:
         for line in lines:
             self.offset += len(line) + 1
             yield from self._line(line)
+            self._told = 0
         if len(self._rest) > LONGEST_LINE:
             # A line without end (a progress bar) must not be kept for ever.
             self._look(self._rest)
-            self.offset += len(self._rest) - LONGEST_LINE // 2
-            self._rest = self._rest[-(LONGEST_LINE // 2) :]
+            for match in _STEP.finditer(self._rest, self._told):
+                self._told = match.end()
+                yield _mark(match, self.offset + match.end())
+            cut = len(self._rest) - LONGEST_LINE // 2
+            self.offset += cut
+            self._told = max(0, self._told - cut)
+            self._rest = self._rest[cut:]
 
     def finish(self) -> Iterator[StepMark]:
         """Yield what stands in a last line without a newline."""
@@ -55,8 +62,8 @@ class MarkerScanner:
 
     def _line(self, line: bytes) -> Iterator[StepMark]:
         self._look(line)
-        for match in _STEP.finditer(line):
-            yield StepMark(match[2].decode("utf-8", "replace"), match[1] == b"DONE", self.offset)
+        for match in _STEP.finditer(line, self._told):
+            yield _mark(match, self.offset)
 
     def _look(self, text: bytes) -> None:
         if self.success_marker and self.success_marker.encode() in text:
@@ -64,3 +71,7 @@ class MarkerScanner:
         for marker in self.failure_markers:
             if marker not in self.failures_seen and marker.encode() in text:
                 self.failures_seen.append(marker)
+
+
+def _mark(match: re.Match[bytes], offset: int) -> StepMark:
+    return StepMark(match[2].decode("utf-8", "replace"), match[1] == b"DONE", offset)

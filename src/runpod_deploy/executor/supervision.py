@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from dataclasses import dataclass
 
-from runpod_deploy.errors import StepFailed
+from runpod_deploy.errors import StepFailed, UnknownOutcome
 from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.untrusted import first_lines
+
+# A pod is not trusted to answer in numbers that fit.
+_ANSWER = re.compile(r"(running|exited|lost) (-|-?[0-9]{1,9}) ([0-9]{1,18}) (-|[a-z_]{1,40})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +43,15 @@ def parse_report(output: bytes) -> Report:
     Raises:
         StepFailed: It is not one, so nothing is known of the run.
     """
-    words = output.decode("utf-8", "replace").strip().rpartition("\n")[2].split()
-    if len(words) != 4 or words[0] not in {"running", "exited", "lost"}:
+    line = output.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    answer = _ANSWER.fullmatch(line)
+    if answer is None:
         raise StepFailed(f"The supervisor answered {output[-200:]!r}.", cause="supervisor")
-    state, code, size, reason = words
+    state, code, size, reason = answer.groups()
     return Report(
         state=state,
-        exit_code=int(code) if code.lstrip("-").isdigit() else None,
-        log_bytes=int(size) if size.isdigit() else 0,
+        exit_code=None if code == "-" else int(code),
+        log_bytes=int(size),
         ended_by=None if reason == "-" else reason,
     )
 
@@ -63,14 +69,24 @@ async def start(ctx: RunContext, seconds: float, reason: str) -> Report:
     limit = 0 if math.isinf(seconds) else max(1, int(seconds))
     done = await ctx.need_transport().run(command(ctx, "start", str(limit), reason), timeout=60)
     if done.exit_status != 0:
-        why = done.stderr.decode("utf-8", "replace").strip()
+        why = first_lines(done.stderr)
         raise StepFailed(f"The run could not be started on the pod: {why}", cause="supervisor")
     return parse_report(done.stdout)
 
 
 async def wait(ctx: RunContext) -> Report:
-    """Wait until the run on the pod has ended."""
-    return parse_report((await ctx.need_transport().run(command(ctx, "wait"))).stdout)
+    """Wait until the run on the pod has ended.
+
+    Raises:
+        UnknownOutcome: The supervisor gave no answer, as after a restart that wiped the pod's disk.
+    """
+    done = await ctx.need_transport().run(command(ctx, "wait"))
+    try:
+        return parse_report(done.stdout)
+    except StepFailed as error:
+        raise UnknownOutcome(
+            f"It is not known how the run ended: {error.message} {first_lines(done.stderr)}".strip()
+        ) from error
 
 
 async def stop(ctx: RunContext, reason: str) -> Report:

@@ -61,23 +61,31 @@ async def pull(ctx: RunContext, artifact: PlanArtifact) -> str | None:
     op_id = f"pull-{label}"
     ctx.note("pull_intended", op_id=op_id, label=label)
     ctx.note("artifact_pull_started", label=label)
-    report, error = await _download(ctx, artifact)
+    try:
+        report, error = await _download(ctx, artifact)
+    except BaseException as problem:
+        _failed(ctx, label, began, str(problem) or type(problem).__name__)
+        raise
+    if report is None or error is not None:
+        _failed(ctx, label, began, error or "")
+        return error
+    ctx.note(
+        "artifact_pull_completed",
+        label=label,
+        duration_sec=round(ctx.clock.monotonic() - began, 3),
+        files=report.files,
+        bytes=report.bytes,
+        sha256=report.tree_sha256,
+    )
+    ctx.verified.add(label)
+    ctx.note("pull_settled", op_id=op_id, outcome="verified", label=label, error=None)
+    return None
+
+
+def _failed(ctx: RunContext, label: str, began: float, error: str) -> None:
     duration = round(ctx.clock.monotonic() - began, 3)
-    if report is not None and error is None:
-        ctx.note(
-            "artifact_pull_completed",
-            label=label,
-            duration_sec=duration,
-            files=report.files,
-            bytes=report.bytes,
-            sha256=report.tree_sha256,
-        )
-        ctx.verified.add(label)
-    else:
-        ctx.note("artifact_pull_failed", label=label, duration_sec=duration, error=error or "")
-    outcome = "failed" if error else "verified"
-    ctx.note("pull_settled", op_id=op_id, outcome=outcome, label=label, error=error)
-    return error
+    ctx.note("artifact_pull_failed", label=label, duration_sec=duration, error=error)
+    ctx.note("pull_settled", op_id=f"pull-{label}", outcome="failed", label=label, error=error)
 
 
 async def _download(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from runpod_deploy.errors import StepFailed, TransportError
+from runpod_deploy.errors import ConnectFailed, ConnectionLost, StepFailed, TransportError
 from runpod_deploy.executor import supervision
 from runpod_deploy.executor.context import RunContext
-from runpod_deploy.executor.follow import LogMirror, drain, follow
+from runpod_deploy.executor.follow import LogMirror, drain, follow, reconnect
 from runpod_deploy.executor.markers import MarkerScanner
 from runpod_deploy.executor.money import deadline
 from runpod_deploy.executor.steps import collect
 from runpod_deploy.executor.supervision import Report
 from runpod_deploy.executor.verdict import judge
+
+# Asked again after a lost answer, the supervisor does not begin a second time.
+START_TRIES = 3
 
 
 async def do(ctx: RunContext) -> None:
@@ -29,8 +32,11 @@ async def do(ctx: RunContext) -> None:
     ctx.journal.write("exec_start_intended", op_id="exec", script=script.name, sha256=script.sha256)
     try:
         await _start(ctx)
-    except StepFailed as error:
-        ctx.journal.write("exec_start_settled", op_id="exec", outcome="failed", error=error.message)
+    except BaseException as error:
+        # Only a supervisor that said no is known not to have begun.
+        outcome = "failed" if isinstance(error, StepFailed) else "unknown"
+        why = str(error) or type(error).__name__
+        ctx.note("exec_start_settled", op_id="exec", outcome=outcome, error=why)
         raise
     ctx.journal.write("exec_start_settled", op_id="exec", outcome="started", error=None)
     report = await follow(ctx, mirror)
@@ -52,7 +58,15 @@ async def _start(ctx: RunContext) -> None:
         raise StepFailed(
             f"The {limit.reason} was reached before the run began.", cause=limit.reason
         )
-    await supervision.start(ctx, limit.seconds_left(now), limit.reason)
+    for left in range(START_TRIES - 1, -1, -1):
+        try:
+            await supervision.start(ctx, limit.seconds_left(ctx.clock.now()), limit.reason)
+        except (ConnectionLost, ConnectFailed) as error:
+            if left == 0:
+                raise
+            await reconnect(ctx, error)
+        else:
+            return
 
 
 async def _end_run(ctx: RunContext, mirror: LogMirror) -> None:
