@@ -9,9 +9,11 @@ from collections import deque
 from runpod_deploy.compiler.plan import Script
 from runpod_deploy.errors import CommandFailed, StepFailed
 from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.untrusted import printable
 from runpod_deploy.record.masking import StreamMasker
 
 TAIL_LINES = 12
+LONGEST_SHOWN = 1000
 COMMAND_LOG = "commands.log"
 
 
@@ -33,10 +35,13 @@ async def run_command(ctx: RunContext, script: Script) -> None:
     ctx.journal.write("command_started", name=script.name)
     tail: deque[bytes] = deque(maxlen=TAIL_LINES)
     status: int | None = None
+    timer = asyncio.timeout(script.timeout_sec)
     try:
-        async with asyncio.timeout(script.timeout_sec):
+        async with timer:
             status = await _stream(ctx, script, tail)
     except TimeoutError as error:
+        if not timer.expired():
+            raise
         raise StepFailed(
             f"{script.name} did not end within {script.timeout_sec:g} s.{_shown(tail)}",
             cause="timeout",
@@ -60,6 +65,7 @@ async def _stream(ctx: RunContext, script: Script, tail: deque[bytes]) -> int:
     words = ["sh", f"{home}/bin/step.sh", str(int(script.with_env)), *map(ctx.fill, script.command)]
     masker = StreamMasker(ctx.masker)
     rest = b""
+    status = 0
     with (ctx.folder.path / COMMAND_LOG).open("ab") as log:
 
         def show(piece: bytes) -> None:
@@ -68,23 +74,27 @@ async def _stream(ctx: RunContext, script: Script, tail: deque[bytes]) -> int:
             log.flush()
             ctx.progress.output(script.name, piece)
             *lines, rest = (rest + piece).split(b"\n")
-            tail.extend(lines)
+            tail.extend(line[-LONGEST_SHOWN:] for line in lines)
+            rest = rest[-LONGEST_SHOWN:]
 
         log.write(f"--- {script.name}\n".encode())
-        status = 0
         try:
             async for piece in ctx.need_transport().stream(f"{shlex.join(words)} 2>&1 </dev/null"):
                 show(masker.feed(piece))
         except CommandFailed as error:
             status = error.exit_status
-        show(masker.flush())
-    if rest:
-        tail.append(rest)
+        finally:
+            # A prompt that nobody answers has no newline, and says best why it hangs.
+            show(masker.flush())
+            if rest:
+                tail.append(rest)
     return status
 
 
 def _shown(tail: deque[bytes]) -> str:
     if not tail:
         return " It printed nothing."
-    lines = [line.decode("utf-8", "replace") for line in tail]
+    # Of a progress bar, what was to be seen last.
+    seen = [line.rstrip(b"\r").rpartition(b"\r")[2] for line in tail]
+    lines = [printable(line.decode("utf-8", "replace"), LONGEST_SHOWN) for line in seen]
     return " Its last lines:\n" + "\n".join(f"  {line}" for line in lines)

@@ -9,9 +9,11 @@ from runpod_deploy.compiler.plan import StepPlan
 from runpod_deploy.errors import (
     ConnectFailed,
     ConnectionLost,
+    HostKeyChanged,
     HostUnusable,
     RunpodDeployError,
     StepFailed,
+    TransportError,
     UnknownOutcome,
 )
 from runpod_deploy.executor.context import RunContext
@@ -66,8 +68,20 @@ class Engine:
     async def run(self) -> None:
         """Carry the plan out; afterwards the journal holds a final state. Never raises.
 
-        `failure` then holds what kept the run from succeeding, None for a success.
+        `failure` then holds what kept the run from succeeding, None for a success. A cancellation of
+        the caller is a request to cancel like any other: the pod is released before this returns.
         """
+        whole = asyncio.create_task(self._run())
+        while not whole.done():
+            try:
+                await asyncio.wait({whole})
+            except asyncio.CancelledError:
+                if (caller := asyncio.current_task()) is not None:
+                    caller.uncancel()
+                self.interrupts.ask(Request.HURRY if self.interrupts.undoing else Request.CANCEL)
+        whole.result()
+
+    async def _run(self) -> None:
         self._state(RunState.WORKING, None)
         work = asyncio.create_task(self._steps())
         asked = await self._until_done_or_asked(work)
@@ -84,7 +98,7 @@ class Engine:
         if self.failure is not None:
             await self._undo()
             return
-        await settle_strays(self.ctx)
+        await self._settle_strays()
         leaked = bool(self.ctx.leaked())
         self._state(RunState.LEAKED if leaked else RunState.SUCCEEDED, None)
 
@@ -97,14 +111,26 @@ class Engine:
                 mail.cancel()
                 break
             asked = mail.result()
+            if asked is Request.DETACH and not self.interrupts.can_detach:
+                if self.ctx.job_end is not None:
+                    self.ctx.progress.message("The run has ended; what is left is done here.")
+                    continue
+                # Nothing runs yet that could go on alone: left behind, the pod would only cost money.
+                asked = Request.CANCEL
             if self.interrupts.signal:
                 self.ctx.note("signal_received", signal=self.interrupts.signal)
             work.cancel()
             await asyncio.wait({work})
-        if asked is Request.DETACH and not work.cancelled():
-            # It ended by itself before the request reached it.
+        if asked is Request.DETACH and (not work.cancelled() or not self._job_began()):
+            # It ended by itself before the request reached it, or had not begun.
             return None
         return asked
+
+    def _job_began(self) -> bool:
+        return any(
+            event.event == "exec_start_settled" and event["outcome"] == "started"
+            for event in self.ctx.journal.events
+        )
 
     async def _steps(self) -> None:
         steps = self.ctx.plan.steps
@@ -114,8 +140,9 @@ class Engine:
             step = steps[position]
             try:
                 await self._step(step)
-            except HostUnusable as problem:
-                if step.name not in {"connect", "admit"}:
+            except (StepFailed, TransportError) as error:
+                problem = _host_problem(step, error)
+                if problem is None:
                     raise
                 await provision.give_up_host(self.ctx, problem)
                 position = first
@@ -167,11 +194,10 @@ class Engine:
             async with timer:
                 await STEPS[step.name](self.ctx)
         except TimeoutError as error:
+            what = f"Step {step.name} did not end within {limit or 0:g} s."
             if not timer.expired():
-                raise
-            raise StepFailed(
-                f"Step {step.name} did not end within {limit:g} s.", cause="timeout"
-            ) from error
+                what = f"In step {step.name} the pod did not answer in time. {error}".rstrip()
+            raise StepFailed(what, cause="timeout") from error
 
     def _raise_verdict(self) -> None:
         end = self.ctx.job_end
@@ -192,14 +218,24 @@ class Engine:
             ctx.undo.drop("pod")
             ctx.undo.push("pod", lambda: release.keep(ctx))
         await self._unwind()
-        await settle_strays(ctx)
+        await self._settle_strays()
         self._state(self._final_state(kept=keep), cause)
 
+    async def _settle_strays(self) -> None:
+        try:
+            await settle_strays(self.ctx)
+        except Exception as error:  # noqa: BLE001 - the end must be written down all the same
+            self.ctx.warn("strays-unsettled", f"Stray pods could not be looked for: {error!r}")
+
     async def _unwind(self) -> None:
-        """Run the undo stack; asked again, what is in progress is dropped and the pod released at once."""
+        """Run the undo stack; asked again, all that is left is dropped and the pod released at once."""
         ctx = self.ctx
+        hurry = False
         while ctx.undo.names():
             name = ctx.undo.names()[0]
+            if hurry and name != "pod":
+                ctx.undo.drop(name)
+                continue
             action = asyncio.create_task(ctx.undo.pop(self._undo_failed))
             if name == "pod":
                 # Never given up: this is what ends the bill.
@@ -215,10 +251,11 @@ class Engine:
                 action.cancel()
                 self.ctx.progress.message(f"Leaving {name} as it is; releasing the pod now.")
                 await asyncio.wait({action})
+            hurry = hurry or mail.done()
             mail.cancel()
 
     def _undo_failed(self, name: str, error: Exception) -> None:
-        self.ctx.warn("undo-failed", f"Undoing {name} failed: {error}")
+        self.ctx.warn("undo-failed", f"Undoing {name} failed: {error!r}")
 
     def _final_state(self, *, kept: bool) -> RunState:
         if self.ctx.leaked():
@@ -233,6 +270,17 @@ class Engine:
 
     def _state(self, state: RunState, cause: str | None) -> None:
         self.ctx.note("state_changed", state=state.value, cause=cause)
+
+
+def _host_problem(step: StepPlan, error: StepFailed | TransportError) -> HostUnusable | None:
+    """Return what is wrong with the pod's host, None for what another host would not mend."""
+    if step.name not in {"connect", "admit"} or isinstance(error, HostKeyChanged):
+        return None
+    if isinstance(error, HostUnusable):
+        return error
+    if isinstance(error, TransportError):
+        return HostUnusable(error.message, cause="no_login")
+    return HostUnusable(error.message, cause="timeout") if error.cause == "timeout" else None
 
 
 def cause_of(error: BaseException | None) -> str:

@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 
 _MARK = "--runpod-deploy--"
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,18 @@ def parse_hardware(output: str) -> Hardware:
     cards, drivers, trouble = [], [], None
     for line in listing.strip().splitlines():
         name, memory, driver = (*(part.strip() for part in line.rsplit(",", 2)), "", "", "")[:3]
-        if re.fullmatch(r"[0-9.]+", memory) and re.fullmatch(r"[0-9.]+", driver):
+        if _NUMBER.fullmatch(memory) and re.fullmatch(r"[0-9.]{1,40}", driver):
             cards.append(Card(name, float(memory) * 1024 * 1024 / 1e9))
             drivers.append(driver)
         else:
             trouble = trouble or line.strip()
-    cuda = re.search(r"CUDA Version:\s*([0-9.]+)", banner)
+    cuda = re.search(r"CUDA Version:\s*([0-9.]{1,40})", banner)
     columns = disk.split()
-    free = columns[3] if len(columns) > 4 and columns[3].isdigit() else None
+    free = columns[3] if len(columns) > 4 and _NUMBER.fullmatch(columns[3]) else None
     return Hardware(
         gpus=tuple(cards),
         driver=drivers[0] if drivers else None,
         cuda=cuda[1] if cuda else None,
-        disk_gb=int(free) * 1024 / 1e9 if free else None,
+        disk_gb=float(free) * 1024 / 1e9 if free else None,
         trouble=trouble,
     )

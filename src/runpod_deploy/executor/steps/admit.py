@@ -20,7 +20,13 @@ async def do(ctx: RunContext) -> None:
     if not wanted.enabled:
         return
     home = ctx.fill(ctx.plan.home)
-    done = await ctx.need_transport().run(probe_command(home), timeout=60)
+    try:
+        done = await ctx.need_transport().run(probe_command(home), timeout=60)
+    except TimeoutError as error:
+        # What a GPU that fell off its bus looks like.
+        raise HostUnusable(
+            "the host was not admitted: nvidia-smi hangs", cause="not_admitted"
+        ) from error
     seen = parse_hardware(done.stdout.decode("utf-8", "replace"))
     gpu = ctx.late_bound["gpu_id"]
     problems = find_problems(wanted, seen, nvidia=not gpu.startswith("AMD"))
@@ -69,4 +75,4 @@ def _gpu_problems(wanted: PlanAdmission, seen: Hardware) -> list[str]:
 
 def version(text: str | None) -> tuple[int, ...]:
     """Return the numbers of a version; an unknown one is older than every other."""
-    return tuple(int(number) for number in re.findall(r"\d+", text or ""))
+    return tuple(int(number) for number in re.findall(r"[0-9]{1,9}", text or ""))

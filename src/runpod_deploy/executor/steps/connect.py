@@ -10,15 +10,16 @@ import tarfile
 
 from runpod_deploy.errors import (
     AuthRejected,
-    CloudError,
     CommandFailed,
     ConnectFailed,
     ConnectionLost,
     HostUnusable,
+    RunpodDeployError,
     StepFailed,
 )
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.ports import Transport
+from runpod_deploy.executor.untrusted import first_lines
 
 LOGIN_TIMEOUT_SEC = 20.0
 FIRST_PAUSE_SEC = 0.3
@@ -74,10 +75,15 @@ async def _connect_once(ctx: RunContext) -> Transport:
         raise ConnectFailed(f"Pod {pod.id} has no SSH port at the moment.")
     transport = await ctx.connector.connect(pod.ssh, pod.id, timeout=LOGIN_TIMEOUT_SEC)
     # A login that cannot run a trivial command is no login.
-    done = await transport.run("true", timeout=LOGIN_TIMEOUT_SEC)
-    if done.exit_status != 0:
+    try:
+        done = await transport.run("true", timeout=LOGIN_TIMEOUT_SEC)
+        if done.exit_status != 0:
+            raise ConnectFailed("The pod's SSH server answers but runs no commands.")
+    except BaseException as error:
         await transport.close()
-        raise ConnectFailed("The pod's SSH server answers but runs no commands.")
+        if isinstance(error, TimeoutError):
+            raise ConnectFailed("The pod's SSH server answers but its commands hang.") from error
+        raise
     return transport
 
 
@@ -85,7 +91,7 @@ async def _refresh_endpoint(ctx: RunContext) -> None:
     """Look the pod up again: RunPod may report a stale port for a while."""
     try:
         seen = await ctx.cloud.get(ctx.need_pod().id)
-    except CloudError:
+    except RunpodDeployError:
         return
     if seen is None or seen.status in {"ERROR", "TERMINATED", "EXITED"}:
         state = seen.status if seen else "gone"
@@ -112,7 +118,7 @@ async def _upload_scripts(ctx: RunContext) -> None:
     command = "umask 077 && tar -xpf - --no-same-owner -C /"
     done = await ctx.need_transport().run(command, stdin=archive, timeout=120)
     if done.exit_status != 0:
-        why = done.stderr.decode("utf-8", "replace").strip()
+        why = first_lines(done.stderr)
         raise CommandFailed(
             f"The scripts could not be laid on the pod: {why}", exit_status=done.exit_status
         )
