@@ -64,6 +64,9 @@ class JobEnvironment(SandboxedEnvironment):
         """Return whether a template may use `obj.attr`: a few methods of text only."""
         return isinstance(obj, str) and attr in METHOD_NAMES
 
+    def wrap_str_format(self, value: Any) -> None:  # noqa: ARG002 - Jinja2's
+        """Leave `str.format` to `is_safe_attribute`, which refuses it: it can pad without end."""
+
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Carry out `*`, `**` or `%` within the allowance."""
         if operator == "%" and isinstance(left, str):
