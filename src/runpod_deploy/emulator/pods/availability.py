@@ -38,7 +38,7 @@ async def find_host(state_dir: Path) -> LocalPodHost:
         try:
             await (await host.start(_TRIAL, lambda _source, _line: None)).stop()
         except PodStartError as error:
-            reasons.append(f"{kind}: {error.__cause__ or error}")
+            reasons.append(f"{kind}: {str(error).partition(': ')[2]}")
         else:
             _found = kind
             return host

@@ -57,23 +57,38 @@ async def keep_running(control: Control, args: str, env: Mapping[str, str], on_l
         await asyncio.sleep(_RESTART_SECONDS)
 
 
+class _LogPipe:
+    """A pipe whose lines go to the log; `write_end` is for the command."""
+
+    def __init__(self, on_log: OnLog) -> None:
+        read_end, self.write_end = open_pipe()
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._splitter = LineSplitter(lambda line: on_log("container", line))
+        self._reader = FdReader(read_end, self._splitter.feed, self._on_end)
+
+    def _on_end(self) -> None:
+        self._splitter.finish()
+        self.ended.set_result(None)
+
+    def close(self) -> None:
+        self._reader.close()
+
+
 async def _run_once(control: Control, command: Command, on_log: OnLog) -> int:
-    """Run the command once; gives its status when it has ended."""
+    """Run the command once; gives its status when it has ended and its output is read."""
     stdin = os.open(os.devnull, os.O_RDONLY)
-    pipes = [open_pipe(), open_pipe()]
-    readers = []
-    for read_end, _ in pipes:
-        splitter = LineSplitter(lambda line: on_log("container", line))
-        readers.append(FdReader(read_end, splitter.feed, splitter.finish))
+    pipes = [_LogPipe(on_log), _LogPipe(on_log)]
+    theirs = [stdin, *(pipe.write_end for pipe in pipes)]
     try:
         try:
-            running = await control.run(command, [stdin, pipes[0][1], pipes[1][1]])
+            running = await control.run(command, theirs)
         finally:
-            for fd in (stdin, pipes[0][1], pipes[1][1]):
+            for fd in theirs:
                 os.close(fd)
         status = await asyncio.shield(running.ended)
-        await asyncio.sleep(0)  # what the command wrote last is in the pipe: read it first
+        # A process left behind may hold the output; the command's own lines are there by then.
+        await asyncio.wait([pipe.ended for pipe in pipes], timeout=_RESTART_SECONDS)
     finally:
-        for reader in readers:
-            reader.close()
+        for pipe in pipes:
+            pipe.close()
     return status

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from runpod_deploy.emulator.pods import inside
 from runpod_deploy.emulator.pods.inside import wire
+from runpod_deploy.emulator.pods.pumps import FdReader
 
 _KILL_AFTER_SECONDS = 1.0
+_COMPLAINT_CHARACTERS = 4096
 
 
 class Launched:
@@ -20,18 +22,21 @@ class Launched:
 
     Attributes:
         ended: Resolves to the exit status (negative for a signal).
+        complaint: What it wrote, at most 4 KiB; nothing when all went well.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], output: int) -> None:
         self._process = process
-        self._loop = asyncio.get_running_loop()
-        self.ended: asyncio.Future[int] = self._loop.create_future()
-        self._pidfd = os.pidfd_open(process.pid)
-        self._loop.add_reader(self._pidfd, self._on_exit)
+        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.complaint = ""
+        # Only this process and PID 1 hold the other end, so its end is theirs.
+        self._reader = FdReader(output, self._on_output, self._on_exit)
+
+    def _on_output(self, data: bytes) -> None:
+        text = self.complaint + data.decode("utf-8", errors="replace")
+        self.complaint = text[:_COMPLAINT_CHARACTERS]
 
     def _on_exit(self) -> None:
-        self._loop.remove_reader(self._pidfd)
-        os.close(self._pidfd)
         status = self._process.wait()
         if not self.ended.done():
             self.ended.set_result(status)
@@ -58,14 +63,15 @@ def launch(kind: str, env: Mapping[str, str]) -> tuple[Launched, socket.socket]:
         ValueError: A name or value that no process environment can hold.
     """
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    output, their_output = os.pipe()
     with far:
         try:
             wire.prepare(near)
             process = subprocess.Popen(
                 _command(kind),
                 stdin=far.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stdout=their_output,
+                stderr=their_output,
                 env=os.environ if kind == "sudo" else dict(env),
                 start_new_session=True,
                 cwd="/",
@@ -74,9 +80,12 @@ def launch(kind: str, env: Mapping[str, str]) -> tuple[Launched, socket.socket]:
                 wire.send(near, {"env": dict(env)})
         except BaseException:
             near.close()
+            os.close(output)
             raise
+        finally:
+            os.close(their_output)
     near.setblocking(False)
-    return Launched(process), near
+    return Launched(process, output), near
 
 
 def _command(kind: str) -> list[str]:

@@ -87,13 +87,16 @@ async def start_pod(
     control = Control(sock)
     endpoint = _endpoint(spec, control) if spec.accept_ssh else None
     try:
-        await asyncio.gather(control.boot(blueprint), *([endpoint.listen()] if endpoint else []))
+        if endpoint is not None:  # PID 1's interpreter starts up meanwhile
+            await endpoint.listen()
+        await control.boot(blueprint)
     except (PodGoneError, OSError) as error:
         control.close()
         await launched.leave()
         if endpoint is not None:
             await endpoint.close()
-        raise PodStartError(f"pod {spec.pod_id} cannot be built: {error}") from error
+        reason = launched.complaint.strip() or str(error)
+        raise PodStartError(f"pod {spec.pod_id} cannot be built: {reason}") from error
     pod = Pod(launched, control, endpoint)
     pod.run_container(spec, on_log)
     return pod

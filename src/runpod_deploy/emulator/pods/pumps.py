@@ -14,7 +14,7 @@ _F_SETPIPE_SZ = 1031
 
 
 def open_pipe() -> tuple[int, int]:
-    """Open a pipe with as much room as the system grants; gives read end and write end."""
+    """Open a pipe for bulk; gives read end and write end."""
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
     with suppress(OSError):  # the user's share of pipe memory is used up: the default size works
         fcntl.fcntl(write_end, _F_SETPIPE_SZ, _PIPE_BYTES)

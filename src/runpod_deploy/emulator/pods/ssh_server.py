@@ -39,6 +39,7 @@ class SshEndpoint:
         self._logged_in: set[asyncssh.SSHServerConnection] = set()
         self._host_key = asyncssh.generate_private_key("ssh-ed25519")
         self.fingerprint = self._host_key.get_fingerprint()
+        self._acceptor: asyncssh.SSHAcceptor | None = None
         self.port = 0
 
     async def listen(self) -> None:
@@ -73,7 +74,8 @@ class SshEndpoint:
 
     async def close(self) -> None:
         """Close the port and cut every connection."""
-        self._acceptor.close()
+        if self._acceptor is not None:
+            self._acceptor.close()
         await self.drop_connections()
 
     def admits(self, username: str, key: asyncssh.SSHKey) -> bool:

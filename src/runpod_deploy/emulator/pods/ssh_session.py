@@ -47,6 +47,8 @@ class PodSession(asyncssh.SSHServerSession[bytes]):
         self._lost = False
         self._running: Running | None = None
         self._writer: FdWriter | None = None
+        self._early: list[bytes] = []
+        self._input_ended = False
         self._readers: list[FdReader] = []
         self._open_outputs = 0
         self._status: int | None = None
@@ -88,18 +90,21 @@ class PodSession(asyncssh.SSHServerSession[bytes]):
         return True
 
     def session_started(self) -> None:
-        """Run what was asked for; data waits until there is somewhere to put it."""
-        self._chan.pause_reading()
+        """Run what was asked for."""
         self._chan.set_write_buffer_limits(_SEND_HIGH_WATER)
         self._spawn(self._run())
 
     def data_received(self, data: bytes, datatype: int | None) -> None:  # noqa: ARG002 - clients have one kind
-        """Pass on standard input."""
+        """Pass on standard input; what comes before the command stands waits for it."""
         if self._writer is not None:
             self._writer.write(data)
+        else:
+            self._early.append(data)
+            self._chan.pause_reading()
 
     def eof_received(self) -> bool:
         """Close standard input; a terminal has no end of file of its own."""
+        self._input_ended = True
         if self._writer is not None and not self._terminal:
             self._writer.finish()
         return True
@@ -152,7 +157,6 @@ class PodSession(asyncssh.SSHServerSession[bytes]):
         if self._lost:
             self._release()
             return
-        self._chan.resume_reading()
         assert self._running is not None  # noqa: S101 - both starts set it
         self._status = await asyncio.shield(self._running.ended)
         self._finish()
@@ -184,6 +188,12 @@ class PodSession(asyncssh.SSHServerSession[bytes]):
 
     def _attach(self, fd: int) -> None:
         self._writer = FdWriter(fd, self._chan.pause_reading, self._chan.resume_reading)
+        for data in self._early:
+            self._writer.write(data)
+        self._early.clear()
+        if self._input_ended and not self._terminal:
+            self._writer.finish()
+        self._chan.resume_reading()
 
     def _read(self, fd: int, write: Callable[[bytes], None]) -> None:
         self._open_outputs += 1

@@ -51,22 +51,23 @@ class Agent:
             os.close(fd)
 
     def _run(self, message: dict[str, Any], descriptors: list[int]) -> None:
-        master, terminal = -1, None
+        """Start a command; adds the descriptors of its terminal to those that it has."""
+        to_send = []
         try:
             if message["terminal"] is not None:
-                master, terminal = spawn.open_terminal(message["terminal"])
-                message["env"]["SSH_TTY"] = terminal
-            pid = spawn.start(message, descriptors, terminal)
+                # The slave stays open until the command has it: without one, reading the
+                # master fails, and that is how the other side learns of the end.
+                descriptors += spawn.open_terminal(message["terminal"])
+                master, slave = descriptors
+                message["env"]["SSH_TTY"] = os.ttyname(slave)
+                pid, to_send = spawn.start(message, [slave] * 3), [master]
+            else:
+                pid = spawn.start(message, descriptors)
         except OSError as error:  # no more processes, no more terminals
-            if master != -1:
-                os.close(master)
             wire.send(self._control, {"op": "refused", "id": message["id"], "why": str(error)})
             return
         self._requests[pid] = message["id"]
-        started = {"op": "started", "id": message["id"], "pid": pid}
-        wire.send(self._control, started, [] if terminal is None else [master])
-        if terminal is not None:
-            os.close(master)
+        wire.send(self._control, {"op": "started", "id": message["id"], "pid": pid}, to_send)
 
     def _signal(self, message: dict[str, Any]) -> None:
         """Signal the process group of a command that is still running."""

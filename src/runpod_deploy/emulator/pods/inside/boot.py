@@ -56,7 +56,7 @@ def main(mode: str, uid: int, gid: int) -> NoReturn:
         else:
             _make_user_namespace(uid, gid)
         kernel.die_with_parent()
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 - the owner reports whatever it is
         _fail(control, error)
     pid = os.fork()
     if pid == 0:
@@ -110,7 +110,7 @@ def _first_process(control: socket.socket) -> NoReturn:
         kernel.own_proc_entries()
         kernel.die_with_parent()
         kernel.set_name("init")
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 - the owner reports whatever it is
         _fail(control, error)
     wire.send(control, {"op": "ready"})
     try:
@@ -119,8 +119,9 @@ def _first_process(control: socket.socket) -> NoReturn:
         os._exit(0)
 
 
-def _fail(control: socket.socket, error: OSError) -> NoReturn:
-    wire.send(control, {"op": "failed", "why": error.strerror or str(error)})
+def _fail(control: socket.socket, error: Exception) -> NoReturn:
+    why = getattr(error, "strerror", None) or repr(error)
+    wire.send(control, {"op": "failed", "why": why})
     os._exit(1)
 
 
