@@ -1,0 +1,141 @@
+"""The command line's root: which commands there are, and how every one of them ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from runpod_deploy._version import __version__
+from runpod_deploy.cli import emulator_commands, exits
+from runpod_deploy.cli.arguments import examples
+from runpod_deploy.cli.lean import LeanCommand, spared
+from runpod_deploy.cli.plan_command import plan_command
+from runpod_deploy.cli.schema_command import schema_command
+from runpod_deploy.cli.terminal import open_terminal, remember_verbosity
+from runpod_deploy.cli.validate_command import validate_command
+from runpod_deploy.errors import EXIT_OK, EXIT_SIGINT, InvalidInput
+
+PROGRAM = "runpod-deploy"
+
+# Typer may carry its own copy of Click or use the installed one; this base is in both.
+_UsageProblem: type[Any] = next(
+    base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
+)
+
+
+class Root(TyperGroup):
+    """The group of all commands; turns every end of a command into a documented exit status."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the parameters, each with a direct converter where there is one."""
+        return spared(super().get_params(ctx))
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,  # noqa: ARG002 - messages call us by our own name
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run one command; exits with its status, or returns it outside of standalone mode."""
+        remember_verbosity(verbose=False, quiet=False)
+        try:
+            status = super().main(args, PROGRAM, complete_var, False, windows_expand_args, **extra)
+        except typer.Abort:
+            status = EXIT_SIGINT
+        except _UsageProblem as problem:
+            problem.show()
+            status = InvalidInput.exit_code
+        except Exception as error:  # noqa: BLE001 - the last place where anything can be said
+            from runpod_deploy.cli.failures import report  # noqa: PLC0415 - only on failure
+
+            status = report(error, open_terminal())
+        status = status if isinstance(status, int) else EXIT_OK
+        if standalone_mode:
+            sys.exit(status)
+        return status
+
+
+def _epilog() -> str:
+    rows = "\n".join(f"  {status:>3}  {meaning}" for status, meaning in exits.EXIT_TABLE)
+    shown = examples(
+        "runpod-deploy plan job.yaml                     what would be done",
+        "runpod-deploy apply job.yaml --cloud emulator   rehearse it here, for nothing",
+        "runpod-deploy apply job.yaml                    do it",
+    )
+    return f"{shown}\n\n\b\nExit status:\n{rows}"
+
+
+app = typer.Typer(
+    name=PROGRAM,
+    cls=Root,
+    epilog=_epilog(),
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    *,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Only warnings, errors and the last line.")
+    ] = False,
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Plan a GPU job, review the plan, and carry it out on RunPod."""
+    remember_verbosity(verbose=verbose, quiet=quiet)
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(InvalidInput.exit_code)
+
+
+app.command(
+    "plan",
+    cls=LeanCommand,
+    epilog=examples(
+        "runpod-deploy plan job.yaml",
+        "runpod-deploy plan job.yaml --var seed=8 -o plan.json",
+        "runpod-deploy plan plan.json --scripts",
+    ),
+)(plan_command)
+app.command("validate", cls=LeanCommand, epilog=examples("runpod-deploy validate jobs/*.yaml"))(
+    validate_command
+)
+app.command(
+    "schema",
+    cls=LeanCommand,
+    epilog=examples("runpod-deploy schema job -o .runpod-deploy/job.schema.json"),
+)(schema_command)
+app.add_typer(emulator_commands.commands, name="emulator")
+
+
+def run() -> None:
+    """Run the command line and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the locale cannot write must not end a run.
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    app(prog_name=PROGRAM)

@@ -1,0 +1,75 @@
+"""The arguments and flags that several commands share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runpod_deploy.errors import InvalidInput
+
+Job = Annotated[
+    Path | None, typer.Argument(metavar="JOB.yaml", help="The job file.", show_default=False)
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", metavar="FILE", help="The job file, as a flag.", show_default=False
+    ),
+]
+Var = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--var", metavar="NAME=VALUE", help="Set a variable; repeatable.", show_default=False
+    ),
+]
+VarsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--vars-file", metavar="FILE", help="Variables, as YAML or JSON.", show_default=False
+    ),
+]
+AllowPath = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--allow-path",
+        metavar="DIR",
+        help="Let the job file name paths in DIR, outside the project; repeatable.",
+        show_default=False,
+    ),
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Only warnings, errors and the last line.")
+]
+
+
+class Format(StrEnum):
+    """How a result is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+OutputFormat = Annotated[Format, typer.Option("--format", help="For people, or for programs.")]
+
+
+def one_file(argument: Path | None, option: Path | None, *, what: str = "job file") -> Path:
+    """Return the file that was named, by position or by flag.
+
+    Raises:
+        InvalidInput: None was named, or two.
+    """
+    if argument is not None and option is not None:
+        raise InvalidInput(f"two {what}s were named: {argument}, and {option} with --config")
+    chosen = argument or option
+    if chosen is None:
+        raise InvalidInput(
+            f"no {what} was named", help="Name it as an argument, or with --config FILE."
+        )
+    return chosen
+
+
+def examples(*lines: str) -> str:
+    """Return command lines as the end of a help text, kept as they are."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

@@ -1,0 +1,218 @@
+"""A plan's sections as labelled rows; a value that nobody had to write counts as a default."""
+
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
+from typing import Any
+
+from runpod_deploy.cli.amounts import count, limit, usd
+from runpod_deploy.cli.layout import Row
+from runpod_deploy.compiler.late_bound import LATE_BOUND, fill
+from runpod_deploy.compiler.plan import Plan, PlanAdmission
+from runpod_deploy.schema.job import (
+    BudgetSection,
+    CapacitySection,
+    LeaseSection,
+    LifecycleSection,
+    PodSection,
+    RunSection,
+    TelemetrySection,
+)
+
+_SHOWN_TOKENS = {name: f"<{name}>" for name in LATE_BOUND}
+
+
+def with_names(text: str) -> str:
+    """Return `text` with late-bound tokens as `<run_dir>`."""
+    return fill(text, _SHOWN_TOKENS)
+
+
+def _default(section: type[Any], field: str) -> Any:
+    found = next(one for one in fields(section) if one.name == field)
+    return None if found.default is MISSING else found.default
+
+
+def _same(section: type[Any], field: str, value: object) -> bool:
+    return bool(_default(section, field) == value)
+
+
+def pod(plan: Plan) -> Iterator[Row]:
+    """Return what machine is rented."""
+    of = plan.pod
+    if of.template_id:
+        yield Row(label="template", text=of.template_id)
+    if of.image or not of.template_id:
+        yield Row(label="image", text=of.image or "")
+    if of.registry_auth:
+        yield Row(label="registry", text=of.registry_auth)
+    yield Row(label="GPUs", text=str(of.gpu_count), default=of.gpu_count == 1)
+    ceiling = of.max_price_per_hour_usd
+    yield Row(
+        label="price at most",
+        text="no ceiling" if ceiling is None else f"{usd(ceiling)}/h for the whole pod",
+        default=ceiling is None,
+    )
+    if of.min_cuda:
+        yield Row(label="CUDA at least", text=of.min_cuda)
+    disk = of.container_disk_gb
+    yield Row(
+        label="container disk",
+        text=f"{disk} GB",
+        default=_same(PodSection, "container_disk_gb", disk),
+    )
+    yield Row(label="ports", text=", ".join(of.ports), default=_same(PodSection, "ports", of.ports))
+    if of.env:
+        yield Row(label="env", text=_pairs(of.env))
+    if of.start_command:
+        yield Row(label="start command", text=with_names(of.start_command))
+    if of.python_version:
+        yield Row(label="python", text=of.python_version)
+    if of.ssh_key_path:
+        yield Row(label="extra SSH key", text=of.ssh_key_path)
+    yield _admission(of.admission)
+
+
+def _admission(of: PlanAdmission) -> Row:
+    if not of.enabled:
+        return Row(label="admission", text="off")
+    asked = [
+        f"{of.gpu_count} × {of.gpu_name}" if of.gpu_name else count(of.gpu_count, "GPU"),
+        _at_least("GPU memory", of.min_gpu_memory_gb, " GB"),
+        _at_least("driver", of.min_driver),
+        _at_least("CUDA", of.min_cuda),
+        _at_least("free disk", of.min_disk_gb, " GB"),
+    ]
+    text = ", ".join(one for one in asked if one)
+    return Row(label="must show", text=text, default=asked[1:] == [""] * 4 and not of.gpu_name)
+
+
+def _at_least(name: str, value: float | str | None, unit: str = "") -> str:
+    if value is None:
+        return ""
+    return f"{name} ≥ {value if isinstance(value, str) else f'{value:g}'}{unit}"
+
+
+def storage(plan: Plan) -> Iterator[Row]:
+    """Return what survives a stop."""
+    of = plan.storage
+    if of.mode == "none":
+        yield Row(label="storage", text="none: nothing outlives the pod", default=True)
+    elif of.mode == "ephemeral":
+        yield Row(
+            label="storage", text=f"{of.volume_gb} GB at {of.mount}, until the pod is deleted"
+        )
+    else:
+        yield Row(label="storage", text=f"network volume {of.volume_name} at {of.mount}")
+
+
+def money(plan: Plan) -> Iterator[Row]:
+    """Return what the run may cost and how long it may take."""
+    of, capacity = plan.budget, plan.capacity
+    yield Row(
+        label="cost at most",
+        text=f"{usd(of.cost_cap_usd)}, last collect at {of.soft_cap_fraction:.0%}",
+        default=_same(BudgetSection, "cost_cap_usd", of.cost_cap_usd)
+        and _same(BudgetSection, "soft_cap_fraction", of.soft_cap_fraction),
+    )
+    runtime = of.max_runtime_minutes
+    yield Row(
+        label="run at most",
+        text="as long as the money lasts" if runtime is None else limit(runtime * 60),
+        default=runtime is None,
+    )
+    if of.assumed_hourly_rate_usd is not None:
+        yield Row(label="assumed rate", text=f"{usd(of.assumed_hourly_rate_usd)}/h if none is told")
+    yield Row(
+        label="polling",
+        text=f"every {of.poll_interval_sec:g} s, SSH within {limit(of.ssh_ready_timeout_sec)}",
+        default=_same(BudgetSection, "poll_interval_sec", of.poll_interval_sec)
+        and _same(BudgetSection, "ssh_ready_timeout_sec", of.ssh_ready_timeout_sec),
+    )
+    wait = capacity.wait_minutes
+    rounds = "" if capacity.attempts is None else f", at most {capacity.attempts} rounds"
+    yield Row(
+        label="when all taken",
+        text=(f"go round again for {limit(wait * 60)}" if wait else "give up") + rounds,
+        default=_same(CapacitySection, "wait_minutes", wait) and not rounds,
+    )
+
+
+def run(plan: Plan) -> Iterator[Row]:
+    """Return how the job is judged."""
+    of = plan.run
+    if plan.required_paths:
+        yield Row(label="needs here", text=", ".join(plan.required_paths))
+    yield Row(
+        label="folder",
+        text=with_names(of.workdir or "the home folder"),
+        default=of.workdir is None,
+    )
+    yield Row(label="log on the pod", text=with_names(of.log_path), default=True)
+    success = "exit code 0"
+    if of.success_marker:
+        success += f" and {of.success_marker!r} in the log"
+    yield Row(label="success", text=success, default=not of.success_marker)
+    verb = "failure" if of.fail_on_markers else "warning"
+    if of.failure_markers:
+        yield Row(
+            label=f"{verb} on",
+            text=", ".join(of.failure_markers),
+            default=not of.fail_on_markers
+            and _same(RunSection, "failure_markers", of.failure_markers),
+        )
+
+
+def ending(plan: Plan) -> Iterator[Row]:
+    """Return what becomes of the pod, and who ends it when nobody is there."""
+    of, lease = plan.lifecycle, plan.lease
+    kept = "stop" in {of.on_success, of.on_failure, of.on_orphaned}
+    texts = [of.on_success, of.on_failure, of.on_orphaned]
+    for label, action in zip(("on success", "on failure", "on orphaned"), texts, strict=True):
+        yield Row(label=label, text=f"{action} the pod", default=action == "delete")
+    if kept:
+        yield Row(
+            label="keep stopped",
+            text=f"{of.keep_hours:g} h",
+            default=_same(LifecycleSection, "keep_hours", of.keep_hours),
+        )
+    if of.accept_loss:
+        yield Row(label="accept loss", text="yes: results on a wiped disk may be lost")
+    yield Row(
+        label="lease",
+        text=f"ends the pod after {lease.silence_minutes:g} min of silence, "
+        f"{lease.boot_grace_minutes:g} min while it boots",
+        default=_same(LeaseSection, "silence_minutes", lease.silence_minutes)
+        and _same(LeaseSection, "boot_grace_minutes", lease.boot_grace_minutes),
+    )
+    runs = "the job runs on" if lease.while_running == "continue" else "the job is stopped as well"
+    yield Row(
+        label="while it runs",
+        text=runs + (", no run without a lease" if lease.required else ""),
+        default=_same(LeaseSection, "while_running", lease.while_running) and not lease.required,
+    )
+
+
+def telemetry(plan: Plan) -> Row:
+    """Return what is recorded beside the log."""
+    of = plan.telemetry
+    if not of.enabled:
+        return Row(label="telemetry", text="off")
+    captured = [
+        one.name.removeprefix("capture_").replace("_", " ")
+        for one in fields(of)
+        if one.name.startswith("capture_") and getattr(of, one.name)
+    ]
+    every = of.sample_interval_sec
+    all_there = len(captured) == sum(one.name.startswith("capture_") for one in fields(of))
+    text = f"a sample every {every:g} s; {', '.join(captured) or 'nothing else'}"
+    default = _same(TelemetrySection, "sample_interval_sec", every) and all_there
+    return Row(label="telemetry", text=text, default=default)
+
+
+def variables(plan: Plan) -> Iterator[Row]:
+    """Return the values that filled the templates."""
+    for name, value in plan.job.variables.items():
+        yield Row(label=name, text=value)
+
+
+def _pairs(values: Any) -> str:
+    return "\n".join(f"{name}={with_names(value)}" for name, value in values.items())

@@ -1,0 +1,117 @@
+"""From the file that was named to a plan: compiled from a job file, or read as it was saved."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runpod_deploy.compiler.plan import PlanFile
+from runpod_deploy.errors import Diagnostic, InvalidInput
+from runpod_deploy.schema.job import JobConfig
+
+_SAVED = re.compile(rb'"format"\s*:\s*"runpod-deploy\.')
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planned:
+    """A plan and where it applies.
+
+    Attributes:
+        project_root: Absolute; every local path of the plan is below it.
+        saved: Whether it was read from a plan file, which can be applied once.
+    """
+
+    plan_file: PlanFile
+    diagnostics: tuple[Diagnostic, ...]
+    project_root: Path
+    saved: bool
+
+
+def compile_config(
+    config: JobConfig, allow_paths: Sequence[Path], *, use_cache: bool = True
+) -> tuple[PlanFile, tuple[Diagnostic, ...]]:
+    """Return the plan of a job, and the warnings about it.
+
+    Args:
+        use_cache: Whether digests seen before may stand in for reading the files; apply says no.
+
+    Raises:
+        InvalidInput: It cannot be planned; carries every diagnostic.
+    """
+    from runpod_deploy.facts.plan_job import plan_job  # noqa: PLC0415 - not for `--help`
+
+    return plan_job(
+        config, plan_id=os.urandom(16).hex(), allow_paths=allow_paths, use_cache=use_cache
+    )
+
+
+def prepare(
+    path: Path, variables: Mapping[str, str], allow_paths: Sequence[Path], project: Path | None
+) -> Planned:
+    """Return what is to be applied: a saved plan, or the plan of a job file as it is now.
+
+    Raises:
+        InvalidInput: It cannot be planned, is no plan, or flags were given that do not go with it.
+        PlanRefused: The saved plan was changed, or is of another version.
+    """
+    if is_saved_plan(path):
+        if variables or allow_paths:
+            raise InvalidInput(
+                f"{path} is a saved plan: its variables and paths are settled",
+                help="Leave --var, --vars-file and --allow-path out, or plan again with them.",
+            )
+        return read_plan(path, project=project)
+    if project is not None:
+        raise InvalidInput(
+            "--project goes with a saved plan; a job file says it by `local.project_root`"
+        )
+    from runpod_deploy.compiler.resolve import resolve  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.facts.gather import project_of  # noqa: PLC0415 - likewise
+    from runpod_deploy.schema.load import load  # noqa: PLC0415 - likewise
+
+    config = load(path, variables)
+    plan_file, diagnostics = compile_config(config, allow_paths, use_cache=False)
+    root = project_of(resolve(config), path, allow_paths).root
+    return Planned(plan_file=plan_file, diagnostics=diagnostics, project_root=root, saved=False)
+
+
+def read_plan(path: Path, *, project: Path | None) -> Planned:
+    """Read a saved plan and find its project.
+
+    Raises:
+        InvalidInput: Not a plan file, or its project cannot be found.
+        PlanRefused: It was changed, or is of another version.
+    """
+    from runpod_deploy.facts.locate import find_project_root  # noqa: PLC0415 - saved plans only
+
+    plan_file = load_plan(path)
+    git = plan_file.observed.git
+    root = find_project_root(
+        plan_file.plan.job.file,
+        explicit=project,
+        cwd=Path.cwd(),
+        git_prefix=None if git is None else git.prefix,
+    )
+    return Planned(plan_file=plan_file, diagnostics=(), project_root=root, saved=True)
+
+
+def load_plan(path: Path) -> PlanFile:
+    """Read a saved plan.
+
+    Raises:
+        InvalidInput: Not a plan file.
+        PlanRefused: It was changed, or is of another version.
+    """
+    from runpod_deploy.compiler.planfile import loads  # noqa: PLC0415 - saved plans only
+
+    return loads(path.read_bytes(), str(path))
+
+
+def is_saved_plan(path: Path) -> bool:
+    """Tell by its content whether a file is a saved plan; what cannot be read is none."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    return content.lstrip()[:1] == b"{" and _SAVED.search(content) is not None

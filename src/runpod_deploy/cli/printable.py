@@ -1,0 +1,27 @@
+"""Foreign text made fit for a terminal: what would not show as itself is escaped or taken out."""
+
+import re
+
+from runpod_deploy.cli.diagnostics import visible
+
+# CSI, OSC and the other string sequences, then the two-character ones.
+_SEQUENCE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"
+    r"|\x1b[ -/]*[0-~]"
+)
+
+
+def line(text: str) -> str:
+    """Return `text` as one line: every control character as an escape, tabs as blanks."""
+    return visible(text.replace("\t", "    "))
+
+
+def block(text: str) -> str:
+    """Return a text of several lines, each of them fit for a terminal."""
+    return "\n".join(line(one) for one in text.split("\n"))
+
+
+def log_line(text: str) -> str:
+    """Return a line that a program printed, without its colours, titles and cursor movements."""
+    return line(_SEQUENCE.sub("", text))
