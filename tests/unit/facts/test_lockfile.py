@@ -1,0 +1,33 @@
+"""Which lock file pins the project."""
+
+import hashlib
+from pathlib import Path
+
+from runpod_deploy.facts.lockfile import find_lockfile
+
+
+def test_the_first_by_name_in_the_nearest_folder(tmp_path: Path) -> None:
+    """The project root goes before the folders above it, and within one the order of names."""
+    (tmp_path / "uv.lock").write_text("top")
+    root = tmp_path / "a" / "b"
+    root.mkdir(parents=True)
+
+    above = find_lockfile(root, tmp_path)
+    assert above is not None
+    assert ("../../uv.lock", hashlib.sha256(b"top").hexdigest()) == (above.name, above.sha256)
+
+    (root / "requirements.txt").write_text("r")
+    (root / "pylock.cuda.toml").write_text("p")
+    near = find_lockfile(root, tmp_path)
+    assert near is not None
+    assert "pylock.cuda.toml" == near.name
+
+
+def test_nothing_above_the_repository_counts(tmp_path: Path) -> None:
+    """Without a repository only the root itself is searched; folders are no lock files."""
+    (tmp_path / "uv.lock").write_text("x")
+    root = tmp_path / "repo"
+    (root / "uv.lock").mkdir(parents=True)
+
+    assert None is find_lockfile(root, None)
+    assert None is find_lockfile(root, root)
