@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from runpod_deploy.compiler.plan import Plan
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.engine import Engine
@@ -151,9 +152,7 @@ def rig_maker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RigMaker:
         cloud = FakeCloud(clock, machine=machine)
         connector = FakeConnector(cloud)
         downloads = Downloads()
-        monkeypatch.setattr(
-            "runpod_deploy.executor.steps.collect.download", downloads.download
-        )
+        monkeypatch.setattr("runpod_deploy.executor.steps.collect.download", downloads.download)
         listener = Listener()
         masker = Masker(secrets)
         suffixes = itertools.count(1)

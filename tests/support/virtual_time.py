@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -75,10 +76,8 @@ class FakeClock:
 
     def monotonic(self) -> float:
         """Return the loop's seconds, also where no loop runs."""
-        try:
+        with contextlib.suppress(RuntimeError):
             self._last = asyncio.get_running_loop().time()
-        except RuntimeError:
-            pass
         return self._last
 
     async def sleep(self, seconds: float) -> None:
