@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from typing import BinaryIO
 
 from runpod_deploy.errors import (
     HostKeyChanged,
@@ -35,7 +34,10 @@ class LogMirror:
 
     def __init__(self, ctx: RunContext, scanner: MarkerScanner) -> None:
         self._ctx = ctx
-        self._file: BinaryIO | None = (ctx.folder.path / LOG_NAME).open("ab")
+        # Opened for each piece: a run that is detached from leaves no file open.
+        self._path = ctx.folder.path / LOG_NAME
+        self._path.touch()
+        self._finished = False
         self._masker = StreamMasker(ctx.masker)
         self._noted = scanner.offset
         self.scanner = scanner
@@ -52,12 +54,11 @@ class LogMirror:
             self._ctx.journal.write("log_progress", log_offset=self.scanner.offset)
 
     def finish(self) -> None:
-        """Write out what was held back at the end of the log, and close; idempotent."""
-        if self._file is None:
+        """Write out what was held back at the end of the log; idempotent."""
+        if self._finished:
             return
+        self._finished = True
         self._show(self._masker.flush())
-        self._file.close()
-        self._file = None
         for mark in self.scanner.finish():
             self._mark(mark.name, done=mark.done, offset=mark.offset)
 
@@ -66,9 +67,9 @@ class LogMirror:
         self._ctx.journal.write(event, name=name, log_offset=offset)
 
     def _show(self, text: bytes) -> None:
-        if text and self._file is not None:
-            self._file.write(text)
-            self._file.flush()
+        if text:
+            with self._path.open("ab") as log:
+                log.write(text)
             self._ctx.progress.output("run", text)
 
 
