@@ -3,6 +3,7 @@
 import asyncio
 import os
 import resource
+import shutil
 import signal
 from pathlib import Path
 
@@ -309,5 +310,40 @@ def test_a_port_inside_can_be_forwarded(tmp_path: Path) -> None:
             reader, writer = await connection.open_connection("127.0.0.1", port)
             assert b"hello" == await reader.read()
             writer.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("program", ["ssh", "scp", "sftp", "rsync"])
+def test_programs_of_openssh_work(tmp_path: Path, program: str) -> None:
+    """The usual clients find a server they know; the last three bring a file there and back."""
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    common = (
+        "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR "
+        f"-o BatchMode=yes -i {tmp_path}/key"
+    )
+    sent, back, there = tmp_path / "sent", tmp_path / "back", "root@127.0.0.1"
+    sent.write_bytes(os.urandom(300_000))
+
+    async def scenario() -> None:
+        async with running_pod(tmp_path) as rig:
+            rig.key.write_private_key(str(tmp_path / "key"))
+            (tmp_path / "key").chmod(0o600)
+            port = rig.process.ssh_port
+            shell = f"ssh {common} -p {port}"
+            line = {
+                "ssh": f"{shell} {there} 'cat > /tmp/x; cat /tmp/x' < {sent} > {back}",
+                "scp": f"scp {common} -P {port} {sent} {there}:x && "
+                f"scp {common} -P {port} {there}:x {back}",
+                "sftp": f"printf 'put {sent} x\\nget x {back}\\n' | "
+                f"sftp {common} -P {port} -b - {there}",
+                "rsync": f"rsync -e '{shell}' {sent} {there}:x && "
+                f"rsync -e '{shell}' {there}:x {back}",
+            }[program]
+            process = await asyncio.create_subprocess_shell(line, stdout=asyncio.subprocess.DEVNULL)
+            assert 0 == await process.wait()
+            assert sent.read_bytes() == back.read_bytes()
 
     asyncio.run(scenario())

@@ -90,7 +90,7 @@ class SshEndpoint:
             "SSH_CLIENT": f"{client[0]} {client[1]} {self.port}",
             "SSH_CONNECTION": f"{client[0]} {client[1]} 127.0.0.1 {self.port}",
         }
-        return PodSession(self._control, lambda: env, self._shell, self._subsystems)
+        return PodSession(self._control, env, self._shell, self._subsystems)
 
     def note(self, connection: asyncssh.SSHServerConnection, *, logged_in: bool) -> None:
         """Take notice of a connection."""

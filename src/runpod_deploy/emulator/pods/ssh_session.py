@@ -25,7 +25,7 @@ class PodSession(asyncssh.SSHServerSession[bytes]):
 
     Args:
         control: The pod's PID 1.
-        login: Gives the login environment of this connection.
+        login: The login environment on this connection.
         shell: The login shell.
         subsystems: Programs by the name of their subsystem.
     """
@@ -33,7 +33,7 @@ class PodSession(asyncssh.SSHServerSession[bytes]):
     def __init__(
         self,
         control: Control,
-        login: Callable[[], Mapping[str, str]],
+        login: Mapping[str, str],
         shell: str,
         subsystems: Mapping[str, str],
     ) -> None:
@@ -223,7 +223,7 @@ class PodSession(asyncssh.SSHServerSession[bytes]):
             self._master = None
 
     def _environment(self) -> dict[str, str]:
-        env = dict(self._login())
+        env = dict(self._login)
         env |= {
             name: value
             for name, value in self._chan.get_environment().items()
