@@ -15,6 +15,7 @@ class Finding:
         pointer: The value of the job file that is wrong.
         line: Line inside the text at `pointer`, from 1; 0 when the whole value is meant.
         column: Column of that line, from 1.
+        on_key: Whether the value's key is what is wrong.
         severity: And all below: as in `Diagnostic`.
     """
 
@@ -27,14 +28,14 @@ class Finding:
     help: str | None = None
     line: int = 0
     column: int = 1
+    on_key: bool = False
 
     def at(self, source: JobSource) -> Diagnostic:
         """Return the diagnostic with the place that `source` gives for the pointer."""
-        where = (
-            source.locate_text(self.pointer, self.line, self.column)
-            if self.line
-            else source.locate(self.pointer)
-        )
+        if self.line:
+            where = source.locate_text(self.pointer, self.line, self.column)
+        else:
+            where = (source.locate_key if self.on_key else source.locate)(self.pointer)
         return Diagnostic(
             severity=self.severity,
             code=self.code,

@@ -64,7 +64,7 @@ class JobEnvironment(SandboxedEnvironment):
         """Return whether a template may use `obj.attr`: a few methods of text only."""
         return isinstance(obj, str) and attr in METHOD_NAMES
 
-    def wrap_str_format(self, value: Any) -> None:  # noqa: ARG002 - Jinja2's
+    def wrap_str_format(self, value: Any) -> None:
         """Leave `str.format` to `is_safe_attribute`, which refuses it: it can pad without end."""
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:

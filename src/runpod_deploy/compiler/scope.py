@@ -153,7 +153,7 @@ class Scope:
             detail=f"There is no variable `{use.name}`. Defined are: {', '.join(known)}."
             + (" RunPod fills in its secrets in `pod.env` only." if secret else ""),
             suggestion=near_miss(use.name, known),
-            help=f"Define it under `variables:`, or on the command line:\n  --var {use.name}=VALUE",
+            help="Define it under `variables`.",
             line=use.line,
             column=use.column,
         )

@@ -109,16 +109,16 @@ def _root_refusal(project: Project) -> Finding | None:
             pointer="/local/project_root",
             code="missing-path",
             summary="The project root is missing",
-            detail=f"There is no folder `{project.root}`; `local.project_root` is relative to the "
-            "folder of the job file.",
+            detail="There is no such folder; `local.project_root` is relative to the folder of "
+            "the job file.",
         )
     if not project.may_touch(project.root):
         return Finding(
             pointer="/local/project_root",
             code="path-outside",
             summary="A path leads out of the project",
-            detail=f"The project root `{project.root}` is outside of "
-            f"`{project.allowed[0]}`, and a job file may touch nothing outside.",
+            detail=f"The project root lies outside of the {project.bound}, and a job file may "
+            "touch nothing outside.",
             help=f"If that is meant:\n  --allow-path {project.root}",
         )
     return None

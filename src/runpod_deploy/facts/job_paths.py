@@ -46,7 +46,7 @@ def _check(pointer: str, path: str, project: Project, *, needed: bool) -> Iterat
             code="absolute-path",
             summary="A local path is not relative to the project",
             detail=f"`{path}` exists on one machine only; a plan holds paths relative to the "
-            f"project root, `{project.root}`.",
+            "project root.",
             suggestion=_relative(path, project),
         )
         return
@@ -56,8 +56,8 @@ def _check(pointer: str, path: str, project: Project, *, needed: bool) -> Iterat
             pointer=pointer,
             code="path-outside",
             summary="A path leads out of the project",
-            detail=f"`{path}` leads to `{place}`, outside of `{project.allowed[0]}`, and a job "
-            "file may touch nothing outside.",
+            detail=f"`{path}` leads out of the {project.bound}, and a job file may touch nothing "
+            "outside.",
             help=f"If that is meant:\n  --allow-path {place if place.is_dir() else place.parent}",
         )
     elif not _exists(place):
@@ -66,7 +66,7 @@ def _check(pointer: str, path: str, project: Project, *, needed: bool) -> Iterat
             severity=Severity.ERROR if needed else Severity.WARNING,
             code="missing-path",
             summary="A local path is missing",
-            detail=f"There is no `{path}` in the project root, `{project.root}`."
+            detail=f"There is no `{path}` in the project root."
             + ("" if needed else " It must be there when the plan is applied."),
         )
 

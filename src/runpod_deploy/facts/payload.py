@@ -73,7 +73,7 @@ def find_payload(
     """
     walked = walk(source, filter_rules(excludes), gitignore_top)
     entries, unread = seal(source, walked.found, use_cache=use_cache, environ=environ)
-    obstacles = {kind: tuple(paths) for kind, paths in walked.obstacles.items()}
+    obstacles = {kind: tuple(sorted(paths)) for kind, paths in walked.obstacles.items()}
     if unread:
         obstacles["unreadable"] = (*obstacles.get("unreadable", ()), *unread)
     return Payload(entries=entries, obstacles=obstacles)

@@ -22,12 +22,14 @@ class Project:
         root: What local paths of the job are relative to.
         toplevel: The git work tree the job file lies in; None outside of one.
         allowed: Folders that paths may lead into.
+        bound: What the first of them is, in words.
     """
 
     job_file: Path
     root: Path
     toplevel: Path | None
     allowed: tuple[Path, ...]
+    bound: str
 
     @property
     def job_path(self) -> str:
@@ -47,11 +49,13 @@ def find_project(job_file: Path, project_root: str, allow_paths: Sequence[Path])
     """Return the project of `job_file`, whose `local.project_root` is given."""
     folder = Path(os.path.realpath(job_file.parent))
     toplevel = git_toplevel(folder)
-    boundary = folder if toplevel is None or is_everything(toplevel) else toplevel
+    bounded = toplevel is not None and not is_everything(toplevel)
+    boundary = toplevel if toplevel is not None and bounded else folder
     return Project(
         job_file=folder / job_file.name,
         root=Path(os.path.realpath(folder / project_root)),
         toplevel=toplevel,
+        bound="repository" if bounded else "job file's folder",
         allowed=(boundary, *(Path(os.path.realpath(path.expanduser())) for path in allow_paths)),
     )
 

@@ -48,6 +48,7 @@ def environment_names(config: Resolved, facts: Facts) -> Iterator[Finding]:  # n
         if not _VARIABLE.fullmatch(name):
             yield Finding(
                 pointer=pointer,
+                on_key=True,
                 code="environment-name",
                 summary="An environment variable has a name that no shell can export",
                 detail=f"`{name}` may hold only letters, digits and `_`, a digit not first.",
@@ -60,6 +61,7 @@ def reserved_pod_env(config: Resolved, facts: Facts) -> Iterator[Finding]:  # no
         if name == "PUBLIC_KEY" or name.startswith("RUNPOD_"):
             yield Finding(
                 pointer=f"/pod/env/{escape(name)}",
+                on_key=True,
                 code="reserved-name",
                 summary="An environment variable is reserved",
                 detail=f"`{name}` is set by RunPod or by runpod-deploy: `PUBLIC_KEY` is the way "

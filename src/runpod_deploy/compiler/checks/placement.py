@@ -5,10 +5,11 @@ from itertools import combinations
 
 from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.findings import Finding
-from runpod_deploy.compiler.late_bound import MARK
+from runpod_deploy.compiler.late_bound import MARK, token
 from runpod_deploy.compiler.local_paths import artifact_path
 from runpod_deploy.compiler.pod_paths import inside, is_absolute, normal
 from runpod_deploy.compiler.resolve import Resolved
+from runpod_deploy.schema.pointer import dotted
 
 
 def absolute_on_pod(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule
@@ -59,7 +60,7 @@ def distinct_destinations(config: Resolved, facts: Facts) -> Iterator[Finding]: 
                 pointer=pointer,
                 code="same-destination",
                 summary="Two things have the same destination",
-                detail=f"`{path}` is already the destination of `{first[1:].replace('/', '.')}`; "
+                detail=f"`{path}` is already the place of `{dotted(first)}`; "
                 "the later one would replace the earlier one.",
             )
 
@@ -99,9 +100,11 @@ def artifact_local_paths(config: Resolved, facts: Facts) -> Iterator[Finding]:  
     for (_, label, path), (index, _, other) in combinations(placed, 2):
         if inside(path, other) or inside(other, path):
             key = "local_path" if config.artifacts[index].local_path is not None else "label"
+            shown, first = (one.removeprefix(f"{token('run_dir')}/") for one in (other, path))
             yield Finding(
                 pointer=f"/artifacts/{index}/{key}",
                 code="local-path-overlap",
                 summary="Two results land in the same place",
-                detail=f"`{other}` and `{path}` (`{label}`) overlap; one would overwrite another.",
+                detail=f"`{shown}` and the `{first}` of `{label}` overlap; one would overwrite the "
+                "other.",
             )
