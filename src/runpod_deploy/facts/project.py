@@ -48,12 +48,26 @@ class Project:
 def find_project(job_file: Path, project_root: str, allow_paths: Sequence[Path]) -> Project:
     """Return the project of `job_file`, whose `local.project_root` is given."""
     folder = Path(os.path.realpath(job_file.parent))
-    toplevel = git_toplevel(folder)
+    return _project(
+        folder / job_file.name, Path(os.path.realpath(folder / project_root)), allow_paths
+    )
+
+
+def project_at(root: Path, job_path: str, allow_paths: Sequence[Path]) -> Project:
+    """Return the project at `root` whose job file lies at `job_path`, as a plan says it."""
+    resolved = Path(os.path.realpath(root))
+    job_file = resolved / job_path
+    folder = Path(os.path.realpath(job_file.parent))
+    return _project(folder / job_file.name, resolved, allow_paths)
+
+
+def _project(job_file: Path, root: Path, allow_paths: Sequence[Path]) -> Project:
+    toplevel = git_toplevel(job_file.parent)
     bounded = toplevel is not None and not is_everything(toplevel)
-    boundary = toplevel if toplevel is not None and bounded else folder
+    boundary = toplevel if toplevel is not None and bounded else job_file.parent
     return Project(
-        job_file=folder / job_file.name,
-        root=Path(os.path.realpath(folder / project_root)),
+        job_file=job_file,
+        root=root,
         toplevel=toplevel,
         bound="repository" if bounded else "job file's folder",
         allowed=(boundary, *(Path(os.path.realpath(path.expanduser())) for path in allow_paths)),

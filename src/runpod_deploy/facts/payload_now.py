@@ -1,0 +1,69 @@
+"""The files of a saved plan as they are now, chosen as the plan chose them."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from runpod_deploy.compiler.plan import PayloadEntry, Plan, PlanStaging
+from runpod_deploy.errors import PlanRefused
+from runpod_deploy.facts.payload import find_payload
+from runpod_deploy.facts.project import Project, is_everything, project_at
+
+
+def payload_now(
+    plan: Plan,
+    project_root: Path,
+    *,
+    allow_paths: Sequence[Path] = (),
+    environ: Mapping[str, str] | None = None,
+) -> dict[str, tuple[PayloadEntry, ...]]:
+    """Return the payload of `plan` read anew, for `can_apply`; no remembered digest is used.
+
+    A saved plan may come from somebody else, so its paths are held to the same bounds as those of
+    a job file.
+
+    Raises:
+        PlanRefused: A local path of the plan leads out of the project, or a file of it could not
+            travel; nothing was read then.
+    """
+    project = project_at(project_root, plan.job.file, allow_paths)
+    if is_everything(project.root):
+        raise PlanRefused(f"the project root {project.root} is not a project")
+    for path in _local_paths(plan):
+        if not project.may_touch(project.locate(path)):
+            raise PlanRefused(
+                f"the plan names the local path {path}, which leads out of the {project.bound}",
+                help=f"If that is meant:\n  --allow-path {project.locate(path)}",
+            )
+    environ = os.environ if environ is None else environ
+    return {staging.label: _read(staging, project, environ) for staging in plan.staging}
+
+
+def _local_paths(plan: Plan) -> Iterator[str]:
+    yield "."
+    for staging in plan.staging:
+        yield staging.source
+    for secret in plan.secrets:
+        if secret.file is not None:
+            yield secret.file
+    yield from plan.required_paths
+
+
+def _read(
+    staging: PlanStaging, project: Project, environ: Mapping[str, str]
+) -> tuple[PayloadEntry, ...]:
+    source = project.locate(staging.source)
+    if not source.exists():
+        return ()
+    found = find_payload(
+        source,
+        staging.excludes,
+        gitignore_top=(project.toplevel or project.root) if staging.gitignore else None,
+        use_cache=False,
+        environ=environ,
+    )
+    for kind, paths in found.obstacles.items():
+        raise PlanRefused(
+            f"the plan is stale: {staging.source} now holds what cannot travel: {paths[0]} ({kind})"
+        )
+    return found.entries
