@@ -1,0 +1,1 @@
+"""The ports `Connector` and `Transport` over asyncssh."""
