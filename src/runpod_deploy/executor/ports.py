@@ -164,7 +164,7 @@ class Transport(Protocol):
 
         Raises:
             ConnectionLost: The connection broke.
-            StepFailed: The command ended with a non-zero status (cause `remote_command`).
+            CommandFailed: The command ended with a non-zero status.
         """
 
     def host_key(self) -> str:

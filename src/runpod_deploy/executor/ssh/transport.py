@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 import asyncssh
 
-from runpod_deploy.errors import ConnectionLost, StepFailed, TransportError
+from runpod_deploy.errors import CommandFailed, ConnectionLost, TransportError
 from runpod_deploy.executor.ports import Completed
 from runpod_deploy.executor.ssh.session import Session
 from runpod_deploy.executor.untrusted import first_lines, printable
@@ -76,7 +76,7 @@ class AsyncsshTransport:
 
         Raises:
             ConnectionLost: The connection broke.
-            StepFailed: The command ended with a non-zero status (cause `remote_command`).
+            CommandFailed: The command ended with a non-zero status.
         """
         process = await self._open(command)
         session = Session(
@@ -93,10 +93,10 @@ class AsyncsshTransport:
         finally:
             await session.end()
         if status != 0:
-            raise StepFailed(
+            raise CommandFailed(
                 f"a command on {self._where} ended with status {status}: "
                 f"{first_lines(stderr) or 'it wrote no error message'}",
-                cause="remote_command",
+                exit_status=status,
             )
 
     def host_key(self) -> str:
