@@ -18,14 +18,14 @@ from runpod_deploy.compiler.templating import CAP_CHARACTERS
 
 FILTER_NAMES = (
     *("abs", "capitalize", "d", "default", "first", "float", "int", "last", "length", "lower"),
-    *("round", "string", "title", "trim", "upper", "urlencode"),
+    *("string", "title", "trim", "upper", "urlencode"),
 )
 METHOD_NAMES = frozenset(
     {"capitalize", "count", "endswith", "find", "isdigit", "lower", "lstrip", "removeprefix"}
     | {"removesuffix", "rsplit", "rstrip", "split", "startswith", "strip", "title", "upper"}
 )
 _MAX_BITS = 512
-_WIDE = re.compile(r"%[^a-zA-Z%]*(\d{4}|\*)")
+_WIDE = re.compile(r"%(\(.*\))?[^a-zA-Z%]*(\d{3}|\*)", re.DOTALL)
 # Noncharacters of Unicode, which no YAML text may hold: these delimiters cannot occur.
 _NEVER = "\ufffe\uffff"
 
@@ -54,6 +54,8 @@ class JobEnvironment(SandboxedEnvironment):
         self.globals.clear()
         self.filters = {name: FILTERS[name] for name in FILTER_NAMES}
         self.filters |= {
+            # Jinja2's own computes ten to the power of the precision.
+            "round": lambda value, precision=0: round(float(value), precision),
             "sh": lambda value: shlex.quote(str(value)),
             "format": self._format,
             "join": self._join,

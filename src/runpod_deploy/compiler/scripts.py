@@ -136,7 +136,10 @@ def _pod_environment() -> "Environment":
         if item.name.endswith(".j2")
     }
     environment = Environment(  # noqa: S701 - shell text, quoted by the `sh` filter
-        loader=DictLoader(sources), undefined=StrictUndefined, keep_trailing_newline=True
+        loader=DictLoader(sources),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        optimized=False,
     )
     environment.filters["sh"] = _sh
     return environment

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runpod_deploy.facts.walk import Found
 
@@ -14,8 +14,7 @@ _THREADS_FROM_MEAN_BYTES = 2**17
 _MAX_THREADS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(NamedTuple):
     """One file's digest, and the status of the file that was read; None: it could not be."""
 
     sha256: bytes | None

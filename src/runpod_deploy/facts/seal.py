@@ -32,12 +32,15 @@ def seal(
     else:
         digests = digest_files(str(source), files)
     remaining = iter(digests)
-    entries = [
-        (one, _link(one) if one.target is not None else _file(one, next(remaining)))
-        for one in found
-    ]
-    unread = tuple(one.path for one, entry in entries if entry is None)
-    return tuple(entry for _, entry in entries if entry is not None), unread
+    entries: list[PayloadEntry] = []
+    unread: list[str] = []
+    for one in found:
+        entry = _file(one.path, next(remaining)) if one.target is None else _link(one)
+        if entry is None:
+            unread.append(one.path)
+        else:
+            entries.append(entry)
+    return tuple(entries), tuple(unread)
 
 
 def _with_cache(root: str, files: Sequence[Found], cache: Path) -> list[Digest]:
@@ -62,15 +65,16 @@ def _records(digests: Sequence[Digest]) -> Iterator[tuple[tuple[int, int, int, i
             yield key_of(digest.status), digest.sha256
 
 
-def _file(found: Found, digest: Digest) -> PayloadEntry | None:
-    if digest.sha256 is None:
+def _file(path: str, digest: Digest) -> PayloadEntry | None:
+    sha256, status = digest
+    if sha256 is None:
         return None
     return PayloadEntry(
-        path=found.path,
+        path=path,
         type="file",
-        size=digest.status.st_size,
-        exec=bool(digest.status.st_mode & _OWNER_EXECUTES),
-        sha256=digest.sha256.hex(),
+        size=status.st_size,
+        exec=bool(status.st_mode & _OWNER_EXECUTES),
+        sha256=sha256.hex(),
     )
 
 

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from runpod_deploy.facts.gitignore import NAME as GITIGNORE
 from runpod_deploy.facts.gitignore import IgnoreFile, parse
@@ -18,9 +18,11 @@ from runpod_deploy.facts.rules import FOLDER, PathRules
 Obstacle = Literal["link-leaves-source", "special-file", "name-not-utf8", "unreadable"]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A file or link that travels; `target` is set for links only, `status` is the link's own."""
+class Found(NamedTuple):
+    """A file or link that travels; `target` is set for links only, `status` is the link's own.
+
+    A tuple, since there is one for each file and it costs a fourth of a frozen dataclass.
+    """
 
     path: str
     status: os.stat_result
