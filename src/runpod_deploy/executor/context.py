@@ -52,6 +52,7 @@ class RunContext:
     masker: Masker
     progress: Progress
     random_suffix: Callable[[], str]
+    extra_public_keys: tuple[str, ...] = ()
     late_bound: dict[str, str] = field(default_factory=dict)
     secret_values: dict[str, bytes] = field(default_factory=dict)
     undo: UndoStack = field(default_factory=UndoStack)
@@ -97,6 +98,10 @@ class RunContext:
         now = self.clock.now()
         suffix = self.random_suffix()
         return pod_name(self.owner, self.plan.job.name, now, self.attempts, suffix)
+
+    def public_keys(self) -> str:
+        """Return the keys that may log in to the pod, one a line, the run's own first."""
+        return "\n".join([self.connector.public_key, *self.extra_public_keys])
 
     def rate(self) -> float | None:
         """Return USD per hour of the pod in hand, or the rate the job file assumes."""

@@ -179,7 +179,7 @@ class Connector(Protocol):
 
     @property
     def public_key(self) -> str:
-        """The public keys that may log in, OpenSSH format, one a line, for `env.PUBLIC_KEY`."""
+        """The run's public key in OpenSSH format, for `env.PUBLIC_KEY`."""
 
     async def connect(self, endpoint: Endpoint, pod_id: str, *, timeout: float) -> Transport:
         """Open one connection; the first to a pod enrols its host key, later ones must match.

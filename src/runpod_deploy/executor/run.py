@@ -25,7 +25,7 @@ from runpod_deploy.executor.ports import Clock
 from runpod_deploy.executor.progress import Progress, Silent
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
 from runpod_deploy.executor.ssh.connector import AsyncsshConnector
-from runpod_deploy.executor.ssh.keys import SALT_FILE, derive_key, load_key, run_salt
+from runpod_deploy.executor.ssh.keys import SALT_BYTES, derive_key, read_public_key
 from runpod_deploy.facts.git import GitState, git_state
 from runpod_deploy.facts.lockfile import find_lockfile
 from runpod_deploy.facts.project import git_toplevel
@@ -45,6 +45,7 @@ from runpod_deploy.record.run_folder import RunFolder, claim_plan, claim_run_fol
 
 PLAN_NAME = "plan.json"
 PATCH_NAME = "source.patch"
+SALT_NAME = "ssh.salt"
 KNOWN_HOSTS_NAME = "known_hosts"
 
 
@@ -117,6 +118,7 @@ async def execute(
     )
     git = await asyncio.to_thread(git_state, project_root, environ)
     owner = owner_id(environ)
+    extra_keys = _extra_keys(plan_file)
     cloud = RunPodCloud(target.api_url, target.api_key, target.label)
     try:
         folder = _open_folder(plan_file, project_root, clock, single_use=single_use)
@@ -132,7 +134,8 @@ async def execute(
             owner=owner,
             api_url=target.api_url,
             cloud=cloud,
-            connector=_connector(folder, target, plan_file.plan.pod.ssh_key_path),
+            connector=_connector(folder, target),
+            extra_public_keys=extra_keys,
             clock=clock,
             journal=journal,
             masker=masker,
@@ -194,10 +197,15 @@ def _open_folder(
     return folder
 
 
-def _connector(folder: RunFolder, target: Target, key_path: str | None) -> AsyncsshConnector:
-    key = derive_key(target.api_key, run_salt(folder.path))
-    extra = [load_key(Path(key_path).expanduser())] if key_path else []
-    return AsyncsshConnector(key.private, folder.path / KNOWN_HOSTS_NAME, extra)
+def _connector(folder: RunFolder, target: Target) -> AsyncsshConnector:
+    salt = os.urandom(SALT_BYTES)
+    write_atomic(folder.path / SALT_NAME, salt, mode=0o600)
+    return AsyncsshConnector(derive_key(target.api_key, salt), folder.path / KNOWN_HOSTS_NAME)
+
+
+def _extra_keys(plan_file: PlanFile) -> tuple[str, ...]:
+    path = plan_file.plan.pod.ssh_key_path
+    return (read_public_key(Path(path).expanduser()),) if path else ()
 
 
 def _secret_texts(plan_file: PlanFile, project_root: Path, environ: Mapping[str, str]) -> list[str]:
@@ -248,4 +256,4 @@ def _manifest_context(ctx: RunContext, run: Run, now: str, git: GitState | None)
 
 def _telemetry_files(ctx: RunContext) -> tuple[str, ...]:
     names = {path.name for path in ctx.folder.path.iterdir() if path.is_file()}
-    return tuple(sorted(names - {SALT_FILE, KNOWN_HOSTS_NAME, MANIFEST_NAME} | {JOURNAL_NAME}))
+    return tuple(sorted(names - {SALT_NAME, KNOWN_HOSTS_NAME, MANIFEST_NAME} | {JOURNAL_NAME}))

@@ -208,7 +208,7 @@ def _request(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> Po
         args=ctx.fill(plan.pod.start_command) if plan.pod.start_command else None,
         env={
             **env,
-            "PUBLIC_KEY": ctx.connector.public_key,
+            "PUBLIC_KEY": ctx.public_keys(),
             "RUNPOD_DEPLOY_META": json.dumps(
                 {
                     "run": ctx.run_id,
