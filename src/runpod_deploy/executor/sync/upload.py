@@ -21,12 +21,13 @@ OWNED = ".runpod-deploy-owned"
 PARTIAL = ".runpod-deploy-partial-"
 _SHOWN = 10
 
-# Per folder one mv: a rename for each file, so that none is ever seen half written.
+# Per folder one mv: a rename for each file, so that none is ever seen half written. It must not hold the
+# two braces that the find around it replaces.
 _MOVE = """\
 dest=$1; shift
 for folder do
   mkdir -p "$dest/$folder" || exit 1
-  find "$folder" -maxdepth 1 ! -type d -exec mv -f -t "$dest/$folder" -- {} + || exit 1
+  find "$folder" -maxdepth 1 ! -type d -print0 | xargs -0 -r mv -f -t "$dest/$folder" -- || exit 1
 done
 """
 
