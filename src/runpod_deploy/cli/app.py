@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
 
 from runpod_deploy._version import __version__
 from runpod_deploy.cli import emulator_commands, exits
+from runpod_deploy.cli.apply_commands import apply_command, run_command
 from runpod_deploy.cli.arguments import examples
 from runpod_deploy.cli.lean import LeanCommand, spared
 from runpod_deploy.cli.plan_command import plan_command
@@ -128,6 +130,19 @@ app.command(
     cls=LeanCommand,
     epilog=examples("runpod-deploy schema job -o .runpod-deploy/job.schema.json"),
 )(schema_command)
+app.command(
+    "apply",
+    cls=LeanCommand,
+    epilog=examples(
+        "runpod-deploy apply job.yaml --cloud emulator",
+        "runpod-deploy apply plan.json --yes",
+    ),
+)(apply_command)
+app.command(
+    "run",
+    cls=LeanCommand,
+    epilog=examples("runpod-deploy run -c job.yaml --var seed=8 --json > events.jsonl"),
+)(run_command)
 app.add_typer(emulator_commands.commands, name="emulator")
 
 
@@ -138,4 +153,15 @@ def run() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
-    app(prog_name=PROGRAM)
+    try:
+        app(prog_name=PROGRAM)
+    finally:
+        _let_go(sys.stdout)
+
+
+def _let_go(stream: TextIO) -> None:
+    """Flush; when nobody reads any more, keep the interpreter from failing over it at its end."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

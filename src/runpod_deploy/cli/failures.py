@@ -42,8 +42,11 @@ def message(error: BaseException, terminal: Terminal) -> str:
 
 
 def _report_bug(error: BaseException, terminal: Terminal) -> None:
+    from runpod_deploy.cli.printable import block  # noqa: PLC0415 - only when needed
+
     text = _traceback(error)
-    terminal.alert(message(error, terminal))
+    head = terminal.err.bad("internal error:")
+    terminal.alert(f"{head} {type(error).__name__}: {block(str(error))}")
     if terminal.verbose:
         terminal.alert(text)
         kept = ""

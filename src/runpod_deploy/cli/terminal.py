@@ -34,6 +34,7 @@ class Terminal:
         asks: Whether a person can answer: stdin and stderr are terminals.
         live: Whether stdout is a terminal that can be drawn on.
         github: Whether a GitHub runner reads along; it takes lines with `::` for commands.
+        unicode: Whether stdout can show more than ASCII.
     """
 
     stdout: TextIO
@@ -45,6 +46,7 @@ class Terminal:
     asks: bool = False
     live: bool = False
     github: bool = False
+    unicode: bool = True
     width: int = 80
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -113,6 +115,7 @@ def open_terminal(*, verbose: bool = False, quiet: bool = False) -> Terminal:
         asks=sys.stdin is not None and sys.stdin.isatty() and err_tty,
         live=out_tty and environ.get("TERM") != "dumb",
         github=environ.get("GITHUB_ACTIONS") == "true",
+        unicode=(sys.stdout.encoding or "").lower().replace("-", "") in {"utf8", "utf16"},
         width=min(shutil.get_terminal_size().columns, WIDEST) if out_tty else 80,
         environ=environ,
     )

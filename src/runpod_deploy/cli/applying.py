@@ -1,0 +1,142 @@
+"""Carries a plan out with somebody watching: view, signals, summary, exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from runpod_deploy.cli import exits
+from runpod_deploy.cli.failures import report
+from runpod_deploy.cli.planning import Planned
+from runpod_deploy.cli.questions import InterruptQuestion
+from runpod_deploy.cli.signals import SignalDesk
+from runpod_deploy.cli.terminal import Terminal
+from runpod_deploy.cli.views import summary
+from runpod_deploy.cli.views.json_lines import JsonView, json_line
+from runpod_deploy.cli.views.plain import PlainView
+from runpod_deploy.cli.views.view import Guarded, View
+from runpod_deploy.cli.views.watch import Watch
+from runpod_deploy.errors import Leaked
+from runpod_deploy.executor.engine import Detached
+from runpod_deploy.executor.interrupts import Interrupts
+from runpod_deploy.executor.run import Listeners, Outcome, Target, execute
+from runpod_deploy.record.journal import utc_stamp
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Show:
+    """How a run is to be shown.
+
+    Attributes:
+        json: Events as JSON lines on stdout.
+        run_dir: stdout gets the run folder and nothing else; the view goes to stderr.
+    """
+
+    json: bool = False
+    run_dir: bool = False
+
+
+def apply(planned: Planned, target: Target, terminal: Terminal, show: Show) -> int:
+    """Carry a plan out and return the exit status; everything there is to say has been said."""
+    watch = Watch(plan_file=planned.plan_file, target=target)
+    view = Guarded(_view(terminal, show, watch))
+    interrupts = Interrupts()
+    failure: BaseException | None
+    try:
+        outcome = asyncio.run(_execute(planned, watch, view, interrupts, terminal, show))
+    except Exception as error:  # noqa: BLE001 - every end is told with the exit status it has
+        failure = error
+        status = _status_without_outcome(error, watch)
+    else:
+        failure = outcome.failure
+        status = exits.of_run(outcome.run, failure, interrupts.signal)
+    view.close()
+    ending = summary.Ending(
+        watch=watch,
+        status=status,
+        cost_usd=watch.spent_usd(utc_stamp(time.time())),
+        now=utc_stamp(time.time()),
+        signal=interrupts.signal,
+        error=None if failure is None else str(failure) or None,
+    )
+    with contextlib.suppress(OSError):
+        # Whoever read along may be gone; the exit status says the rest.
+        _tell(ending, failure, terminal, show)
+        if view.problem is not None and not isinstance(view.problem, OSError):
+            terminal.say(f"The view broke down, the run did not: {view.problem!r}")
+    return status
+
+
+def _status_without_outcome(error: Exception, watch: Watch) -> int:
+    """Return the exit status of a run that broke outside of its engine; pods may be left."""
+    return Leaked.exit_code if watch.left else exits.of_error(error)
+
+
+async def _execute(
+    planned: Planned,
+    watch: Watch,
+    view: Guarded,
+    interrupts: Interrupts,
+    terminal: Terminal,
+    show: Show,
+) -> Outcome:
+    def opened(folder: Path, run_id: str) -> None:
+        watch.opened(folder, run_id)
+        if show.run_dir:
+            with contextlib.suppress(OSError):
+                terminal.print(str(folder))
+        view.opened(folder, run_id)
+
+    ask = InterruptQuestion(terminal, view, watch) if terminal.asks else None
+    loop = asyncio.get_running_loop()
+    picture = loop.create_task(view.live())
+    try:
+        with SignalDesk(interrupts, ask).installed(loop):
+            return await execute(
+                planned.plan_file,
+                project_root=planned.project_root,
+                target=watch.target,
+                environ=os.environ,
+                interrupts=interrupts,
+                listeners=Listeners(progress=view, sinks=(watch.event, view.event), opened=opened),
+                single_use=planned.saved,
+            )
+    finally:
+        picture.cancel()
+        await asyncio.gather(picture, return_exceptions=True)
+
+
+def _view(terminal: Terminal, show: Show, watch: Watch) -> View:
+    if show.json:
+        return JsonView(terminal, write=terminal.print)
+    if terminal.live and not terminal.quiet and not show.run_dir:
+        from runpod_deploy.cli.views.live import LiveView  # noqa: PLC0415 - rich comes with it
+
+        return LiveView(terminal, watch)
+    write = terminal.alert if show.run_dir else terminal.print
+    return PlainView(terminal, now=lambda: datetime.now().astimezone(), write=write)
+
+
+def _tell(
+    ending: summary.Ending, failure: BaseException | None, terminal: Terminal, show: Show
+) -> None:
+    quiet_end = failure is None or isinstance(failure, (asyncio.CancelledError, Detached))
+    if failure is not None and not quiet_end:
+        report(failure, terminal)
+    if show.json:
+        terminal.print(json_line(summary.result(ending)))
+    elif ending.watch.folder is not None:
+        write = terminal.alert if show.run_dir else terminal.print
+        style = terminal.err if show.run_dir else terminal.out
+        if terminal.quiet:
+            write(summary.headline(ending))
+        else:
+            write(summary.render(ending, style, width=terminal.width, unicode=terminal.unicode))
+    left = summary.remaining(ending, terminal.err)
+    if left is not None:
+        terminal.alert(f"\n{left}")

@@ -1,0 +1,82 @@
+"""What a person at a terminal is asked: whether to apply, and what Ctrl-C was to mean."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from runpod_deploy.cli.amounts import usd
+from runpod_deploy.cli.printable import line
+from runpod_deploy.cli.target import CloudName
+from runpod_deploy.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from runpod_deploy.cli.views.view import View
+    from runpod_deploy.cli.views.watch import Watch
+    from runpod_deploy.compiler.plan import PlanFile
+
+
+def confirm_apply(plan_file: PlanFile, cloud: CloudName, terminal: Terminal) -> bool:
+    """Ask whether the plan is to be carried out; only a yes is one."""
+    if cloud is CloudName.EMULATOR:
+        question = "Apply this plan on the emulator, for nothing?"
+    else:
+        cap = usd(plan_file.plan.budget.cost_cap_usd)
+        question = f"Apply this plan on RunPod, for at most {cap}?"
+    terminal.stderr.write(f"{terminal.err.bold(question)} [y/N] ")
+    terminal.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        terminal.stderr.write("\n")
+    return answer.strip().lower() in {"y", "yes"}
+
+
+class InterruptQuestion:
+    """Asks what Ctrl-C was to mean, while the run goes on."""
+
+    def __init__(self, terminal: Terminal, view: View, watch: Watch) -> None:
+        self._terminal = terminal
+        self._view = view
+        self._watch = watch
+
+    async def __call__(self, can_detach: bool) -> str:
+        """Return `d`, `c` or `g`; an end of input goes on."""
+        from runpod_deploy.cli.signals import read_line  # noqa: PLC0415 - asyncio comes with it
+
+        self._view.pause()
+        try:
+            self._terminal.alert("\n" + self._text(can_detach=can_detach))
+            while True:
+                self._terminal.stderr.write(self._prompt(can_detach=can_detach))
+                self._terminal.stderr.flush()
+                answer = (await read_line(sys.stdin.fileno())).lower()[:1]
+                if answer in {"c", "g", ""} or (answer == "d" and can_detach):
+                    return answer or "g"
+        finally:
+            self._view.resume()
+
+    def _prompt(self, *, can_detach: bool) -> str:
+        return "[d/c/g] " if can_detach else "[c/g] "
+
+    def _text(self, *, can_detach: bool) -> str:
+        style = self._terminal.err
+        lines = []
+        if can_detach:
+            lines += [f"  {style.bold('d')}  detach: {self._detach()}"]
+        lines += [
+            f"  {style.bold('c')}  cancel: end the job, bring home what there is, release the pod",
+            f"  {style.bold('g')}  go on watching",
+        ]
+        return "\n".join(lines)
+
+    def _detach(self) -> str:
+        from runpod_deploy.cli.views.remains import delete_command  # noqa: PLC0415 - on a question
+
+        pod = self._watch.run.pod
+        pod_id = line(pod.pod_id or "") if pod else ""
+        cap = usd(self._watch.plan_file.plan.budget.cost_cap_usd)
+        return (
+            f"stop watching. The job goes on, on pod {pod_id}, for at most {cap};\n"
+            "     nothing brings its results home, and you end the pod yourself:\n"
+            f"     {delete_command(self._watch.target, pod_id)}"
+        )

@@ -1,0 +1,42 @@
+"""A byte stream from a pod, cut into lines that are fit for a terminal."""
+
+import codecs
+
+from runpod_deploy.cli.printable import log_line
+
+LONGEST = 2000
+
+
+class LogText:
+    """Cuts one stream; a line that draws itself again after a carriage return shows its last form.
+
+    Attributes:
+        partial: What stands behind the last line break, as it would show now.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+
+    @property
+    def partial(self) -> str:
+        """The line that is not complete yet."""
+        return _shown(self._rest)
+
+    def feed(self, piece: bytes) -> list[str]:
+        """Return the lines that `piece` completes."""
+        *lines, rest = (self._rest + self._decoder.decode(piece)).split("\n")
+        # A program that never breaks its line must not fill the memory.
+        self._rest = rest[-LONGEST * 2 :] if len(rest) > LONGEST * 4 else rest
+        return [_shown(line) for line in lines]
+
+    def flush(self) -> list[str]:
+        """Return the unfinished line at the end of the stream, if there is one."""
+        rest, self._rest = self._rest + self._decoder.decode(b"", final=True), ""
+        return [_shown(rest)] if rest else []
+
+
+def _shown(text: str) -> str:
+    forms = [form for form in text.split("\r") if form]
+    line = log_line(forms[-1]) if forms else ""
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"

@@ -1,0 +1,205 @@
+"""Events as sentences: what a person watching a run wants to be told, one line each."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from runpod_deploy.cli.amounts import count, duration, size, usd
+from runpod_deploy.record.events import Event
+
+Tone = Literal["plain", "good", "warn", "bad", "dim"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One line of the story; `step` is the step it belongs to."""
+
+    step: str
+    text: str
+    tone: Tone = "plain"
+
+
+class Story:
+    """Turns the events of one run into lines; knows which step is on."""
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        self._verbose = verbose
+        self._told = 0
+        self.step = "run"
+
+    def tell(self, event: Event) -> Line | None:
+        """Return what is said about `event`, None for nothing."""
+        fields = event.fields
+        if event.event == "step_started":
+            self.step, self._told = str(fields.get("step")), 0
+            if self.step not in _BEGINNINGS:
+                return None
+            self._told = 1
+            return Line(step=self.step, text=_BEGINNINGS[self.step], tone="dim")
+        if event.event == "step_completed":
+            return self._completed(fields)
+        if event.event == "state_changed":
+            return self._state(fields)
+        teller = _TELLERS.get(event.event)
+        said = teller(fields) if teller else None
+        if said is None and self._verbose and event.event not in _TELLERS:
+            text = " ".join(f"{key}={value}" for key, value in fields.items())
+            said = f"{event.event} {text}", "dim"
+        if said is None:
+            return None
+        self._told += 1
+        text, tone = said
+        return Line(step=self.step, text=text, tone=tone)
+
+    def _completed(self, fields: Mapping[str, Any]) -> Line | None:
+        seconds = fields.get("duration_sec") or 0.0
+        if seconds < (_SOON_SEC if self._told else _NOTHING_TO_DO_SEC):
+            return None
+        return Line(step=self.step, text=f"done in {duration(seconds)}", tone="good")
+
+    def _state(self, fields: Mapping[str, Any]) -> Line | None:
+        if fields.get("state") != "UNDOING":
+            return None
+        self.step = "undo"
+        why = str(fields.get("cause") or "").replace("_", " ")
+        return Line(step="undo", text=f"the run did not succeed ({why}); cleaning up", tone="warn")
+
+
+_NOTHING_TO_DO_SEC = 0.05
+_SOON_SEC = 1.0
+_BEGINNINGS = {
+    "connect": "waiting for a login over SSH",
+    "execute": "starting the job",
+    "collect": "bringing the results home",
+}
+
+Said = tuple[str, Tone]
+Teller = Callable[[Mapping[str, Any]], Said | None]
+
+
+def _place(fields: Mapping[str, Any]) -> str:
+    parts = (fields.get("gpu_id"), fields.get("datacenter_id") or "any datacenter")
+    return " · ".join(str(one) for one in (*parts, fields.get("cloud_type")) if one)
+
+
+def _failed(fields: Mapping[str, Any]) -> Said:
+    spent = duration(fields.get("duration_sec") or 0.0)
+    return f"failed after {spent}: {fields.get('error')}", "bad"
+
+
+def _created(fields: Mapping[str, Any]) -> Said | None:
+    rate = fields.get("cost_per_hour_usd")
+    price = "at a price that is not known" if rate is None else f"for {usd(rate)}/h"
+    match fields.get("outcome"):
+        case "created":
+            return f"pod {fields.get('pod_id')} {price}", "plain"
+        case "adopted":
+            text = f"pod {fields.get('pod_id')} {price}; the answer was lost, the pod was found"
+            return text, "warn"
+        case "unknown":
+            return f"it is not known whether a pod was made: {fields.get('error')}", "bad"
+    return None
+
+
+def _deleted(fields: Mapping[str, Any]) -> Said:
+    if fields.get("outcome") == "gone":
+        return f"pod {fields.get('pod_id')} is gone", "good"
+    return f"pod {fields.get('pod_id')} could NOT be confirmed gone: {fields.get('error')}", "bad"
+
+
+def _acted(fields: Mapping[str, Any]) -> Said:
+    outcome = fields.get("outcome")
+    if outcome == "leaked":
+        text = f"pod {fields.get('pod_id')} could NOT be confirmed stopped: {fields.get('error')}"
+        return text, "bad"
+    return f"pod {fields.get('pod_id')} is {outcome}", "plain"
+
+
+def _ready(fields: Mapping[str, Any]) -> Said:
+    spent = duration(fields.get("duration_sec") or 0.0)
+    return f"SSH is open at {fields.get('host')}:{fields.get('port')} after {spent}", "plain"
+
+
+def _lease(fields: Mapping[str, Any]) -> Said:
+    if fields.get("verified"):
+        return f"lease armed and tested (by {fields.get('via')})", "plain"
+    return "no lease: nothing on the pod ends it when nobody comes back", "warn"
+
+
+def _admission(fields: Mapping[str, Any]) -> Said:
+    gpus, problems = fields.get("gpus") or [], fields.get("problems") or []
+    names = ", ".join(dict.fromkeys(map(str, gpus))) or "no GPU"
+    several = f"{len(gpus)} × " if len(gpus) > 1 else ""
+    seen = f"{several}{names}, driver {fields.get('driver') or 'unknown'}"
+    return (f"{seen}: {'; '.join(map(str, problems))}", "warn") if problems else (seen, "plain")
+
+
+def _command(fields: Mapping[str, Any]) -> Said:
+    name, spent = fields.get("name"), duration(fields.get("duration_sec") or 0.0)
+    code = fields.get("exit_code")
+    if code == 0:
+        return f"{name} done in {spent}", "plain"
+    how = "did not end" if code is None else f"ended with exit code {code}"
+    return f"{name} {how} after {spent}", "bad"
+
+
+def _staged(fields: Mapping[str, Any]) -> Said:
+    amount = f"{count(fields.get('files') or 0, 'file')}, {size(fields.get('bytes') or 0)}"
+    spent = duration(fields.get("duration_sec") or 0.0)
+    return f"{fields.get('label')}: {amount} in {spent}", "plain"
+
+
+def _job_ended(fields: Mapping[str, Any]) -> Said:
+    code, outcome = fields.get("exit_code"), fields.get("outcome")
+    ended = "the job left no exit code" if code is None else f"the job ended with exit code {code}"
+    cause = fields.get("cause")
+    told = (
+        f"{ended} ({str(cause).replace('_', ' ')})" if cause not in {None, "exit_code"} else ended
+    )
+    return told, {"succeeded": "good", "failed": "bad"}.get(str(outcome), "warn")  # type: ignore[return-value]  # mypy widens the dict's values to str
+
+
+def _pulled(fields: Mapping[str, Any]) -> Said:
+    amount = f"{count(fields.get('files') or 0, 'file')}, {size(fields.get('bytes') or 0)}"
+    return f"{fields.get('label')}: {amount}, verified", "plain"
+
+
+def _budget(fields: Mapping[str, Any]) -> Said:
+    accrued, cap = fields.get("accrued_usd") or 0.0, fields.get("cap_usd") or 0.0
+    return f"{fields.get('limit')} limit reached: {usd(accrued)} of {usd(cap)}", "warn"
+
+
+_TELLERS: Mapping[str, Teller] = {
+    "run_started": lambda _: None,
+    "step_failed": _failed,
+    "signal_received": lambda f: (f"{f.get('signal')} received", "warn"),
+    "warning": lambda f: (f"warning: {f.get('message')}", "warn"),
+    "pod_create_intended": lambda f: (f"asking for {_place(f)}", "dim"),
+    "pod_create_settled": _created,
+    "pod_delete_intended": lambda _: None,
+    "pod_delete_settled": _deleted,
+    "pod_action_intended": lambda _: None,
+    "pod_action_settled": _acted,
+    "volume_create_settled": lambda f: (f"volume {f.get('volume_id')}", "plain"),
+    "candidate_refused": lambda f: (f"{_place(f)}: {f.get('reason')}", "warn"),
+    "pod_resumed": lambda f: (f"pod {f.get('pod_id')} is used again", "plain"),
+    "pod_ready": _ready,
+    "lease_armed": _lease,
+    "admission_checked": _admission,
+    "connection_lost": lambda f: (f"connection lost, the job goes on: {f.get('error')}", "warn"),
+    "connection_restored": lambda f: (
+        f"connected again after {duration(f.get('duration_sec') or 0.0)}",
+        "plain",
+    ),
+    "pod_killed_unexpected": lambda f: (f"the pod is {f.get('state')}: {f.get('note')}", "bad"),
+    "command_completed": _command,
+    "staging_completed": _staged,
+    "secret_delivered": lambda f: (f"{f.get('name')} delivered", "plain"),
+    "remote_step_started": lambda f: (f"{f.get('name')} …", "dim"),
+    "remote_step_completed": lambda f: (f"{f.get('name')} done", "plain"),
+    "budget_reached": _budget,
+    "job_ended": _job_ended,
+    "artifact_pull_completed": _pulled,
+    "artifact_pull_failed": lambda f: (f"{f.get('label')}: {f.get('error')}", "warn"),
+    "remote_log_pull_failed": lambda f: (f"the end of the log was lost: {f.get('error')}", "warn"),
+}

@@ -1,0 +1,141 @@
+"""The end of a run in a few lines, and the same as data."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runpod_deploy.cli.amounts import count, duration, size, usd
+from runpod_deploy.cli.layout import INDENT, Row, labelled, table
+from runpod_deploy.cli.printable import line
+from runpod_deploy.cli.style import Style
+from runpod_deploy.cli.views import remains
+from runpod_deploy.cli.views.watch import Watch, shown
+from runpod_deploy.record.manifest import MANIFEST_NAME, wall_time
+
+MARKS = {True: "✓", False: "✗"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ending:
+    """How a run ended, all that views need.
+
+    Attributes:
+        status: The tool's exit status.
+        cost_usd: What the run has cost.
+        signal: Name of the signal that ended it.
+    """
+
+    watch: Watch
+    status: int
+    cost_usd: float
+    now: str
+    signal: str | None = None
+    error: str | None = None
+
+
+def headline(ending: Ending) -> str:
+    """Return the one line that is left with --quiet."""
+    run = ending.watch.run
+    spent = wall_time(run, ending.now)
+    parts = [run.state.value]
+    if spent is not None:
+        parts.append(f"after {duration(spent)}, {usd(ending.cost_usd)}")
+    code = run.job_end.exit_code if run.job_end else None
+    if code is not None:
+        parts.append(f"(exit code {code})")
+    if ending.signal and run.state.value == "CANCELLED":
+        parts.append(f"by {ending.signal}")
+    return " ".join(parts)
+
+
+def render(ending: Ending, style: Style, *, width: int, unicode: bool = True) -> str:
+    """Return the summary as text, without a line break at its end."""
+    watch = ending.watch
+    tone = {"SUCCEEDED": style.good, "DETACHED": style.warn, "KEPT": style.warn}
+    head = tone.get(watch.run.state.value, style.bad)(headline(ending))
+    lines = ["", style.bold(head), *labelled(_facts(watch), style, width)]
+    lines += _artifacts(watch, style, unicode=unicode)
+    if watch.folder is not None:
+        lines.append(f"{INDENT}{'run folder':<16}{line(shown(watch.folder))}")
+    return "\n".join(lines)
+
+
+def _facts(watch: Watch) -> Iterable[Row]:
+    pod = watch.run.pod
+    if pod is not None:
+        rate = "" if pod.cost_per_hour_usd is None else f"{usd(pod.cost_per_hour_usd)}/h"
+        place = pod.datacenter_id or "any datacenter"
+        parts = [one for one in (pod.gpu_id, place, pod.cloud_type, rate) if one]
+        yield Row(label="ran on", text=" · ".join(parts))
+        yield Row(label="pod", text=f"{pod.pod_id}, {_STATUS.get(pod.status, pod.status)}")
+    if watch.run.warnings:
+        yield Row(label="warnings", text=str(len(watch.run.warnings)))
+
+
+def _artifacts(watch: Watch, style: Style, *, unicode: bool) -> list[str]:
+    rows = []
+    for planned in watch.plan_file.plan.artifacts:
+        record = watch.run.artifacts.get(planned.label)
+        if record is not None and record.status == "success":
+            amount = [count(record.files or 0, "file"), size(record.bytes or 0)]
+            rows.append([_mark(good=True, unicode=unicode), planned.label, *amount, "verified"])
+        else:
+            why = (record.error if record else None) or "not pulled"
+            optional = "" if planned.required else " (optional)"
+            mark = "-" if not planned.required else _mark(good=False, unicode=unicode)
+            rows.append([mark, planned.label, "", "", f"{why.splitlines()[0]}{optional}"])
+    if not rows:
+        return []
+    lines = table(rows, style, right="..rr")
+    return [f"{INDENT}{'artifacts':<16}{lines[0].lstrip()}"] + [
+        f"{INDENT}{'':<16}{one.removeprefix(INDENT)}" for one in lines[1:]
+    ]
+
+
+def _mark(*, good: bool, unicode: bool) -> str:
+    return MARKS[good] if unicode else ("+" if good else "x")
+
+
+_STATUS = {
+    "alive": "still running",
+    "stopped": "stopped; its disk is still billed",
+    "leaked": "NOT confirmed gone",
+}
+
+
+def result(ending: Ending) -> Mapping[str, Any]:
+    """Return the last line of `--json`."""
+    watch = ending.watch
+    run, folder = watch.run, watch.folder
+    pod = run.pod
+    return {
+        "event": "result",
+        "state": run.state.value if folder is not None else None,
+        "exit_code": ending.status,
+        "job_exit_code": run.job_end.exit_code if run.job_end else None,
+        "cause": run.cause,
+        "error": ending.error,
+        "signal": ending.signal,
+        "run_id": watch.run_id or None,
+        "run_dir": None if folder is None else str(folder),
+        "manifest": None if folder is None else str(folder / MANIFEST_NAME),
+        "plan_hash": watch.plan_file.plan_hash,
+        "cloud": watch.target.label,
+        "pod_id": pod.pod_id if pod else None,
+        "gpu_id": pod.gpu_id if pod else None,
+        "datacenter_id": pod.datacenter_id if pod else None,
+        "cost_usd": round(ending.cost_usd, 6),
+        "pods_left": [one.pod_id or one.name for one in watch.left],
+        "artifacts": {
+            label: {"status": one.status, "files": one.files, "bytes": one.bytes}
+            for label, one in run.artifacts.items()
+        },
+    }
+
+
+def remaining(ending: Ending, style: Style) -> str | None:
+    """Return what to know about pods that are still there; None when there are none."""
+    watch = ending.watch
+    if watch.run.leaked:
+        return remains.leaked(watch.run.leaked, watch.target, style)
+    return remains.left(watch.left, watch.target, style) if watch.left else None
