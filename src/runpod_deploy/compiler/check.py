@@ -40,7 +40,7 @@ def check_resolution(resolution: Resolution, facts: Facts) -> tuple[Diagnostic, 
     """
     source = resolution.config.source
     placed = [finding.at(source) for finding in _findings(resolution, facts)]
-    placed += facts.diagnostics
+    placed += (*facts.diagnostics, *source.notes)
     return tuple(sorted(dict.fromkeys(placed), key=_order))
 
 

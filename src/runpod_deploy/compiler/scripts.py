@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 HOME = f"/root/.runpod-deploy/{token('run_id')}"
 POD_SCRIPTS = ("base-env", "env", "step", "supervisor")
-BASH = ("bash", "-eo", "pipefail")
+BASH = ("bash",)
+STRICT_BASH = ("bash", "-eo", "pipefail")
 _MODE = "0700"
 
 
@@ -61,7 +62,7 @@ def run_command(config: Resolved, text: str, path: str) -> tuple[str, ...]:
     if text.startswith("#!"):
         return (path,)
     if config.run.script is None:
-        return (*BASH, path)
+        return (*(STRICT_BASH if config.run.strict else BASH), path)
     return {".sh": ("bash", path), "": ("bash", path), ".py": ("python3", path)}.get(
         run_suffix(config), ()
     )
@@ -91,7 +92,7 @@ def _commands(phase: Any, entries: tuple[CommandEntry, ...]) -> Iterator[Script]
             phase,
             path,
             _ended(entry.command),
-            command=(*BASH, path),
+            command=(*(STRICT_BASH if entry.strict else BASH), path),
             timeout_sec=entry.timeout_sec,
             with_env=entry.with_env,
         )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from runpod_deploy.errors import Position
+from runpod_deploy.errors import Diagnostic, Position
 
 CloudType = Literal["SECURE", "COMMUNITY", "ANY"]
 Prefer = Literal["gpu", "datacenter", "price"]
@@ -24,12 +24,17 @@ class JobSource:
         positions: JSON pointer of each value to its place; `locate` falls back to the parent.
         lines: The file's lines, for the caret view.
         keys: JSON pointer of each value to the place of its key.
+        version: The schema version that the file is written in.
+        notes: What the reader should know although nothing is wrong, such as where a file of
+            version 2 now means something safer.
     """
 
     path: str
     positions: Mapping[str, Position]
     lines: tuple[str, ...]
     keys: Mapping[str, Position] = field(default_factory=dict)
+    version: int = 3
+    notes: tuple[Diagnostic, ...] = ()
 
     def locate(self, pointer: str) -> Position:
         """Return the place of `pointer`, or of the nearest parent that is written in the file."""
@@ -158,11 +163,12 @@ class RemoteEnvSection:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandEntry:
-    """One command of `setup` or `preflight`."""
+    """One command of `setup` or `preflight`; `strict`: bash runs it with `-eo pipefail`."""
 
     command: str
     timeout_sec: float = 600.0
     with_env: bool = True
+    strict: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,11 +203,15 @@ class SecretEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunSection:
-    """The job itself: `body` in the job file or `script`, a file of the project."""
+    """The job itself: `body` in the job file or `script`, a file of the project.
+
+    `strict` is about a `body` without a `#!` line: bash runs it with `-eo pipefail`.
+    """
 
     body: str | None = None
     script: str | None = None
     template: bool = False
+    strict: bool = True
     workdir: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     script_path: str | None = None
