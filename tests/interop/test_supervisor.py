@@ -1,0 +1,367 @@
+"""The supervisor as it lies on a pod, run by the shells that pods have."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.pod_scripts import render, run_context
+
+pytestmark = pytest.mark.interop
+
+SHELLS = ("dash", "bash", "busybox")
+LIMIT = 30.0
+PR_SET_CHILD_SUBREAPER = 36
+
+CONTAINER_ENV = {
+    "PATH": "/image/bin",
+    "IMAGE_VALUE": 'it\'s a $(touch pwned) `id` "value"',
+    "MANY_LINES": "one\nINJECTED=yes\nthree",
+    "BYTES": "caf\udce9 latin-1",
+    "UID": "1000",
+    "PPID": "1",
+    "HOME": "/nowhere",
+    "RUNPOD_API_KEY": "secret-of-the-pod",
+    "PUBLIC_KEY": "ssh-ed25519 AAAA",
+}
+
+
+def wait_until(true: Callable[[], bool], why: str) -> None:
+    """Poll until something is so."""
+    give_up = time.monotonic() + LIMIT
+    while not true():
+        assert time.monotonic() < give_up, why
+        time.sleep(0.02)
+
+
+def running(pid: int) -> bool:
+    """Return whether a process is there and is no zombie."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+@dataclass
+class Pod:
+    """A home with the scripts in it, and the shell that runs them."""
+
+    root: Path
+    shell: str
+
+    @property
+    def home(self) -> Path:
+        """The run's folder."""
+        return self.root / "it's home"
+
+    @property
+    def job(self) -> Path:
+        """What the supervisor writes."""
+        return self.home / "job"
+
+    @property
+    def log(self) -> Path:
+        """The job's log."""
+        return self.root / "logs here" / "run.log"
+
+    @property
+    def session_env(self) -> dict[str, str]:
+        """The environment of an SSH session."""
+        return {"PATH": f"{self.root / 'bin'}:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+
+    def install(self, body: str, **run: object) -> None:
+        """Lay down the scripts of a run with this body."""
+        script = self.root / "run me.sh"
+        script.write_text(body, encoding="utf-8")
+        context = run_context(command=["sh", str(script)], log_path=str(self.log), **run)
+        (self.home / "bin").mkdir(parents=True)
+        environ = self.root / "environ"
+        raw = b"".join(os.fsencode(f"{key}={value}\0") for key, value in CONTAINER_ENV.items())
+        environ.write_bytes(raw)
+        for name in ("supervisor", "env", "base-env", "step"):
+            text = render(name, home=str(self.home), run=context, exports={"EXPORTED": "x y"})
+            # The tests' own first process is not a container's.
+            text = text.replace("/proc/1/environ", f"'{environ}'")
+            (self.home / "bin" / f"{name}.sh").write_text(text, encoding="utf-8")
+        shells = self.root / "bin"
+        shells.mkdir()
+        (shells / "sh").symlink_to(shutil.which(self.shell) or "")
+
+    def start_process(self, *words: str) -> subprocess.Popen[str]:
+        """Call the supervisor without waiting."""
+        return subprocess.Popen(
+            ["sh", str(self.home / "bin" / "supervisor.sh"), *words],
+            env={**self.session_env, "HOME": str(self.root)},
+            cwd=self.root,
+            executable=str(self.root / "bin" / "sh"),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def call(self, *words: str) -> str:
+        """Call the supervisor and return its answer."""
+        process = self.start_process(*words)
+        out, err = process.communicate(timeout=LIMIT)
+        assert 0 == process.returncode, err
+        return out
+
+    def clean(self) -> None:
+        """End what is left of the run."""
+        for name in ("supervisor.pid", "run.pid"):
+            try:
+                pid = int((self.job / name).read_text("ascii"))
+            except (OSError, ValueError):
+                continue
+            for kill in (os.killpg, os.kill):
+                try:
+                    kill(pid, signal.SIGKILL)
+                except OSError:
+                    continue
+
+
+@pytest.fixture(params=SHELLS)
+def pod(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pod]:
+    """Return a pod whose sh is one of the shells."""
+    if shutil.which(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    made = Pod(tmp_path, request.param)
+    yield made
+    made.clean()
+
+
+@pytest.fixture
+def unreaped() -> Iterator[None]:
+    """Orphans become children of this process, which does not wait for them."""
+    if sys.platform != "linux":
+        pytest.skip("needs Linux's PR_SET_CHILD_SUBREAPER")
+    libc = ctypes.CDLL(None)
+    assert 0 == libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    yield
+    assert 0 == libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def test_started_twice_it_begins_once_and_says_how_it_ended(pod: Pod) -> None:
+    """Start is asked twice, the script runs once, and its exit code and whole log are there."""
+    pod.install("echo begun\nsleep 0.3\necho to-stderr >&2\nexit 7\n")
+    first = pod.start_process("start", "0", "max_runtime")
+    second = pod.start_process("start", "0", "max_runtime")
+    for process in (first, second):
+        out, err = process.communicate(timeout=LIMIT)
+        assert 0 == process.returncode, err
+        assert out.split()[0] in {"running", "exited"}
+    size = len("begun\nto-stderr\n")
+    assert f"exited 7 {size} -\n" == pod.call("wait")
+    assert f"exited 7 {size} -\n" == pod.call("status")
+    assert f"exited 7 {size} -\n" == pod.call("start", "0", "max_runtime")
+    assert "begun\nto-stderr\n" == pod.log.read_text("utf-8")
+
+
+def test_log_is_whole_when_the_end_is_told(pod: Pod) -> None:
+    """The size that is told with the end is that of all the script ever printed."""
+    pod.install("i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done\nprintf tail\n")
+    pod.call("start", "0", "max_runtime")
+    answer = pod.call("wait")
+    whole = "".join(f"line {n}\n" for n in range(2000)) + "tail"
+    assert f"exited 0 {len(whole)} -\n" == answer
+    assert whole == pod.log.read_text("utf-8")
+
+
+def test_before_the_start_there_is_an_answer_too(pod: Pod) -> None:
+    """Asked before anything was started, it answers in its four words and never with success."""
+    pod.install("exit 0\n")
+    assert "lost - 0 -\n" == pod.call("status")
+    assert "lost - 0 -\n" == pod.call("stop", "cancelled")
+    assert "lost - 0 -\n" == pod.call("wait")
+
+
+def test_limit_ends_the_run(pod: Pod) -> None:
+    """After its seconds the run is ended, because of the reason given."""
+    pod.install("echo on\nsleep 60\n")
+    pod.call("start", "1", "cost_cap")
+    began = time.monotonic()
+    state, code, size, reason = pod.call("wait").split()
+    assert ("exited", "3", "cost_cap") == (state, size, reason)
+    assert code != "0"
+    assert time.monotonic() - began < 15
+
+
+def test_stop_ends_a_run_that_ignores_being_asked(pod: Pod) -> None:
+    """A script that ignores SIGTERM is killed, and the reason of the stop is told."""
+    pod.install("trap '' TERM\necho on\nwhile :; do sleep 0.2; done\n")
+    pod.call("start", "0", "max_runtime")
+    wait_until(lambda: pod.log.exists() and pod.log.read_text("utf-8") == "on\n", "no log")
+    state, code, size, reason = pod.call("stop", "cancelled").split()
+    assert ("exited", "137", "3", "cancelled") == (state, code, size, reason)
+
+
+def test_stop_lets_a_script_clean_up(pod: Pod) -> None:
+    """A script that handles SIGTERM has the time to, and what it prints then is in the log."""
+    pod.install("trap 'echo saved; exit 5' TERM\necho on\nwhile :; do sleep 0.1; done\n")
+    pod.call("start", "0", "max_runtime")
+    wait_until(lambda: pod.log.exists() and pod.log.read_text("utf-8") == "on\n", "no log")
+    state, code, _, reason = pod.call("stop", "cancelled").split()
+    assert ("exited", "5", "cancelled") == (state, code, reason)
+    assert pod.log.read_text("utf-8").endswith("saved\n")
+
+
+def test_stop_after_the_end_changes_nothing(pod: Pod) -> None:
+    """A run that ended by itself is not told to have been stopped."""
+    pod.install("exit 0\n")
+    pod.call("start", "0", "max_runtime")
+    pod.call("wait")
+    assert "exited 0 0 -\n" == pod.call("stop", "cancelled")
+
+
+def test_supervisor_that_is_killed_is_lost(pod: Pod) -> None:
+    """Without its supervisor a run has no end that could be taken for success."""
+    pod.install("sleep 60\n")
+    pod.call("start", "0", "max_runtime")
+    waiting = pod.start_process("wait")
+    os.kill(int((pod.job / "supervisor.pid").read_text("ascii")), signal.SIGKILL)
+    out, _ = waiting.communicate(timeout=LIMIT)
+    assert "lost - 0 -\n" == out
+    assert "lost - 0 -\n" == pod.call("status")
+    assert not (pod.job / "exit_code").exists()
+
+
+def test_supervisor_left_as_a_zombie_is_lost(pod: Pod, unreaped: None) -> None:  # noqa: ARG001 - a setting
+    """Where nobody reaps it, as in containers with a plain first process, a dead supervisor is lost too."""
+    pod.install("sleep 60\n")
+    pod.call("start", "0", "max_runtime")
+    supervisor = int((pod.job / "supervisor.pid").read_text("ascii"))
+    os.kill(supervisor, signal.SIGKILL)
+    wait_until(lambda: not running(supervisor), "the supervisor still runs")
+    assert Path(f"/proc/{supervisor}").exists()
+    assert "lost - 0 -\n" == pod.call("wait")
+
+
+def test_stop_without_a_supervisor_ends_the_script(pod: Pod) -> None:
+    """A script whose supervisor was killed can still be ended: it would go on using the GPU."""
+    pod.install("echo $$ >../pid\nsleep 60\n", workdir=str(pod.root / "work"))
+    (pod.root / "work").mkdir()
+    pod.call("start", "0", "max_runtime")
+    wait_until((pod.root / "pid").exists, "the script did not start")
+    os.kill(int((pod.job / "supervisor.pid").read_text("ascii")), signal.SIGKILL)
+    script = int((pod.job / "run.pid").read_text("ascii"))
+    assert "lost - 0 -\n" == pod.call("stop", "cancelled")
+    wait_until(lambda: not running(script), "the script still runs")
+
+
+def test_background_children_end_with_the_script(pod: Pod) -> None:
+    """What a script leaves running in its session ends with it, also when it ignores SIGTERM."""
+    pod.install(
+        "sh -c \"trap '' TERM; while :; do sleep 0.2; done\" &\necho $!\nsleep 60 &\necho $!\nexit 0\n"
+    )
+    pod.call("start", "0", "max_runtime")
+    assert "exited 0" == pod.call("wait")[:8]
+    children = [int(line) for line in pod.log.read_text("utf-8").split()]
+    assert 2 == len(children)
+    for child in children:
+        wait_until(lambda child=child: not running(child), "a child still runs")  # type: ignore[misc]  # a default
+
+
+def test_heartbeat_is_written(pod: Pod) -> None:
+    """While the script runs its heartbeat holds the time."""
+    pod.install("sleep 60\n")
+    pod.call("start", "0", "max_runtime")
+    wait_until((pod.job / "heartbeat").exists, "no heartbeat")
+    assert abs(time.time() - int((pod.job / "heartbeat").read_text("ascii"))) < 60
+
+
+def test_script_has_the_environment_of_container_and_job(pod: Pod) -> None:
+    """Values reach the script byte for byte; what belongs to the pod's keepers does not; nothing is run."""
+    pod.install(
+        'printf "%s\\n" "$IMAGE_VALUE" "$MANY_LINES" "${INJECTED-none}" "$EXPORTED" "$OWN" "$BYTES" '
+        '"${RUNPOD_API_KEY-none}" "${PUBLIC_KEY-none}" "$HOME"\n',
+        env={"OWN": "a 'b' $(c)"},
+    )
+    pod.call("start", "0", "max_runtime")
+    answer = pod.call("wait")
+    shown = pod.log.read_bytes()
+    assert answer.startswith("exited 0 "), shown
+    expected = [
+        CONTAINER_ENV["IMAGE_VALUE"],
+        CONTAINER_ENV["MANY_LINES"],
+        *("none", "x y", "a 'b' $(c)", CONTAINER_ENV["BYTES"], "none", "none", str(pod.root)),
+    ]
+    assert os.fsencode("\n".join(expected) + "\n") == shown
+    assert not list(pod.root.rglob("pwned"))
+
+
+def test_working_directory_that_is_not_there_fails_the_run(pod: Pod) -> None:
+    """A script is never run in another folder than the one asked for."""
+    pod.install("echo ran\n", workdir=str(pod.root / "no such"))
+    pod.call("start", "0", "max_runtime")
+    assert pod.call("wait").startswith("exited 1 ")
+    assert "ran" not in pod.log.read_text("utf-8").split()
+
+
+def test_usage_is_an_error(pod: Pod) -> None:
+    """An unknown word is refused."""
+    pod.install("exit 0\n")
+    process = pod.start_process("begin")
+    _, err = process.communicate(timeout=LIMIT)
+    assert 2 == process.returncode
+    assert "usage" in err
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_step_runs_a_command_with_and_without_the_jobs_environment(
+    tmp_path: Path, shell: str
+) -> None:
+    """`step.sh 1` brings the exports, `step.sh 0` does not; arguments and status pass through."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    pod = Pod(tmp_path, shell)
+    pod.install("exit 0\n")
+    for with_env, seen in (("1", "x y"), ("0", "none")):
+        done = subprocess.run(
+            [
+                *("sh", str(pod.home / "bin" / "step.sh"), with_env),
+                *("sh", "-c", 'echo "${EXPORTED-none}" "$1"; exit 3', "sh", "two  words"),
+            ],
+            executable=str(pod.root / "bin" / "sh"),
+            env=pod.session_env,
+            capture_output=True,
+            check=False,
+            timeout=LIMIT,
+        )
+        assert (3, f"{seen} two  words\n".encode()) == (done.returncode, done.stdout), done.stderr
+
+
+@pytest.mark.parametrize("name", ["supervisor", "env", "base-env", "step"])
+def test_shellcheck_finds_nothing(tmp_path: Path, name: str) -> None:
+    """The scripts are POSIX sh without a finding."""
+    if shutil.which("shellcheck") is None:
+        pytest.skip("shellcheck is not installed")
+    file = tmp_path / f"{name}.sh"
+    text = render(
+        name,
+        exports={"A": "it's"},
+        source_files=["/a b"],
+        secret_files=["/root/.s"],
+        late_bound={"RUN_ID": "demo"},
+        run=run_context(workdir="/w", env={"E": "1"}),
+    )
+    file.write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        ["shellcheck", "-s", "sh", "-e", "SC1091,SC2016", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT,
+    )
+    assert "" == done.stdout
+    assert 0 == done.returncode
