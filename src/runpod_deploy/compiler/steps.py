@@ -17,24 +17,27 @@ def all_steps(
 ) -> tuple[StepPlan, ...]:
     """Return the steps in their order; a time-out of None leaves it to the money deadline.
 
-    `collect` has none of its own: results are what the money was for, and a transfer that stands
-    still is given up by the transport.
+    A host that never gets ready is given up within `provision` and `connect`, so that the next
+    candidate is tried; their limits are beyond that. `collect` has none: results are what the money
+    was for, and a transfer that stands still is given up by the transport. It and `release` repeat
+    what can be repeated themselves.
     """
     budget = config.budget
-    provision = config.capacity.wait_minutes * 60 + max(600.0, _CREATE_SEC * len(candidates))
+    host = _CREATE_SEC + budget.ssh_ready_timeout_sec
+    provision = config.capacity.wait_minutes * 60 + host * len(candidates)
     sent = sum(entry.bytes for entry in staging)
     return (
         StepPlan(name="check", timeout_sec=120.0),
         StepPlan(name="provision", timeout_sec=provision),
-        StepPlan(name="connect", timeout_sec=budget.ssh_ready_timeout_sec),
+        StepPlan(name="connect", timeout_sec=budget.ssh_ready_timeout_sec + MARGIN_SEC),
         StepPlan(name="admit", timeout_sec=120.0, retries=1),
         StepPlan(name="setup", timeout_sec=_sum(config.setup)),
         StepPlan(name="stage", timeout_sec=600.0 + sent // _SLOWEST_BYTES_PER_SEC, retries=2),
         StepPlan(name="secrets", timeout_sec=120.0, retries=2),
         StepPlan(name="preflight", timeout_sec=_sum(config.preflight)),
         StepPlan(name="execute", timeout_sec=max_runtime_sec(config)),
-        StepPlan(name="collect", timeout_sec=None, retries=3),
-        StepPlan(name="release", timeout_sec=600.0, retries=5),
+        StepPlan(name="collect", timeout_sec=None),
+        StepPlan(name="release", timeout_sec=600.0),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runpod_deploy.compiler.late_bound import fill
+from runpod_deploy.compiler.late_bound import fill, fill_quoted
 from runpod_deploy.compiler.plan import Candidate, Plan, PlanFile, Script
 from runpod_deploy.errors import ConnectFailed, StepFailed
 from runpod_deploy.executor.identity import pod_name
@@ -84,11 +84,9 @@ class RunContext:
 
     def fill_script(self, script: Script) -> str:
         """Return a script as it lies on the pod and remember its digest."""
-        values = self.late_bound
-        if script.phase == "pod":
-            # Our templates put every token between single quotes; the user's scripts are theirs.
-            values = {name: value.replace("'", "'\\''") for name, value in values.items()}
-        text = fill(script.text, values)
+        # Our templates put every token between single quotes; the user's scripts are theirs.
+        filled = fill_quoted if script.phase == "pod" else fill
+        text = filled(script.text, self.late_bound)
         self.filled_scripts[script.name] = hashlib.sha256(text.encode()).hexdigest()
         return text
 

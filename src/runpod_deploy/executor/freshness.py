@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runpod_deploy.compiler.freshness import Drift, can_apply, is_stale
-from runpod_deploy.compiler.plan import PayloadEntry, PlanFile, PlanStaging
+from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.errors import PlanRefused
-from runpod_deploy.facts.payload import find_payload
-from runpod_deploy.facts.project import Project, find_project
+from runpod_deploy.facts.payload_now import payload_now
 
 SHOWN = 20
 
@@ -28,10 +27,7 @@ def refuse_if_stale(
     Raises:
         PlanRefused: A file was added, removed or changed, or a path leads out of the project.
     """
-    project = find_project(project_root / plan_file.plan.job.file, str(project_root), allow_paths)
-    now = {
-        staging.label: _entries_now(staging, project, environ) for staging in plan_file.plan.staging
-    }
+    now = payload_now(plan_file.plan, project_root, allow_paths=allow_paths, environ=environ)
     drifts = can_apply(plan_file, now)
     if is_stale(drifts):
         raise PlanRefused(
@@ -40,32 +36,6 @@ def refuse_if_stale(
             help="Look at the change, then make a new plan:\n"
             f"  runpod-deploy plan {plan_file.plan.job.file} -o plan.json",
         )
-
-
-def _entries_now(
-    staging: PlanStaging, project: Project, environ: Mapping[str, str]
-) -> tuple[PayloadEntry, ...]:
-    source = project.locate(staging.source)
-    if not project.may_touch(source):
-        raise PlanRefused(
-            f"Staging {staging.label!r} of the plan reads {staging.source!r}, which leads out of "
-            f"{project.toplevel or project.root}.",
-            help=f"If that is meant:\n  --allow-path {source}",
-        )
-    if not source.exists():
-        return ()
-    found = find_payload(
-        source,
-        staging.excludes,
-        gitignore_top=(project.toplevel or project.root) if staging.gitignore else None,
-        use_cache=False,
-        environ=environ,
-    )
-    for kind, paths in found.obstacles.items():
-        raise PlanRefused(
-            f"Staging {staging.label!r} cannot be sent as planned: {kind}: {', '.join(paths[:SHOWN])}."
-        )
-    return found.entries
 
 
 def _table(drifts: Sequence[Drift]) -> str:
