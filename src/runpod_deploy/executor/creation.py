@@ -14,10 +14,12 @@ from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.ports import Pod, PodRequest
 from runpod_deploy.executor.shielding import finish
 from runpod_deploy.executor.steps import release
+from runpod_deploy.record import tolerant
 from runpod_deploy.record.run import fold
 
 # A pod whose create call answered 5xx may show up in the list a little later.
 LOOKS = (0.0, 1.0, 3.0, 6.0)
+LATEST_LISTED_SEC = 30.0
 
 
 async def create_settled(ctx: RunContext, request: PodRequest, candidate: Candidate) -> Pod:
@@ -108,16 +110,20 @@ def _settle(
     )
 
 
-async def settle_strays(ctx: RunContext) -> None:
+async def settle_strays(ctx: RunContext, *, last: bool) -> None:
     """Look once more for pods of create calls that seemed to have no effect, and delete what is found.
 
-    A name that cannot be looked up is settled as `unknown`, which counts as a leak.
+    The last look comes no sooner than `LATEST_LISTED_SEC` after the answer was lost. A name that cannot
+    be looked up is settled as `unknown`, which counts as a leak.
     """
     run = fold(ctx.journal.events)
     for event in list(ctx.journal.events):
         if event.event != "pod_create_settled" or event["outcome"] not in {"none", "unknown"}:
             continue
         name = event["op_id"]
+        if last:
+            lost_at = tolerant.seconds(event.ts_utc) or 0.0
+            await ctx.clock.sleep(max(0.0, lost_at + LATEST_LISTED_SEC - ctx.clock.now()))
         try:
             found = await ctx.cloud.find(name)
         except RunpodDeployError as error:

@@ -223,7 +223,7 @@ class Engine:
 
     async def _settle_strays(self) -> None:
         try:
-            await settle_strays(self.ctx)
+            await settle_strays(self.ctx, last=True)
         except Exception as error:  # noqa: BLE001 - the end must be written down all the same
             self.ctx.warn("strays-unsettled", f"Stray pods could not be looked for: {error!r}")
 
@@ -241,18 +241,26 @@ class Engine:
                 # Never given up: this is what ends the bill.
                 await asyncio.wait({action})
                 continue
-            mail = asyncio.create_task(self.interrupts.next())
-            await asyncio.wait(
-                {action, mail},
-                timeout=SALVAGE_WITHIN_SEC,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            hurry = await self._asked_again(action)
             if not action.done():
                 action.cancel()
                 self.ctx.progress.message(f"Leaving {name} as it is; releasing the pod now.")
                 await asyncio.wait({action})
-            hurry = hurry or mail.done()
+
+    async def _asked_again(self, action: asyncio.Task[None]) -> bool:
+        """Wait for `action`, but not longer than anybody is willing to; True when that was asked for."""
+        now = asyncio.get_running_loop().time
+        give_up = now() + SALVAGE_WITHIN_SEC
+        while not action.done() and now() < give_up:
+            mail = asyncio.create_task(self.interrupts.next())
+            await asyncio.wait(
+                {action, mail}, timeout=give_up - now(), return_when=asyncio.FIRST_COMPLETED
+            )
+            # A terminal that is closed meanwhile is no reason to leave results behind.
+            if mail.done() and mail.result() is not Request.DETACH:
+                return True
             mail.cancel()
+        return False
 
     def _undo_failed(self, name: str, error: Exception) -> None:
         self.ctx.warn("undo-failed", f"Undoing {name} failed: {error!r}")

@@ -18,7 +18,7 @@ from runpod_deploy.errors import (
     Unavailable,
 )
 from runpod_deploy.executor.context import RunContext
-from runpod_deploy.executor.creation import create_settled
+from runpod_deploy.executor.creation import create_settled, settle_strays
 from runpod_deploy.executor.ports import GpuOffer, Pod, PodRequest, Volume
 from runpod_deploy.executor.readiness import wait_for_endpoint
 from runpod_deploy.executor.ring import Refusal, Ring
@@ -56,7 +56,15 @@ async def do(ctx: RunContext) -> None:
             refuse(ctx, candidate, too_dear)
             continue
         if await _try(ctx, candidate, volume):
+            await _settle_strays(ctx)
             return
+
+
+async def _settle_strays(ctx: RunContext) -> None:
+    # Now and not at the end of the run: a stray pod bills meanwhile.
+    _, cancelled = await finish(settle_strays(ctx, last=False))
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 async def give_up_host(ctx: RunContext, problem: HostUnusable) -> None:

@@ -24,6 +24,11 @@ def lost_answer(rig: Rig) -> None:
     rig.cloud.creates.append(AfterEffect(EffectUnknown("502", status=502), visible_in=2.0))
 
 
+def late_stray(rig: Rig) -> None:
+    """The first create loses its answer, and its pod shows up only after the search gave up."""
+    rig.cloud.creates.append(AfterEffect(EffectUnknown("502", status=502), visible_in=11.0))
+
+
 def bad_host(rig: Rig) -> None:
     """The first pod is not what was asked for."""
     rig.cloud.changes.append({"gpu_count": 2})
@@ -50,7 +55,7 @@ def job_fails(rig: Rig) -> None:
     rig.job.exit_code = 3
 
 
-SCENES = [plain, lost_answer, bad_host, dropped_connection, job_fails]
+SCENES = [plain, lost_answer, late_stray, bad_host, dropped_connection, job_fails]
 
 
 def cancelled_at(make_rig: RigMaker, scene: Scene, k: int, requests: int = 1) -> tuple[Rig, Run]:
@@ -143,6 +148,22 @@ def test_second_request_leaves_artifacts_and_releases_at_once(make_rig: RigMaker
     assert [] == rig.downloads.tried
     assert {} == rig.cloud.rented
     assert "SIGINT" == rig.one("signal_received")["signal"]
+
+
+def test_terminal_closed_while_undoing_leaves_nothing_behind(make_rig: RigMaker) -> None:
+    """A request to detach that comes while a cancelled run is undone does not skip its artifacts."""
+    rig = make_rig()
+
+    def act(_number: int, name: str) -> None:
+        if name == "chunk" and not rig.interrupts.undoing:
+            rig.interrupts.ask(Request.CANCEL, "SIGINT")
+        elif rig.interrupts.undoing:
+            rig.interrupts.ask(Request.DETACH, "SIGHUP")
+
+    rig.clock.gate.act = act
+    assert "CANCELLED" == rig.run().state
+    assert ["/workspace/results"] == rig.downloads.tried
+    assert {} == rig.cloud.rented
 
 
 def test_first_request_stops_the_run_and_saves_what_there_is(make_rig: RigMaker) -> None:

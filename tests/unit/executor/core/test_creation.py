@@ -96,11 +96,21 @@ def test_create_without_effect_is_tried_again(make_rig: RigMaker) -> None:
     assert "SUCCEEDED" == run.state
 
 
-def test_stray_that_shows_up_late_is_deleted_at_the_end(make_rig: RigMaker) -> None:
-    """A pod that is listed only after the search gave up is found and deleted when the run ends."""
+@pytest.mark.parametrize(("visible_in", "when"), [(11.0, "before"), (17.0, "after")])
+def test_stray_that_shows_up_late_is_deleted(
+    make_rig: RigMaker, visible_in: float, when: str
+) -> None:
+    """A pod that is listed only after the search gave up is deleted before the job starts, or at the end."""
     rig = make_rig()
-    rig.cloud.creates.append(AfterEffect(LOST, visible_in=11.0))
+    rig.cloud.creates.append(AfterEffect(LOST, visible_in=visible_in))
     run = rig.run()
+    order = [
+        event.event
+        for event in rig.events
+        if event.event == "exec_start_intended" or event.get("reason") == "stray of a create call"
+    ]
+    first = "pod_delete_intended" if when == "before" else "exec_start_intended"
+    assert first == order[0]
     assert 2 == rig.cloud.made
     assert {} == rig.cloud.rented
     assert "SUCCEEDED" == run.state
