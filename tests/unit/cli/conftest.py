@@ -2,12 +2,17 @@
 
 import hashlib
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from runpod_deploy.cli.app import app
+from runpod_deploy.cli.style import Style
+from runpod_deploy.cli.terminal import Terminal
+from runpod_deploy.cli.views.watch import Watch
 from runpod_deploy.compiler.plan import (
     PLAN_FORMAT,
     Candidate,
@@ -33,6 +38,8 @@ from runpod_deploy.compiler.plan import (
     Script,
     StepPlan,
 )
+from runpod_deploy.executor.run import Target
+from runpod_deploy.record.events import Event
 
 JOB = """\
 schema_version: 3
@@ -242,4 +249,79 @@ def sample() -> PlanFile:
             git=GitFacts(sha="cafe" * 10, branch="main", dirty=True, prefix=""),
             lockfile=LockfileFacts(name="uv.lock", sha256="ef" * 32),
         ),
+    )
+
+
+def _event(seq: int, name: str, /, **fields: Any) -> Event:
+    stamp = f"2026-05-14T02:12:{seq:02}.000000Z"
+    return Event(event=name, ts_utc=stamp, seq=seq, fields=fields)
+
+
+_L4 = {"gpu_id": "NVIDIA L4", "datacenter_id": None, "cloud_type": "SECURE"}
+_4090 = {
+    "gpu_id": "NVIDIA GeForce RTX 4090",
+    "datacenter_id": "EU-RO-1",
+    "cloud_type": "COMMUNITY",
+}
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    """A run of `sample` that goes well after a first candidate without stock."""
+    told: list[tuple[str, dict[str, Any]]] = [
+        ("run_started", {"run_id": "sample-1", "job_name": "sample"}),
+        ("state_changed", {"state": "WORKING", "cause": None}),
+        ("step_started", {"step": "check"}),
+        ("step_completed", {"step": "check", "duration_sec": 0.01}),
+        ("step_started", {"step": "provision"}),
+        ("pod_create_intended", {"op_id": "rd-1", "name": "rd-1", **_L4}),
+        ("pod_create_settled", {"op_id": "rd-1", "outcome": "refused", "error": "no stock"}),
+        ("candidate_refused", {**_L4, "reason": "no stock", "status": 400}),
+        ("pod_create_intended", {"op_id": "rd-2", "name": "rd-2", **_4090}),
+        (
+            "pod_create_settled",
+            {
+                "op_id": "rd-2",
+                "outcome": "created",
+                "pod_id": "k3j5h2",
+                "cost_per_hour_usd": 0.69,
+                "error": None,
+            },
+        ),
+        ("step_completed", {"step": "provision", "duration_sec": 4.0}),
+        ("step_started", {"step": "collect"}),
+        (
+            "job_ended",
+            {
+                "outcome": "succeeded",
+                "exit_code": 0,
+                "cause": None,
+                "log_bytes": 9,
+                "success_marker_seen": True,
+                "failure_markers_seen": [],
+            },
+        ),
+        (
+            "artifact_pull_completed",
+            {"label": "model", "duration_sec": 1.0, "files": 2, "bytes": 51000, "sha256": "ab"},
+        ),
+        ("step_completed", {"step": "collect", "duration_sec": 2.0}),
+        ("pod_delete_settled", {"op_id": "d", "pod_id": "k3j5h2", "outcome": "gone"}),
+        ("state_changed", {"state": "SUCCEEDED", "cause": None}),
+    ]
+    return [_event(seq, name, **fields) for seq, (name, fields) in enumerate(told, 1)]
+
+
+@pytest.fixture
+def watch(sample: PlanFile) -> Watch:
+    """The watch over a run of `sample` on RunPod that has not begun."""
+    target = Target(label="runpod", api_url="https://api.runpod.io", api_key="rpa_SECRET")
+    return Watch(plan_file=sample, target=target)
+
+
+@pytest.fixture
+def terminal() -> Terminal:
+    """A terminal without colour that is no terminal, its two streams in memory."""
+    return Terminal(
+        stdout=StringIO(), stderr=StringIO(), out=Style(color=False), err=Style(color=False)
     )

@@ -12,10 +12,10 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from runpod_deploy.cli.amounts import duration, size, usd
+from runpod_deploy.cli.amounts import duration, usd
 from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.terminal import Terminal
-from runpod_deploy.cli.views.log_text import LogText
+from runpod_deploy.cli.views.log_text import OUTPUT_ENDS, LogText
 from runpod_deploy.cli.views.story import Line, Story, Tone
 from runpod_deploy.cli.views.transfer_rate import TransferRate
 from runpod_deploy.cli.views.watch import Watch
@@ -70,15 +70,24 @@ class LiveView:
     def event(self, event: Event) -> None:
         """Take what is to be seen of an event into the picture."""
         told = self._story.tell(event)
+        if event.event in OUTPUT_ENDS:
+            self._tail.extend(one for log in self._logs.values() for one in log.flush())
         if event.event in {"step_started", "state_changed"}:
             self._step_began, self._transfer = time.monotonic(), None
         if event.event in {"staging_completed", "artifact_pull_completed"}:
             self._transfer = None
+        if event.event == "step_completed":
+            self._forget_beginning(str(event.fields.get("step")))
         if told is None or event.event == "step_completed":
             return
         self._said[told.step] = told
         if told.tone in {"warn", "bad"} and told.step != "undo":
             self._notes.append(told)
+
+    def _forget_beginning(self, step: str) -> None:
+        said = self._said.get(step)
+        if said is not None and said.tone == "dim":
+            del self._said[step]
 
     def message(self, text: str) -> None:
         """Show it among the notes."""
@@ -140,6 +149,7 @@ class LiveView:
             place = pod.datacenter_id or "any datacenter"
             rate = "" if pod.cost_per_hour_usd is None else f"{usd(pod.cost_per_hour_usd)}/h"
             parts += [one for one in (pod.gpu_id, place, rate, f"pod {pod.pod_id}") if one]
+        yield Text("")
         title = line(watch.run_id or watch.plan_file.plan.job.name)
         yield _text((title, "bold"), (f"  {line(' · '.join(parts))}", "dim"))
         yield Text("")
@@ -194,10 +204,9 @@ class LiveView:
         cap = usd(self._watch.plan_file.plan.budget.cost_cap_usd)
         spent = usd(self._watch.spent_usd(utc_stamp(time.time())))
         elapsed = duration(time.monotonic() - self._began)
-        log = f" · {size(self._watch.run.log_offset)} of log" if self._watch.run.log_offset else ""
         undoing = "undo" in self._said
         hint = "Ctrl-C: release the pod at once" if undoing else "Ctrl-C: detach or cancel"
-        return _text((f" {elapsed} · {spent} of {cap}{log}", "bold"), (f" · {hint}", "dim"))
+        return _text((f" {elapsed} · {spent} of {cap}", "bold"), (f" · {hint}", "dim"))
 
 
 def _text(*parts: tuple[str, str]) -> Text:

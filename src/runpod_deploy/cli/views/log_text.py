@@ -1,10 +1,16 @@
 """A byte stream from a pod, cut into lines that are fit for a terminal."""
 
 import codecs
+import re
 
 from runpod_deploy.cli.printable import log_line
 
 LONGEST = 2000
+OUTPUT_ENDS = frozenset({"command_completed", "job_ended"})
+"""Events after which a program prints no more, so that its last line is whole."""
+
+# Told as events; they stay in run.log.
+_STEP_MARK = re.compile(r"\s*__RUNPOD_STEP_(?:START|DONE)__.+?__\s*")
 
 
 class LogText:
@@ -28,7 +34,7 @@ class LogText:
         *lines, rest = (self._rest + self._decoder.decode(piece)).split("\n")
         # A program that never breaks its line must not fill the memory.
         self._rest = rest[-LONGEST * 2 :] if len(rest) > LONGEST * 4 else rest
-        return [_shown(line) for line in lines]
+        return [_shown(line) for line in lines if not _STEP_MARK.fullmatch(line)]
 
     def flush(self) -> list[str]:
         """Return the unfinished line at the end of the stream, if there is one."""

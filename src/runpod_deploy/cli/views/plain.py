@@ -9,7 +9,7 @@ from runpod_deploy.cli.layout import pad
 from runpod_deploy.cli.printable import block, line
 from runpod_deploy.cli.style import Style
 from runpod_deploy.cli.terminal import Terminal
-from runpod_deploy.cli.views.log_text import LogText
+from runpod_deploy.cli.views.log_text import OUTPUT_ENDS, LogText
 from runpod_deploy.cli.views.story import Line, Story, Tone
 from runpod_deploy.cli.views.watch import shown
 from runpod_deploy.record.events import Event
@@ -44,6 +44,8 @@ class PlainView:
 
     def event(self, event: Event) -> None:
         """Say what happened."""
+        if event.event in OUTPUT_ENDS:
+            self.close()
         told = self._story.tell(event)
         if told is not None:
             self._say(told)

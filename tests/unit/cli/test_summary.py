@@ -1,0 +1,111 @@
+"""The end of a run: words, data, and what is said about pods that are left."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from runpod_deploy.cli.style import Style
+from runpod_deploy.cli.views import summary
+from runpod_deploy.cli.views.summary import Ending
+from runpod_deploy.cli.views.watch import Watch
+from runpod_deploy.record.events import Event
+
+GOLDEN = Path(__file__).parent / "golden"
+PLAIN = Style(color=False)
+NOW = "2026-05-14T02:13:00.000000Z"
+
+
+def ended(watch: Watch, events: Sequence[Event], status: int = 0) -> Ending:
+    """Return the end of a run that was told by `events`."""
+    watch.opened(Path("/project/artifacts/runpod/20260514T021200Z"), "sample-1")
+    for event in events:
+        watch.event(event)
+    return Ending(watch=watch, status=status, cost_usd=watch.spent_usd(NOW), now=NOW)
+
+
+def test_a_success_reads_as_agreed(watch: Watch, events: Sequence[Event]) -> None:
+    """State, time, money, place, artifacts and folder: exactly the golden text."""
+    text = summary.render(ended(watch, events), PLAIN, width=80)
+    assert (GOLDEN / "summary.txt").read_text() == text + "\n"
+
+
+def test_no_pod_left_is_nothing_to_say(watch: Watch, events: Sequence[Event]) -> None:
+    """Refused creates and deleted pods leave nothing to remove."""
+    assert summary.remaining(ended(watch, events), PLAIN) is None
+
+
+def test_a_leak_names_the_pod_and_the_one_command(watch: Watch, events: Sequence[Event]) -> None:
+    """The pod, its price, the command that removes it, the console; never the key."""
+    leak = replace(events[-2], fields={**events[-2].fields, "outcome": "leaked"})
+    ending = ended(watch, [*events[:-2], leak], status=7)
+    text = summary.remaining(ending, PLAIN)
+    assert text is not None
+    assert "LEAKED: pod k3j5h2 may still be running and costing $0.69/h." in text
+    assert (
+        '  curl -X DELETE -H "Authorization: Bearer $RUNPOD_API_KEY" '
+        "https://api.runpod.io/v2/pods/k3j5h2" in text.splitlines()
+    )
+    assert "https://console.runpod.io/pods" in text
+    assert "rpa_SECRET" not in text
+    assert ["k3j5h2"] == summary.result(ending)["pods_left"]
+
+
+def test_a_pod_known_only_by_name_is_to_be_looked_for(
+    watch: Watch, events: Sequence[Event]
+) -> None:
+    """A create whose answer was lost leaves a name instead of an id."""
+    lost = replace(events[6], fields={"op_id": "rd-1", "outcome": "unknown", "error": "timeout"})
+    text = summary.remaining(ended(watch, [*events[:6], lost]), PLAIN)
+    assert text is not None
+    assert "look for the name rd-1" in text
+    assert "curl" not in text
+
+
+def test_in_the_emulator_the_emulator_can_be_ended(watch: Watch, events: Sequence[Event]) -> None:
+    """Nobody is sent to RunPod's console for an emulated pod."""
+    watch.target = replace(watch.target, label="emulator", api_url="http://127.0.0.1:1")
+    text = summary.remaining(ended(watch, events[:11]), PLAIN)
+    assert text is not None
+    assert "runpod-deploy emulator down" in text
+    assert "console.runpod.io" not in text
+
+
+def test_the_result_as_data_says_where_everything_is(watch: Watch, events: Sequence[Event]) -> None:
+    """The last JSON line carries the tool's status beside the job's own, folder and manifest."""
+    result = summary.result(ended(watch, events, status=0))
+    folder = "/project/artifacts/runpod/20260514T021200Z"
+    expected = {
+        "event": "result",
+        "state": "SUCCEEDED",
+        "exit_code": 0,
+        "job_exit_code": 0,
+        "run_dir": folder,
+        "manifest": f"{folder}/runpod_deploy_pull_manifest.json",
+        "pods_left": [],
+    }
+    assert expected == {key: result[key] for key in expected}
+
+
+def test_a_run_that_never_began_has_no_folder(watch: Watch) -> None:
+    """Nothing is invented for a plan that was refused."""
+    ending = Ending(watch=watch, status=6, cost_usd=0.0, now=NOW, error="stale")
+    result = summary.result(ending)
+    assert (None, None, None, 6, "stale") == (
+        result["state"],
+        result["run_dir"],
+        result["manifest"],
+        result["exit_code"],
+        result["error"],
+    )
+
+
+def test_missing_artifacts_are_marked(watch: Watch, events: Sequence[Event]) -> None:
+    """A required artifact that did not come shows a cross and why."""
+    failed = Event(
+        event="artifact_pull_failed",
+        ts_utc=NOW,
+        fields={"label": "model", "duration_sec": 1.0, "error": "not there on the pod"},
+    )
+    text = summary.render(ended(watch, [*events[:12], failed]), PLAIN, width=80)
+    assert "✗  model" in text
+    assert "not there on the pod" in text
