@@ -1,1 +1,1 @@
-"""Moves files between the project and a pod, each held against its sha256 on both sides."""
+"""Moves files between this machine and a pod, each one held against its sha256."""

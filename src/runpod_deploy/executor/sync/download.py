@@ -1,46 +1,59 @@
-"""Pulls a file or folder from a pod; each file appears here only once its sha256 equals the pod's."""
+"""Brings results home: only what was listed, each file proven by sha256 before it gets its name."""
 
-from __future__ import annotations
-
-import contextlib
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+import posixpath
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runpod_deploy.compiler.canonical import sha256
-from runpod_deploy.errors import CommandFailed, StepFailed
 from runpod_deploy.executor.ports import Transport
-from runpod_deploy.executor.sync.digests import far_digests, name_list
-from runpod_deploy.executor.sync.landing import Landing
-from runpod_deploy.executor.sync.listing import Entry, Listing, list_far, objection
+from runpod_deploy.executor.sync.fetch import fetch
+from runpod_deploy.executor.sync.listing import Listing, list_remote
+from runpod_deploy.executor.sync.local_tree import InTheWay, LocalTree
+from runpod_deploy.executor.sync.names import link_leaves, ours, unsafe
 from runpod_deploy.executor.sync.pack import Progress
-from runpod_deploy.executor.sync.untar import Member, TarReader
+from runpod_deploy.executor.sync.unpack import CHANGED, Unpacker
+from runpod_deploy.executor.untrusted import printable
 
-TRIES = 2
-Keep = Callable[..., bool]
+Keep = Callable[[str, bool], bool]
+
+_PASSES = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DownloadReport:
-    """What came, and what did not.
+    """What a download brought.
 
     Attributes:
-        files: Number of files; links and folders are not counted.
-        bytes: Sum of their sizes.
-        entries: `{path, size, sha256}` of each file, sorted by path.
-        refused: `{path, why}` of what was not written here.
-        tree_sha256: `sha256:` + hex over RFC 8785 of `entries`.
-        missing: Whether the remote path does not exist.
+        files: Regular files in place and proven.
+        bytes: Their content.
+        entries: `{path, size, sha256}` of each, sorted by the bytes of `path`; paths as they are.
+        links: `{path, target}` of each symbolic link made.
+        refused: `{path, why}` of what was not taken; text fit for a terminal. `why` begins with
+            `changed` for a file that kept changing while it was read.
+        tree_sha256: `sha256:` and hex over RFC 8785 of `entries`.
+        missing: The remote path does not exist.
     """
 
     files: int = 0
     bytes: int = 0
     entries: tuple[Mapping[str, Any], ...] = ()
-    refused: tuple[Mapping[str, Any], ...] = ()
-    tree_sha256: str = ""
+    links: tuple[Mapping[str, str], ...] = ()
+    refused: tuple[Mapping[str, str], ...] = ()
+    tree_sha256: str = field(default_factory=lambda: sha256([]))
     missing: bool = False
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """What of a listing is taken, and why the rest is not."""
+
+    files: dict[str, int] = field(default_factory=dict)
+    folders: list[str] = field(default_factory=list)
+    links: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 async def download(
@@ -51,187 +64,166 @@ async def download(
     keep: Keep,
     progress: Progress,
 ) -> DownloadReport:
-    """Pull `remote_path` to `local`: a folder into that folder, a file as that file.
+    """Fetch a file or folder of the pod to `local`.
+
+    A folder's content lands in `local`, which is made; a file becomes `local`, or lies in it under
+    its own name when `local` is a folder. A file there is replaced when the new one is proven;
+    nothing is ever deleted. Files get the umask's mode with the owner's exec bit and the pod's
+    modification time. Symbolic links are made only where they stay inside the artifact; no link
+    below `local` is followed. A symbolic link at `remote_path` itself is followed on the pod.
 
     Args:
-        keep: `keep(path, is_folder=…)` with a path relative to `remote_path`: whether it is wanted.
-            What lies below a folder that is not wanted is not asked for.
+        transport: Connection to the pod, which is not trusted.
+        remote_path: What to fetch.
+        local: Where to.
+        keep: Whether to take a path, asked with the path relative to `remote_path` and whether it
+            is a folder; below a folder that is not kept nothing is asked. Not asked for a file.
+        progress: Called with a name, bytes done and bytes in all.
 
     Raises:
-        StepFailed: The pod's answers make no sense.
-        TransportError: The connection broke; files that are here already are whole.
-        OSError: `local` cannot be written.
+        StepFailed: The far side cannot list, hash or pack, or sends what is none of that.
+        TransportError: The connection failed; files already in place are whole.
+        OSError: The local folder cannot be written.
     """
-    listing = await list_far(transport, remote_path)
+    listing = await list_remote(transport, remote_path)
     if listing.kind == "missing":
         return DownloadReport(missing=True)
-    if listing.kind == "other":
-        raise StepFailed(f"{remote_path} is neither a file nor a folder.", cause="artifact_kind")
-    pull = _Pull(transport, remote_path, progress)
-    if listing.kind == "file":
-        await pull.single(listing.entries[0], local)
+    single = listing.kind == "file"
+    if single and not await asyncio.to_thread(local.is_dir):
+        root, places = local.parent, {entry.path: local.name for entry in listing.entries}
     else:
-        await pull.tree(_wanted(listing, keep), local)
-    return pull.report()
+        root, places = local, {}
+    base = (
+        (posixpath.dirname(remote_path.rstrip("/")) or _root_of(remote_path))
+        if single
+        else remote_path
+    )
+    tree = await asyncio.to_thread(LocalTree, root)
+    try:
+        return await _Download(transport, remote_path, base, tree, places, keep, progress).run(
+            listing
+        )
+    finally:
+        tree.close()
 
 
-def _wanted(listing: Listing, keep: Keep) -> list[Entry]:
-    """Return the entries that are wanted and have no unwanted folder above them."""
-    folders = {
-        entry.path: keep(entry.path, is_folder=True)
-        for entry in listing.entries
-        if entry.type == "d"
-    }
-
-    def below_wanted(path: str) -> bool:
-        parent = path.rpartition("/")[0]
-        while parent:
-            if not folders.get(parent, True):
-                return False
-            parent = parent.rpartition("/")[0]
-        return True
-
-    return [
-        entry
-        for entry in listing.entries
-        if keep(entry.path, is_folder=entry.type == "d") and below_wanted(entry.path)
-    ]
+def _root_of(path: str) -> str:
+    return "/" if path.startswith("/") else "."
 
 
-@dataclass(slots=True)
-class _Pull:
-    transport: Transport
-    remote_path: str
-    progress: Progress
-    entries: dict[str, dict[str, Any]] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    done: int = 0
-    total: int = 0
+class _Download:
+    """The state of one download."""
 
-    def report(self) -> DownloadReport:
-        entries = tuple(self.entries[path] for path in sorted(self.entries))
+    def __init__(
+        self,
+        transport: Transport,
+        remote_path: str,
+        base: str,
+        tree: LocalTree,
+        places: Mapping[str, str],
+        keep: Keep,
+        progress: Progress,
+    ) -> None:
+        self._transport = transport
+        self._remote_path = remote_path
+        self._base = base
+        self._tree = tree
+        self._places = places
+        self._keep = keep
+        self._progress = progress
+        self._done: dict[str, tuple[int, str]] = {}
+        self._refused: dict[str, str] = {}
+        self._links: dict[str, str] = {}
+
+    async def run(self, listing: Listing) -> DownloadReport:
+        wanted = self._choose(listing)
+        changed: dict[str, str] = {}
+        files = wanted.files
+        for attempt in range(_PASSES):
+            if attempt > 0:
+                # What changed is listed anew: its size may be another now, or it may be gone.
+                again = self._choose(await list_remote(self._transport, self._remote_path))
+                files = {name: again.files[name] for name in changed if name in again.files}
+                changed = {name: why for name, why in changed.items() if name in again.files}
+            if files:
+                changed = await self._fetch(files)
+            if not changed:
+                break
+        await asyncio.to_thread(self._finish, wanted)
+        for name, why in changed.items():
+            self._refused[name] = f"{CHANGED}: {why}"
+        return self._report()
+
+    async def _fetch(self, files: Mapping[str, int]) -> dict[str, str]:
+        unpacker = Unpacker(self._tree, files, self._places)
+        await fetch(self._transport, self._base, files, unpacker, self._progress)
+        self._done |= unpacker.done
+        self._refused |= unpacker.refused
+        return unpacker.changed
+
+    def _choose(self, listing: Listing) -> _Wanted:
+        """Sort a listing into what is taken and what is refused."""
+        wanted = _Wanted()
+        for complaint in listing.unreadable:
+            wanted.refused[""] = f"the pod could not read all of it: {complaint}"
+        if listing.kind == "special":
+            wanted.refused[self._remote_path] = "it is neither a file nor a folder"
+        dropped: set[str] = set()
+        for entry in sorted(listing.entries, key=lambda entry: entry.path):
+            parent = entry.path.rpartition("/")[0]
+            if listing.kind == "folder" and (
+                parent in dropped
+                or ours(entry.path)
+                or not self._keep(entry.path, entry.kind == "d")
+            ):
+                dropped.add(entry.path)
+                continue
+            why = unsafe(entry.path)
+            if why is None and entry.kind == "l":
+                why = link_leaves(entry.path, entry.target)
+            if why is None and entry.kind not in {"f", "d", "l"}:
+                why = "it is no file, folder or symbolic link"
+            if why is not None:
+                wanted.refused[entry.path] = why
+            elif entry.kind == "f":
+                wanted.files[entry.path] = entry.size
+            elif entry.kind == "d":
+                wanted.folders.append(entry.path)
+            else:
+                wanted.links[entry.path] = entry.target
+        self._refused |= wanted.refused
+        return wanted
+
+    def _finish(self, wanted: _Wanted) -> None:
+        """Make folders, which may be empty, and links, which come last so that no file crosses one."""
+        for path in wanted.folders:
+            try:
+                self._tree.make_folder(path)
+            except InTheWay as exc:
+                self._refused[path] = str(exc)
+        for path, target in wanted.links.items():
+            try:
+                self._tree.link(path, target)
+            except InTheWay as exc:
+                self._refused[path] = str(exc)
+            else:
+                self._links[path] = target
+
+    def _report(self) -> DownloadReport:
+        entries = tuple(
+            {"path": name, "size": size, "sha256": digest}
+            for name, (size, digest) in sorted(
+                self._done.items(), key=lambda item: item[0].encode("utf-8")
+            )
+        )
         return DownloadReport(
             files=len(entries),
-            bytes=sum(entry["size"] for entry in entries),
+            bytes=sum(size for size, _ in self._done.values()),
             entries=entries,
-            refused=tuple({"path": _shown(p), "why": why} for p, why in self.refused.items()),
+            links=tuple({"path": path, "target": to} for path, to in sorted(self._links.items())),
+            refused=tuple(
+                {"path": printable(path), "why": printable(why)}
+                for path, why in sorted(self._refused.items())
+            ),
             tree_sha256=sha256(list(entries)),
         )
-
-    async def single(self, entry: Entry, local: Path) -> None:
-        # The same way as for a folder, under the name that the file has on the pod.
-        folder, _, name = self.remote_path.rpartition("/")
-        with Landing(local.parent) as landing:
-            one = Entry(name, "f", entry.size, entry.executable, "")
-            await self._files(landing, folder or "/", [one], {name: local.name})
-
-    async def tree(self, wanted: Sequence[Entry], local: Path) -> None:
-        files = []
-        with Landing(local) as landing:
-            for entry in wanted:
-                why = objection(entry)
-                if why is not None:
-                    self.refused[entry.path] = why
-                elif entry.type == "f":
-                    files.append(entry)
-                else:
-                    self._place(landing, entry)
-            await self._files(landing, self.remote_path, files, {})
-
-    def _place(self, landing: Landing, entry: Entry) -> None:
-        try:
-            if entry.type == "d":
-                landing.folder(entry.path)
-            else:
-                landing.link(entry.path, entry.target)
-        except OSError as error:
-            self.refused[entry.path] = _reason(error)
-
-    async def _files(
-        self, landing: Landing, folder: str, files: Sequence[Entry], names: Mapping[str, str]
-    ) -> None:
-        self.total = sum(entry.size for entry in files)
-        open_entries = {entry.path: entry for entry in files}
-        for left in reversed(range(TRIES)):
-            if not open_entries:
-                return
-            # What changed while it was read is asked for once more.
-            digests = await far_digests(self.transport, folder, list(open_entries))
-            await self._receive(landing, folder, open_entries, digests, names)
-            if left == 0:
-                for path in open_entries:
-                    self.refused.setdefault(
-                        path, "it changed while it was read, or could not be read"
-                    )
-
-    async def _receive(
-        self,
-        landing: Landing,
-        folder: str,
-        open_entries: dict[str, Entry],
-        digests: Mapping[str, str],
-        names: Mapping[str, str],
-    ) -> None:
-        """Take in one archive; entries that came whole leave `open_entries`."""
-        paths = [path for path in open_entries if path in digests]
-        if not paths:
-            return
-        command = f"cd {shlex.quote(folder)} && tar -c -f - --no-recursion --null -T -"
-        stream = self.transport.stream(command, stdin=name_list(paths))
-        reader = TarReader(stream)
-        try:
-            while (member := await reader.next()) is not None:
-                path = member.path.removeprefix("./")
-                entry = open_entries.get(path)
-                # Only what was asked for, and only once: everything else is skipped unread.
-                if entry is None or not member.regular or path not in digests:
-                    continue
-                local_name = names.get(path, path)
-                if await self._file(landing, reader, member, entry, digests[path], local_name):
-                    del open_entries[path]
-        except CommandFailed:
-            # tar says so when a file vanished or changed; the digests tell which.
-            return
-
-    async def _file(
-        self,
-        landing: Landing,
-        reader: TarReader,
-        member: Member,
-        entry: Entry,
-        digest: str,
-        local_name: str,
-    ) -> bool:
-        try:
-            file = landing.open(local_name, executable=entry.executable)
-        except OSError as error:
-            self.refused[entry.path] = _reason(error)
-            return True
-        kept = False
-        try:
-            async for piece in reader.content():
-                file.write(piece)
-                self.done += len(piece)
-                self.progress(entry.path, self.done, self.total)
-            if file.sha256 != digest:
-                return False
-            kept = True
-            size = file.size
-            file.keep(member.mtime)
-        except FileExistsError as error:
-            self.refused[entry.path] = _reason(error)
-            return True
-        finally:
-            if not kept:
-                with contextlib.suppress(OSError):
-                    file.discard()
-        self.entries[local_name] = {"path": local_name, "size": size, "sha256": digest}
-        return True
-
-
-def _reason(error: OSError) -> str:
-    return f"it cannot be written here: {error.strerror or error}"
-
-
-def _shown(path: str) -> str:
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

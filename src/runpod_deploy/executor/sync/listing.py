@@ -1,125 +1,175 @@
-"""What lies under a path on the pod, as far as a hostile pod can be believed: names are checked here."""
+"""What lies below a path on the pod: type, size and name of each entry, whatever the names hold."""
 
-from __future__ import annotations
-
-import posixpath
-import shlex
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
 
 from runpod_deploy.errors import StepFailed
 from runpod_deploy.executor.ports import Transport
+from runpod_deploy.executor.sync.remote import call, plain_path
+from runpod_deploy.executor.untrusted import printable
 
-Kind = Literal["folder", "file", "missing", "other"]
-MOST_BYTES = 256 * 1024 * 1024
-MOST_ENTRIES = 1_000_000
-_KINDS: dict[bytes, Kind] = {b"D": "folder", b"F": "file", b"N": "missing", b"X": "other"}
-_FIELDS = 5
+MOST_ENTRIES = 2_000_000
+
+_LONGEST_FIELD = 64 * 1024
+_GONE = "No such file or directory"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One name on the pod.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteEntry:
+    """One entry, its path relative to the listed folder.
 
     Attributes:
-        type: find's letter: `f` file, `d` folder, `l` link; anything else never travels.
-        target: Of a link, as written.
+        kind: find's letter: `f` file, `d` folder, `l` symbolic link, others are special files.
+        target: Of a symbolic link, else empty.
     """
 
     path: str
-    type: str
+    kind: str
     size: int
-    executable: bool
     target: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Listing:
-    """What a remote path is, and its entries; for a single file one entry with the path `""`."""
+    """A listed path; names that are not UTF-8 hold surrogates.
 
-    kind: Kind
-    entries: tuple[Entry, ...]
+    Attributes:
+        entries: Of a folder: everything below it. Of a file: the file alone, under its own name.
+        unreadable: What find could not look into, in its words.
+    """
+
+    kind: Literal["folder", "file", "special", "missing"]
+    entries: tuple[RemoteEntry, ...]
+    unreadable: tuple[str, ...]
 
 
-async def list_far(transport: Transport, remote_path: str) -> Listing:
-    """List `remote_path`, following it if it is a link itself, and no link below it.
+async def list_remote(transport: Transport, path: str) -> Listing:
+    """List `path` on the pod; a symbolic link at `path` itself is followed, none below it.
 
     Raises:
-        StepFailed: The pod's answer is no listing, or holds more than a million names.
-        TransportError: The connection broke.
+        StepFailed: The listing came incomplete, is no listing, or has too many entries.
     """
-    path = shlex.quote(remote_path)
-    # find's -printf ends each field with NUL, the one byte that no name can hold.
-    command = (
-        f"if [ -d {path} ]; then printf 'D\\0'; "
-        f"find {path}/. -mindepth 1 -printf '%y\\0%s\\0%m\\0%l\\0%P\\0'; "
-        f"elif [ -f {path} ]; then printf 'F\\0'; "
-        f"find -L {path} -maxdepth 0 -printf 'f\\0%s\\0%m\\0\\0\\0'; "
-        f"elif [ -e {path} ]; then printf 'X\\0'; else printf 'N\\0'; fi"
-    )
-    output = bytearray()
-    async for piece in transport.stream(command):
-        output += piece
-        if len(output) > MOST_BYTES:
-            raise _refused(remote_path, "its list of names is larger than 256 MiB")
-    return parse_listing(bytes(output), remote_path)
+    fields = nul_fields(transport.stream(call(_LIST, plain_path(path))))
+    async with aclosing(fields):
+        return await _parse(fields, path)
 
 
-def parse_listing(output: bytes, remote_path: str) -> Listing:
-    """Read the answer of the listing command; pure.
+async def nul_fields(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Yield the NUL-ended fields of a stream; a last one without its NUL is dropped.
 
     Raises:
-        StepFailed: It is not one.
+        StepFailed: A field is longer than any path (cause `bad_listing`).
     """
-    head, *fields = output.split(b"\0")
-    kind = _KINDS.get(head)
-    if kind is None or not fields or fields.pop() != b"" or len(fields) % _FIELDS:
-        raise _refused(remote_path, "the pod's answer is no list of names")
-    if len(fields) > MOST_ENTRIES * _FIELDS:
-        raise _refused(remote_path, "it holds more than a million names")
-    entries = [
-        _entry(fields[at : at + _FIELDS], remote_path) for at in range(0, len(fields), _FIELDS)
-    ]
-    if kind == "file" and [entry.path for entry in entries] != [""]:
-        raise _refused(remote_path, "the pod's answer is no single file")
-    return Listing(kind, tuple(entries))
+    rest = b""
+    try:
+        async for chunk in stream:
+            *fields, rest = (rest + chunk).split(b"\0")
+            for field in fields:
+                yield field
+            if len(rest) > _LONGEST_FIELD:
+                raise StepFailed("the pod sent a name of endless length", cause="bad_listing")
+    finally:
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
 
 
-def _entry(fields: list[bytes], remote_path: str) -> Entry:
-    letter, size, mode, target, name = fields
-    if not size.isdigit() or not mode.isdigit() or len(letter) != 1:
-        raise _refused(remote_path, "the pod's answer is no list of names")
-    return Entry(
+async def _parse(fields: AsyncGenerator[bytes, None], path: str) -> Listing:
+    kinds: dict[bytes, Literal["folder", "file", "special", "missing"]]
+    kinds = {b"d": "folder", b"f": "file", b"o": "special", b"m": "missing"}
+    kind = kinds.get(await anext(fields, b""))
+    if kind is None:
+        raise _bad(path)
+    entries: list[RemoteEntry] = []
+    async for letter in fields:
+        if letter.startswith(b"E"):
+            return Listing(
+                kind=kind,
+                entries=tuple(entries),
+                unreadable=_complaints(letter, await anext(fields, b"")),
+            )
+        if len(entries) >= MOST_ENTRIES:
+            raise StepFailed(
+                f"{printable(path)} on the pod has more than {MOST_ENTRIES:,} entries",
+                cause="too_many_files",
+                help="Pack them into one file in the job, or exclude some.",
+            )
+        entries.append(await _entry(letter, fields, path))
+    raise _bad(path)
+
+
+async def _entry(letter: bytes, fields: AsyncGenerator[bytes, None], path: str) -> RemoteEntry:
+    size, target, name = [await anext(fields, b"") for _ in range(3)]
+    if len(letter) != 1 or not size.isdigit() or len(size) > 19 or not name:
+        raise _bad(path)
+    return RemoteEntry(
         path=name.decode("utf-8", "surrogateescape"),
-        type=letter.decode("ascii", "replace"),
+        kind=letter.decode("ascii", "replace"),
         size=int(size),
-        executable=bool(int(mode, 8) & 0o100) if set(mode) <= set(b"01234567") else False,
         target=target.decode("utf-8", "surrogateescape"),
     )
 
 
-def objection(entry: Entry) -> str | None:
-    """Return why an entry may not be written here, None when it may."""
-    if entry.type not in {"f", "d", "l"}:
-        return "neither file, folder nor link"
-    parts = entry.path.split("/")
-    if entry.path.startswith("/") or any(part in {"", ".", ".."} for part in parts):
-        return "its name leads elsewhere"
-    try:
-        entry.path.encode()
-    except UnicodeEncodeError:
-        return "its name is not UTF-8"
-    if entry.type == "l" and not _stays_inside(entry):
-        return "a link that leads out of the artifact"
-    return None
+def _complaints(status: bytes, words: bytes) -> tuple[str, ...]:
+    """Return what could not be read; a file that vanished meanwhile is no loss.
+
+    Raises:
+        StepFailed: The image lacks what a listing needs (cause `missing_tool`).
+    """
+    if status == b"E0":
+        return ()
+    if status == b"E43":
+        raise StepFailed(printable(words.decode("utf-8", "replace")), cause="missing_tool")
+    lines = [line for line in words.decode("utf-8", "replace").splitlines() if line.strip()]
+    return tuple(printable(line, 300) for line in lines if _GONE not in line)
 
 
-def _stays_inside(entry: Entry) -> bool:
-    if not entry.target or entry.target.startswith("/"):
-        return False
-    where = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), entry.target))
-    return where != ".." and not where.startswith("../")
+def _bad(path: str) -> StepFailed:
+    return StepFailed(
+        f"the list of {printable(path)} came incomplete from the pod", cause="bad_listing"
+    )
 
 
-def _refused(remote_path: str, why: str) -> StepFailed:
-    return StepFailed(f"{remote_path} cannot be pulled: {why}.", cause="listing")
+# $1 path. Fields end with NUL: the kind, four for each entry, at last E<status> and complaints.
+_LIST = r"""
+if [ -d "$1" ]; then k=d; elif [ -f "$1" ]; then k=f; elif [ -e "$1" ]; then k=o; else k=m; fi
+printf '%s\0' "$k"
+walk() {
+  case $k in d) cd -- "$1" || return 1 ;; f) ;; *) return 0 ;; esac
+  if find / -maxdepth 0 -printf '' 2>/dev/null; then
+    if [ $k = d ]; then find . -mindepth 1 -printf '%y\0%s\0%l\0%P\0'
+    else find -H "$1" -maxdepth 0 -printf '%y\0%s\0\0%f\0'; fi
+  elif command -v python3 >/dev/null 2>&1; then
+    python3 -c '
+import os, stat, sys
+out, bad = sys.stdout.buffer, []
+def tell(path, name, status):
+    kinds = ((stat.S_ISREG, b"f"), (stat.S_ISDIR, b"d"), (stat.S_ISLNK, b"l"))
+    kind = next((letter for test, letter in kinds if test(status.st_mode)), b"p")
+    target = os.readlink(path) if kind == b"l" else b""
+    out.write(b"\0".join((kind, str(status.st_size).encode(), target, name, b"")))
+if sys.argv[1] == "f":
+    path = os.fsencode(sys.argv[2])
+    tell(path, os.path.basename(path), os.stat(path))
+else:
+    for folder, folders, files in os.walk(b".", onerror=bad.append):
+        for name in folders + files:
+            path = os.path.join(folder, name)
+            try:
+                tell(path, path[2:], os.lstat(path))
+            except OSError as error:
+                bad.append(error)
+out.flush()
+for error in bad:
+    sys.stderr.write(str(error) + "\n")
+sys.exit(1 if bad else 0)
+' "$k" "$1"
+  else
+    echo 'the image has neither GNU find nor python3' >&2
+    return 43
+  fi
+}
+{ e=$(walk "$1" 2>&1 >&3 3>&-); s=$?; } 3>&1
+printf 'E%s\0%.8192s\0' "$s" "$e"
+"""

@@ -1,43 +1,42 @@
-"""Puts a payload on a pod: one tar stream, verified there, then moved into place file by file."""
+"""Puts a payload on the pod: one archive, checked there, then renamed into place file by file."""
 
-from __future__ import annotations
-
-import contextlib
 import posixpath
 import secrets
-import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runpod_deploy.compiler.plan import PayloadEntry
-from runpod_deploy.errors import CommandFailed, RunpodDeployError, StepFailed
+from runpod_deploy.errors import InvalidInput
 from runpod_deploy.executor.ports import Transport
-from runpod_deploy.executor.sync.digests import far_digests, name_list
-from runpod_deploy.executor.sync.pack import SINGLE, Progress, pack
-from runpod_deploy.executor.untrusted import first_lines, printable
-
-OWNED = ".runpod-deploy-owned"
-PARTIAL = ".runpod-deploy-partial-"
-_SHOWN = 10
-
-# Per folder one mv: a rename for each file, so that none is ever seen half written. It must not hold the
-# two braces that the find around it replaces.
-_MOVE = """\
-dest=$1; shift
-for folder do
-  mkdir -p "$dest/$folder" || exit 1
-  find "$folder" -maxdepth 1 ! -type d -print0 | xargs -0 -r mv -f -t "$dest/$folder" -- || exit 1
-done
-"""
+from runpod_deploy.executor.sync.mirror import remove_others
+from runpod_deploy.executor.sync.names import ours, unsafe
+from runpod_deploy.executor.sync.pack import Packer, Progress
+from runpod_deploy.executor.sync.remote import DIGESTS, call, failure, plain_path
+from runpod_deploy.executor.untrusted import printable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UploadReport:
-    """What arrived; sizes in bytes."""
+    """What an upload did.
+
+    Attributes:
+        files: Regular files put in place.
+        links: Symbolic links put in place.
+        bytes: Content of the files.
+        sent: Bytes of the archive that travelled.
+        created: Whether the destination was not there before.
+        deleted: Paths removed because `delete` was asked for, files and folders.
+        foreign: Whether `delete` was asked for in a folder that is not ours: nothing was removed.
+    """
 
     files: int
+    links: int
     bytes: int
+    sent: int
+    created: bool
+    deleted: tuple[str, ...]
+    foreign: bool
 
 
 async def upload(
@@ -48,124 +47,157 @@ async def upload(
     destination: str,
     delete: bool,
     progress: Progress,
+    protect: Callable[[str, bool], bool] | None = None,
 ) -> UploadReport:
-    """Send `entries` of `root` to `destination`.
+    """Send `entries` from `root` to `destination`; all of them arrive as planned or none is seen.
 
-    A source that is a single file becomes `destination` itself, or `destination/<its name>` when
-    that ends with `/`. Files that are there already are replaced one by one; with `delete`, files
-    that are not of the payload are removed, but only in a folder that an earlier upload made.
+    Files travel into a hidden folder on the destination's own file system, are checked there by
+    sha256, and only then renamed to their names, so a half file never bears its final name. Files
+    get mode 0644 or 0755, the remote user as owner, and their modification time in whole seconds.
+    A payload whose only entry has the path `""` is a single file: it becomes `destination`, or
+    lies in it under its own name when `destination` ends with `/`.
+
+    Args:
+        transport: Connection to the pod.
+        root: Local folder, or the file itself for the entry `""`.
+        entries: Files and links to send, relative to `root`.
+        destination: Path on the pod; its parents are created.
+        delete: Afterwards remove what is not in `entries`, but only where the destination carries
+            our marker file, which is written when an upload creates it.
+        progress: Called with a path, bytes done and bytes in all.
+        protect: Paths that `delete` leaves alone, asked with the path relative to the destination
+            and whether it is a folder; what lies in a protected folder is protected too.
 
     Raises:
-        StepFailed: A local file changed (cause `payload_changed`), a file did not arrive whole
-            (`not_delivered`), or `delete` was asked for in a foreign folder (`not_owned`).
-        CommandFailed: The pod refused: disk full, a file where a folder must be.
-        TransportError: The connection broke.
+        StepFailed: A local file is not what the plan says (cause `payload_changed`), the far side
+            has a folder where a file goes or the reverse (`destination_conflict`), what arrived
+            differs (`verify_failed`), no room (`disk_full`), or another failure there.
+        InvalidInput: An entry has a path that would leave the destination.
+        TransportError: The connection failed; nothing was put in place, or all of it.
     """
+    _check(entries)
     single = len(entries) == 1 and entries[0].path == ""
-    target = destination.rstrip("/") or "/"
-    name = root.name
-    if single and not destination.endswith("/"):
-        target, name = posixpath.split(target)
-    partial = posixpath.join(target, PARTIAL + secrets.token_hex(6))
-    try:
-        await _unpack(transport, root, entries, target, partial, delete=delete, progress=progress)
-        await _verify(transport, partial, entries)
-        if single:
-            await _call(
-                transport,
-                f"mv -f -T -- {shlex.quote(f'{partial}/{SINGLE}')} "
-                f"{shlex.quote(posixpath.join(target, name))}",
-            )
-        else:
-            await _call(
-                transport,
-                f"cd {shlex.quote(partial)} && find . -type d -exec sh -c {shlex.quote(_MOVE)} "
-                f"sh {shlex.quote(target)} {{}} +",
-            )
-    finally:
-        with contextlib.suppress(RunpodDeployError, TimeoutError):
-            await transport.run(f"rm -rf -- {shlex.quote(partial)}", timeout=120)
-    if delete:
-        await _delete_others(transport, target, entries)
+    target = _target(destination, root, single=single)
+    tag = secrets.token_hex(8)
+    script = DIGESTS + _COMMON + (_PUT_FILE if single else _PUT_TREE)
+    packer = Packer(root, entries, progress)
+    done = await transport.run(
+        call(script, target, posixpath.dirname(target) or ".", tag), stdin=packer.stream()
+    )
+    if done.exit_status != 0:
+        raise failure(done, f"putting files to {target}")
+    created = done.stdout.strip() == b"created"
+    deleted: tuple[str, ...] | None = ()
+    if delete and not single and not created:
+        deleted = await remove_others(transport, target, entries, protect)
     files = [entry for entry in entries if entry.type == "file"]
-    return UploadReport(files=len(entries), bytes=sum(entry.size for entry in files))
-
-
-async def _unpack(
-    transport: Transport,
-    root: Path,
-    entries: Sequence[PayloadEntry],
-    target: str,
-    partial: str,
-    *,
-    delete: bool,
-    progress: Progress,
-) -> None:
-    where = shlex.quote(target)
-    marker = shlex.quote(posixpath.join(target, OWNED))
-    make = f"mkdir -p -- {where}"
-    if delete:
-        make = (
-            f"if [ ! -d {where} ]; then mkdir -p -- {where} && : >{marker}; fi; "
-            f"if [ ! -e {marker} ]; then echo not-owned >&2; exit 77; fi"
-        )
-    command = (
-        f"umask 022; {make} && mkdir -m 700 -- {shlex.quote(partial)} && "
-        f"tar -xpf - --no-same-owner -C {shlex.quote(partial)}"
+    return UploadReport(
+        files=len(files),
+        links=len(entries) - len(files),
+        bytes=sum(entry.size for entry in files),
+        sent=packer.sent,
+        created=created,
+        deleted=deleted or (),
+        foreign=deleted is None,
     )
-    done = await transport.run(command, stdin=pack(root, entries, progress))
-    if done.exit_status == 77:
-        raise StepFailed(
-            f"staging.delete is set for {target}, a folder that no run of ours made; nothing there "
-            "was touched.",
-            cause="not_owned",
-            help="Choose a destination of its own, or leave staging.delete away.",
-        )
-    if done.exit_status != 0:
-        raise _failed(
-            f"The payload could not be written to {target}", done.exit_status, done.stderr
-        )
 
 
-async def _verify(transport: Transport, partial: str, entries: Sequence[PayloadEntry]) -> None:
-    wanted = {entry.path or SINGLE: entry.sha256 for entry in entries if entry.type == "file"}
-    found = await far_digests(transport, partial, list(wanted))
-    wrong = [path for path, digest in wanted.items() if found.get(path) != digest]
-    if wrong:
-        shown = ", ".join(printable(path, 200) for path in wrong[:_SHOWN])
-        raise StepFailed(
-            f"{len(wrong)} of {len(wanted)} files did not arrive as they were sent: {shown}.",
-            cause="not_delivered",
-        )
+def _target(destination: str, root: Path, *, single: bool) -> str:
+    stripped = destination.rstrip("/") or "/"
+    if "\0" in destination or not destination:
+        msg = "a staging destination must not be empty or hold a NUL"
+        raise InvalidInput(msg)
+    if single and destination.endswith("/"):
+        return plain_path(posixpath.join(stripped, root.name))
+    return plain_path(stripped)
 
 
-async def _delete_others(
-    transport: Transport, target: str, entries: Sequence[PayloadEntry]
-) -> None:
-    where = shlex.quote(target)
-    listed = await transport.run(f"cd {where} && find . -mindepth 1 ! -type d -print0", timeout=600)
-    if listed.exit_status != 0:
-        raise _failed(f"{target} could not be listed", listed.exit_status, listed.stderr)
-    kept = {entry.path for entry in entries} | {OWNED}
-    there = [
-        raw[2:].decode("utf-8", "surrogateescape") for raw in listed.stdout.split(b"\0") if raw
-    ]
-    others = [path for path in there if path not in kept]
-    if others:
-        done = await transport.run(
-            f"cd {where} && xargs -0 rm -f --", stdin=name_list(others), timeout=600
-        )
-        if done.exit_status != 0:
-            raise _failed(f"{target} could not be cleaned", done.exit_status, done.stderr)
+def _check(entries: Sequence[PayloadEntry]) -> None:
+    """Refuse a payload that could write elsewhere; a saved plan may have been tampered with."""
+    seen: set[str] = set()
+    folders: set[str] = set()
+    for entry in entries:
+        if entry.path == "" and len(entries) == 1:
+            continue
+        why = unsafe(entry.path)
+        if ours(entry.path):
+            why = "runpod-deploy uses this name itself on the pod"
+        if entry.path in seen:
+            why = "it is there twice"
+        if why is not None:
+            raise InvalidInput(f"the payload holds the path {printable(entry.path)!r}: {why}")
+        seen.add(entry.path)
+        parts = entry.path.split("/")
+        folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
+    for path in sorted(seen & folders):
+        raise InvalidInput(f"the payload holds {printable(path)!r} both as a file and as a folder")
 
 
-async def _call(transport: Transport, command: str) -> None:
-    done = await transport.run(command, timeout=600)
-    if done.exit_status != 0:
-        raise _failed("The payload could not be moved into place", done.exit_status, done.stderr)
+# $1 destination, $2 its parent, $3 a tag of our own for the hidden folder.
+_COMMON = r"""
+umask 022
+case $1 in /*) D=$1 P=$2 ;; *) D=$PWD/$1 P=$PWD/$2 ;; esac
+die() { printf '%s\n' "$2" >&2; exit "$1"; }
+unpack() {
+  T=$1/.rd-upload-$2
+  trap 'rm -rf -- "$T"' EXIT
+  trap 'exit 129' HUP INT TERM PIPE
+  mkdir -m 700 -- "$T" && mkdir -- "$T/tree" || exit 44
+  tar -xpof - -C "$T" || exit 45
+  [ -f "$T/complete" ] || die 46 'the archive ended before it was complete'
+  (cd "$T/tree" && digests <../names >../actual) || exit $?
+  if [ "$(sha256sum <"$T/expected")" != "$(sha256sum <"$T/actual")" ]; then
+    sort -z "$T/expected" >"$T/e" && sort -z "$T/actual" >"$T/a"
+    printf 'other content on arrival: ' >&2
+    comm -z -23 "$T/e" "$T/a" | head -z -n 5 | cut -z -c 67- | tr '\n\0' '? ' >&2
+    exit 42
+  fi
+}
+"""
 
+_PUT_FILE = r"""
+[ ! -d "$D" ] || die 41 "$D is a folder on the pod, a file was to go there"
+mkdir -p -- "$P" || exit 44
+unpack "$P" "$3"
+mv -f -- "$T/tree/file" "$D" || exit 44
+"""
 
-def _failed(what: str, status: int, stderr: bytes) -> CommandFailed:
-    return CommandFailed(
-        f"{what}: {first_lines(stderr) or f'exit status {status}'}", exit_status=status
-    )
+# `move` runs twice: every conflict is found before the first file is touched. Renaming the whole
+# tree at once is possible only where nothing is there yet.
+_PUT_TREE = r"""
+if [ -d "$D" ]; then
+  unpack "$D" "$3"
+  at() {
+    F=$D/$1
+    if [ -e "$F" ] || [ -L "$F" ]; then
+      [ -d "$F" ] || die 41 "$F is there on the pod and is not a folder"
+    fi
+    shift
+    for x do
+      if [ -d "$F/$x" ] && [ ! -L "$F/$x" ]; then
+        die 41 "$F/$x is a folder on the pod, a file was to go there"
+      fi
+    done
+  }
+  . "$T/move"
+  at() {
+    F=$D/$1
+    [ -d "$F" ] || mkdir -- "$F" || exit 44
+    [ $# -gt 1 ] || return 0
+    cd "$T/tree/$1" || exit 44
+    shift
+    mv -f -- "$@" "$F/" || exit 44
+  }
+  . "$T/move"
+  cd /
+else
+  if [ -e "$D" ] || [ -L "$D" ]; then die 41 "$D is there on the pod and is not a folder"; fi
+  mkdir -p -- "$P" || exit 44
+  unpack "$P" "$3"
+  echo 'Written by runpod-deploy, which may delete in this folder.' \
+    >"$T/tree/.runpod-deploy-owned" || exit 44
+  if [ -e "$D" ] || [ -L "$D" ]; then die 41 "$D appeared on the pod meanwhile"; fi
+  mv -- "$T/tree" "$D" || exit 44
+  echo created
+fi
+"""

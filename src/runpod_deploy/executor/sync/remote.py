@@ -1,0 +1,74 @@
+"""Shell on the pod: how a script is called there, and what its exit status means."""
+
+import shlex
+
+from runpod_deploy.errors import CommandFailed, StepFailed
+from runpod_deploy.executor.ports import Completed
+from runpod_deploy.executor.untrusted import first_lines, printable
+
+# What our scripts exit with; the numbers are out of the way of what tar, xargs and sh use.
+CAUSES = {
+    41: "destination_conflict",
+    42: "verify_failed",
+    43: "missing_tool",
+    44: "remote_write",
+    45: "remote_unpack",
+    46: "incomplete",
+}
+
+# `digests`: NUL-ended names on stdin, `<sha256>  <name>` NUL-ended on stdout, in that order.
+DIGESTS = r"""
+digests() {
+  if sha256sum -z /dev/null >/dev/null 2>&1; then
+    xargs -0 -r sha256sum -z --
+  elif command -v python3 >/dev/null 2>&1; then
+    python3 -c '
+import hashlib, os, sys
+out = sys.stdout.buffer
+for name in sys.stdin.buffer.read().split(b"\0"):
+    if name:
+        digest = hashlib.sha256()
+        try:
+            with open(name, "rb") as file:
+                for block in iter(lambda: file.read(1 << 20), b""):
+                    digest.update(block)
+        except OSError as error:
+            sys.stderr.write(str(error) + "\n")
+            continue
+        out.write(digest.hexdigest().encode() + b"  " + name + b"\0")
+'
+  else
+    echo "the image has neither sha256sum of GNU coreutils 8.25 or later nor python3" >&2
+    exit 43
+  fi
+}
+"""
+
+
+def call(script: str, *arguments: str) -> str:
+    """Return the command that runs a POSIX script with `$1 $2 …`, whatever the login shell is."""
+    quoted = " ".join(shlex.quote(argument) for argument in ("rd", *arguments))
+    return f"env LC_ALL=C sh -c {shlex.quote(script)} {quoted}"
+
+
+def plain_path(path: str) -> str:
+    """Return a path on the pod that no program takes for an option."""
+    return path if path.startswith("/") else f"./{path}"
+
+
+def failure(done: Completed, doing: str) -> StepFailed:
+    """Return the error for a script that failed while `doing` something.
+
+    Its cause is `disk_full` when the pod has no room, what `CAUSES` says, or `remote_command`.
+    """
+    said = first_lines(done.stderr) or "it wrote no error message"
+    if b"No space left on device" in done.stderr or b"Disk quota exceeded" in done.stderr:
+        return StepFailed(
+            f"{printable(doing)}: the pod's disk is full: {said}",
+            cause="disk_full",
+            help="Raise pod.container_disk_gb or storage.volume_gb, or stage elsewhere.",
+        )
+    message = f"{printable(doing)} failed on the pod: {said}"
+    if done.exit_status in CAUSES:
+        return StepFailed(message, cause=CAUSES[done.exit_status])
+    return CommandFailed(message, exit_status=done.exit_status)
