@@ -109,7 +109,7 @@ def money(plan: Plan) -> Iterator[Row]:
     of, capacity = plan.budget, plan.capacity
     yield Row(
         label="cost at most",
-        text=f"{usd(of.cost_cap_usd)}, last collect at {of.soft_cap_fraction:.0%}",
+        text=f"{usd(of.cost_cap_usd)}, said at {of.soft_cap_fraction:.0%}",
         default=_same(BudgetSection, "cost_cap_usd", of.cost_cap_usd)
         and _same(BudgetSection, "soft_cap_fraction", of.soft_cap_fraction),
     )
@@ -178,16 +178,10 @@ def ending(plan: Plan) -> Iterator[Row]:
         yield Row(label="accept loss", text="yes: results on a wiped disk may be lost")
     yield Row(
         label="lease",
-        text=f"ends the pod after {lease.silence_minutes:g} min of silence, "
-        f"{lease.boot_grace_minutes:g} min while it boots",
+        text=f"{lease.silence_minutes:g} min of silence, {lease.boot_grace_minutes:g} min while it "
+        "boots; kept for later: this version puts no watchdog on the pod",
         default=_same(LeaseSection, "silence_minutes", lease.silence_minutes)
         and _same(LeaseSection, "boot_grace_minutes", lease.boot_grace_minutes),
-    )
-    runs = "the job runs on" if lease.while_running == "continue" else "the job is stopped as well"
-    yield Row(
-        label="while it runs",
-        text=runs + (", no run without a lease" if lease.required else ""),
-        default=_same(LeaseSection, "while_running", lease.while_running) and not lease.required,
     )
 
 
@@ -203,7 +197,7 @@ def telemetry(plan: Plan) -> Row:
     ]
     every = of.sample_interval_sec
     all_there = len(captured) == sum(one.name.startswith("capture_") for one in fields(of))
-    text = f"a sample every {every:g} s; {', '.join(captured) or 'nothing else'}"
+    text = f"a sample every {every:g} s, {', '.join(captured) or 'nothing else'}; kept for later"
     default = _same(TelemetrySection, "sample_interval_sec", every) and all_there
     return Row(label="telemetry", text=text, default=default)
 

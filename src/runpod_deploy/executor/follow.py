@@ -160,10 +160,15 @@ async def _tail(ctx: RunContext, mirror: LogMirror) -> None:
 async def _watch_pod(ctx: RunContext) -> None:
     """Ask the API for the pod now and then; one failed look is no verdict."""
     pod = ctx.need_pod()
+    cap = ctx.plan.budget.cost_cap_usd
+    said = False
     while True:
         await ctx.clock.sleep(ctx.plan.budget.poll_interval_sec)
         spent = accrued(ctx.rate(), ctx.billed_since, ctx.clock.now())
-        ctx.progress.spent(spent, ctx.plan.budget.cost_cap_usd)
+        ctx.progress.spent(spent, cap)
+        if not said and spent >= cap * ctx.plan.budget.soft_cap_fraction:
+            said = True
+            ctx.journal.write("budget_reached", limit="soft", accrued_usd=spent, cap_usd=cap)
         try:
             seen = await ctx.cloud.get(pod.id)
         except RunpodDeployError:
