@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from runpod_deploy.compiler.plan import Plan
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.engine import Engine
 from runpod_deploy.executor.interrupts import Interrupts
+from runpod_deploy.executor.sync.download import DownloadReport
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.journal import Journal
 from runpod_deploy.record.masking import Masker
@@ -22,8 +22,6 @@ from runpod_deploy.record.run import Run, fold
 from runpod_deploy.record.run_folder import RunFolder
 from support.fakes import FakeClock, FakeCloud, FakeConnector, FakeJob, FakeMachine, run_virtual
 from support.plans import plan_file, small_plan
-
-PAIRS = {"_intended", "_settled"}
 
 
 @dataclass
@@ -62,7 +60,7 @@ class Downloads:
 
     async def download(
         self, transport: Any, *, remote_path: str, local: Path, **_options: Any
-    ) -> SimpleNamespace:
+    ) -> DownloadReport:
         """Pull one artifact over the fake connection."""
         self.tried.append(remote_path)
         await transport.run(f"pull {remote_path}")
@@ -74,12 +72,12 @@ class Downloads:
         verified = what == "verified"
         if verified:
             local.mkdir(parents=True, exist_ok=True)
-        return SimpleNamespace(
+        return DownloadReport(
             files=1 if verified else 0,
             bytes=3 if verified else 0,
             tree_sha256="sha256:" + "0" * 64,
-            entries=[entry] if verified else [],
-            refused=[{"path": "model.bin", "why": "changed"}] if what == "refused" else [],
+            entries=(entry,) if verified else (),
+            refused=({"path": "model.bin", "why": "changed"},) if what == "refused" else (),
             missing=what == "missing",
         )
 

@@ -105,8 +105,8 @@ async def _download(
                     artifact.label, done, total
                 ),
             )
-        except TransportError as problem:
-            error = problem.message
+        except (TransportError, TimeoutError) as problem:
+            error = str(problem) or "the pod did not answer in time"
             if attempt < TRIES and not await _again(ctx):
                 break
             continue

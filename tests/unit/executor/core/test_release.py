@@ -175,7 +175,7 @@ def test_optional_artifact_may_be_missing(make_rig: RigMaker) -> None:
 def test_pull_goes_on_after_a_lost_connection(make_rig: RigMaker) -> None:
     """A connection lost while results are pulled is made again and the pull repeated."""
     rig = make_rig()
-    rig.downloads.outcomes["/workspace/results"] = [ConnectionLost("x"), ConnectionLost("x")]
+    rig.downloads.outcomes["/workspace/results"] = [ConnectionLost("x"), TimeoutError()]
     assert "SUCCEEDED" == rig.run().state
     assert ["/workspace/results"] * 3 == rig.downloads.tried
     assert 3 == len(rig.connector.opened)

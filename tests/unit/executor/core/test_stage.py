@@ -1,0 +1,86 @@
+"""The payload on its way: what is sent is what the plan lists, and its failures are the step's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from runpod_deploy.compiler.plan import PayloadEntry, PlanStaging
+from runpod_deploy.errors import ConnectionLost, StepFailed
+from support.plans import small_plan
+from support.rig import Rig, RigMaker
+
+ENTRY = PayloadEntry(path="train.py", type="file", size=3, exec=False, sha256="0" * 64)
+STAGING = PlanStaging(
+    label="src",
+    source="src",
+    destination="/workspace/@@rd:run_id@@/src",
+    excludes=(),
+    gitignore=True,
+    delete=False,
+    tree_sha256="sha256:" + "1" * 64,
+    files=1,
+    bytes=3,
+)
+
+
+@pytest.fixture
+def uploads(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Replace the transfer; the list holds what its calls raise, and then what they were given."""
+    script: list[Any] = []
+
+    async def upload(transport: Any, **given: Any) -> None:
+        await transport.run("upload")
+        if script and isinstance(script[0], Exception):
+            raise script.pop(0)
+        script.append(given)
+
+    monkeypatch.setattr("runpod_deploy.executor.steps.stage.upload", upload)
+    return script
+
+
+def staged(make_rig: RigMaker) -> Rig:
+    """Return a run with one staging entry."""
+    rig = make_rig(replace(small_plan(), staging=(STAGING,)))
+    rig.ctx.plan_file = replace(rig.ctx.plan_file, payload={"src": (ENTRY,)})
+    return rig
+
+
+def test_payload_is_sent_as_planned(make_rig: RigMaker, uploads: list[Any]) -> None:
+    """Source, entries and filled destination of the plan reach the transfer, and the event names the tree."""
+    rig = staged(make_rig)
+    assert "SUCCEEDED" == rig.run().state
+    (given,) = uploads
+    assert (ENTRY,) == given["entries"]
+    assert rig.ctx.project_root / "src" == given["root"]
+    assert "/workspace/demo-20270115T080000Z/src" == given["destination"]
+    assert given["delete"] is False
+    event = rig.one("staging_completed")
+    assert ("src", 1, 3, STAGING.tree_sha256) == (
+        event["label"],
+        event["files"],
+        event["bytes"],
+        event["tree_sha256"],
+    )
+
+
+def test_lost_connection_while_staging_is_made_again(
+    make_rig: RigMaker, uploads: list[Any]
+) -> None:
+    """Staging is repeated over a new connection as often as its step may be."""
+    uploads += [ConnectionLost("reset"), ConnectionLost("reset")]
+    rig = staged(make_rig)
+    assert "SUCCEEDED" == rig.run().state
+    assert 3 == len(rig.connector.opened)
+
+
+def test_payload_that_changed_ends_the_run(make_rig: RigMaker, uploads: list[Any]) -> None:
+    """A file that is not what was planned fails the run, is not tried again, and the pod is released."""
+    uploads.append(StepFailed("train.py changed since the plan", cause="payload_changed"))
+    rig = staged(make_rig)
+    run = rig.run()
+    assert ("FAILED", "payload_changed") == (run.state, run.cause)
+    assert 1 == len(rig.connector.opened)
+    assert {} == rig.cloud.rented
