@@ -4,7 +4,7 @@ from runpod_deploy.compiler import lifecycle, sections
 from runpod_deploy.compiler.candidates import ring
 from runpod_deploy.compiler.check import check_resolution, has_errors
 from runpod_deploy.compiler.facts import Facts
-from runpod_deploy.compiler.local_paths import in_project
+from runpod_deploy.compiler.local_paths import anchored, in_project
 from runpod_deploy.compiler.plan import POD_PROTOCOL, Plan, PlanCapacity
 from runpod_deploy.compiler.resolve import Resolution, Resolved, resolve
 from runpod_deploy.compiler.script_file import with_rendered_script
@@ -25,7 +25,7 @@ def compile_job(config: JobConfig, facts: Facts) -> Plan:
 
 def check_job(config: JobConfig, facts: Facts) -> tuple[Diagnostic, ...]:
     """Return everything that is wrong or remarkable about a job, errors and warnings."""
-    resolution = resolve(config)
+    resolution = anchored(resolve(config), facts.job_file)
     return check_resolution(resolution, with_rendered_script(resolution, facts))
 
 
@@ -35,6 +35,7 @@ def compile_resolution(resolution: Resolution, facts: Facts) -> tuple[Plan, tupl
     Raises:
         InvalidInput: As `compile_job`.
     """
+    resolution = anchored(resolution, facts.job_file)
     facts = with_rendered_script(resolution, facts)
     diagnostics = check_resolution(resolution, facts)
     if has_errors(diagnostics):

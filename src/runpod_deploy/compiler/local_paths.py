@@ -1,9 +1,51 @@
 """Local paths as a plan holds them: relative to the project root, or after a late-bound token."""
 
+import dataclasses
 import posixpath
 
 from runpod_deploy.compiler.late_bound import MARK, token
+from runpod_deploy.compiler.resolve import Resolution, Resolved
 from runpod_deploy.schema.job import ArtifactEntry
+
+
+def anchored(resolution: Resolution, job_file: str) -> Resolution:
+    """Return the job with `project_root` and `config_dir` taken out of the paths it reads.
+
+    Args:
+        resolution: A rendered job.
+        job_file: The job file relative to the project root, `/` separators.
+    """
+    job = resolution.config
+    texts = (
+        *(entry.source for entry in job.staging),
+        *(secret.file or "" for secret in job.secrets),
+        *job.local.required_paths,
+        job.run.script or "",
+    )
+    if not any(MARK in text for text in texts):
+        return resolution
+    folder = posixpath.dirname(job_file) or "."
+
+    def place(path: str) -> str:
+        for name, start in (("project_root", "."), ("config_dir", folder)):
+            rest = path.removeprefix(token(name))
+            if rest != path and rest[:1] in ("", "/"):
+                return posixpath.normpath(start + rest)
+        return path
+
+    config = dataclasses.replace(
+        job,
+        staging=tuple(dataclasses.replace(one, source=place(one.source)) for one in job.staging),
+        secrets=tuple(
+            one if one.file is None else dataclasses.replace(one, file=place(one.file))
+            for one in job.secrets
+        ),
+        local=dataclasses.replace(
+            job.local, required_paths=tuple(map(place, job.local.required_paths))
+        ),
+        run=dataclasses.replace(job.run, script=job.run.script and place(job.run.script)),
+    )
+    return dataclasses.replace(resolution, config=Resolved(config))
 
 
 def artifact_path(artifact: ArtifactEntry) -> str:

@@ -23,6 +23,10 @@ _LATE_ALLOWED = (
     (re.compile(r"/(staging|secrets)/\d+/destination"), frozenset(LATE_BOUND)),
     (re.compile(r"/artifacts/\d+/(remote_path|local_path)"), frozenset(LATE_BOUND)),
     (re.compile(r"/pod/env/.*"), frozenset({"run_id"})),
+    (
+        re.compile(r"/(staging/\d+/source|run/script|secrets/\d+/file|local/required_paths/\d+)"),
+        frozenset({"project_root", "config_dir"}),
+    ),
 )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.findings import Finding, below
+from runpod_deploy.compiler.local_paths import anchored
 from runpod_deploy.compiler.plan import PayloadEntry
 from runpod_deploy.compiler.resolve import Resolution, Resolved, resolve
 from runpod_deploy.errors import Severity
@@ -55,6 +56,7 @@ def gather_resolution(
     environ: Mapping[str, str] | None = None,
 ) -> Facts:
     """Return what `gather` returns, for a job that is rendered already."""
+    resolution = anchored(resolution, project.job_path)
     config = resolution.config
     survey = _Survey(environ=os.environ if environ is None else environ, use_cache=use_cache)
     refusal = _root_refusal(project)

@@ -5,16 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
+from runpod_deploy.schema.as_written import as_written
 from runpod_deploy.schema.job import JobConfig, JobSource
 from runpod_deploy.schema.near_miss import near_miss
 from runpod_deploy.schema.plain import from_plain
 from runpod_deploy.schema.read_file import read_file
 from runpod_deploy.schema.report import MAX_DIAGNOSTICS, Report, Stop, shorten
+from runpod_deploy.schema.v2.version import is_version_2
 from runpod_deploy.schema.validate import validate
-from runpod_deploy.schema.yaml_nodes import Node
 from runpod_deploy.schema.yaml_source import YamlSource, read_yaml
-
-_TEXT_MAPS = ("/variables", "/pod/env", "/remote_env/exports", "/run/env")
 
 
 def load(
@@ -55,21 +54,34 @@ def load_bytes(
 
 def _load(raw: bytes, variables: Mapping[str, str], report: Report) -> JobConfig:
     source = read_yaml(raw, report)
-    validate(source, report)
-    _check_overrides(source, variables, report)
+    version = 2 if is_version_2(source.data) else 3
+    if version == 2:
+        from runpod_deploy.schema.v2.read import upgraded  # noqa: PLC0415 - few files need it
+
+        data = upgraded(source, variables, report)
+    else:
+        data = _data(source, variables, report)
     if report.found:
         raise Stop
-    data = dict(source.data)
-    for pointer in _TEXT_MAPS:
-        _take_as_written(data, pointer, source.root)
-    data["variables"] = {**data.get("variables", {}), **variables}
     place = JobSource(
         path=report.file,
         positions=source.positions,
         keys=source.key_positions,
         lines=source.lines,
+        version=version,
+        notes=tuple(report.notes),
     )
     return from_plain(JobConfig, data, ready={"source": place})
+
+
+def _data(source: YamlSource, variables: Mapping[str, str], report: Report) -> dict[str, Any]:
+    validate(source, report)
+    _check_overrides(source, variables, report)
+    if report.found:
+        raise Stop
+    data = as_written(source)
+    data["variables"] = {**data.get("variables", {}), **variables}
+    return data
 
 
 def _invalid(report: Report) -> InvalidInput:
@@ -77,6 +89,7 @@ def _invalid(report: Report) -> InvalidInput:
     count = "1 error" if len(found) == 1 else f"{len(found)} errors"
     if len(found) >= MAX_DIAGNOSTICS:
         found.append(_MORE)
+    found += report.notes
     return InvalidInput(f"{report.file}: {count}", diagnostics=tuple(found))
 
 
@@ -108,16 +121,3 @@ def _check_overrides(source: YamlSource, variables: Mapping[str, str], report: R
                 suggestion=near_miss(name, declared),
                 help="Declare it under `variables` with the value it has when none is given.",
             )
-
-
-def _take_as_written(data: dict[str, Any], pointer: str, root: Node) -> None:
-    """Replace the values of the mapping at `pointer` by their text in the file."""
-    node = root.find(pointer)
-    if node is None or not isinstance(node.items, dict):
-        return
-    *above, last = pointer.split("/")[1:]
-    section = data
-    for key in above:
-        section[key] = dict(section[key])
-        section = section[key]
-    section[last] = {key: item.text for key, item in node.items.items()}

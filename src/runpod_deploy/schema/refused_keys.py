@@ -1,5 +1,6 @@
 """Finds the keys that are refused by name, planned or impossible, and says so."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from runpod_deploy.schema.planned import PLANNED, Planned
@@ -9,15 +10,30 @@ from runpod_deploy.schema.unsupported import UNSUPPORTED
 from runpod_deploy.schema.yaml_source import YamlSource
 
 
-def report_refused_keys(source: YamlSource, report: Report) -> frozenset[str]:
-    """Note every refused key of `source`; return their JSON pointers."""
+def report_refused_keys(
+    source: YamlSource,
+    report: Report,
+    *,
+    planned: Iterable[Planned] = PLANNED,
+    idle: tuple[object, ...] = (),
+) -> frozenset[str]:
+    """Note every refused key of `source`; return their JSON pointers.
+
+    Args:
+        source: The document.
+        report: Takes the findings.
+        planned: The keys that are reserved.
+        idle: Values of an unsupported key that ask for nothing, so that the key may stand.
+    """
     refused: set[str] = set()
     for key in UNSUPPORTED:
-        for pointer, _ in _matches(source.data, key.pointer):
+        for pointer, value in _matches(source.data, key.pointer):
+            if any(value is one for one in idle):
+                continue
             refused.add(pointer)
             place = source.key_positions[pointer]
             report.error("unsupported-key", key.summary, key.detail, place, help=key.help)
-    for row in PLANNED:
+    for row in planned:
         for pointer, value in _matches(source.data, row.pattern):
             if row.value is None or (value == row.value and type(value) is type(row.value)):
                 refused.add(pointer)

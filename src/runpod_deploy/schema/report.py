@@ -19,12 +19,14 @@ class Report:
         file: The file's name as the user should read it.
         lines: The file's lines; empty until it could be decoded.
         found: The findings so far, at most `MAX_DIAGNOSTICS`.
+        notes: What the reader should know although nothing is wrong; one of each kind.
         spoilt: Places whose value could not be read: nothing said about it later would be true.
     """
 
     file: str
     lines: tuple[str, ...] = ()
     found: list[Diagnostic] = field(default_factory=list)
+    notes: list[Diagnostic] = field(default_factory=list)
     spoilt: frozenset[Position] = frozenset()
 
     def error(
@@ -64,6 +66,23 @@ class Report:
         )
         if len(self.found) >= MAX_DIAGNOSTICS:
             raise Stop
+
+    def note(
+        self, code: str, summary: str, detail: str, at: Position | None, *, help: str | None = None
+    ) -> None:
+        """Note something that is not wrong; the first note of each code is kept."""
+        if all(one.code != code for one in self.notes):
+            self.notes.append(
+                Diagnostic(
+                    severity=Severity.NOTE,
+                    code=code,
+                    summary=summary,
+                    detail=detail,
+                    where=at,
+                    source_line=self._line(at),
+                    help=help,
+                )
+            )
 
     def fatal(
         self,

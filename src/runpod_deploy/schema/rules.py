@@ -29,8 +29,8 @@ def report_broken_rules(source: YamlSource, report: Report) -> None:
     data = source.data
     if not isinstance(data, dict):
         return
-    _shadowed(data, source, report)
-    _ports(data, source, report)
+    report_shadowed(data, BUILT_IN_VARIABLES, source, report)
+    report_ports(data, source, report)
     _pod_env(data, source, report)
     _storage(data, source, report)
     for section, key in _UNIQUE_NAMES.items():
@@ -42,9 +42,12 @@ def _section(data: dict[str, Any], name: str) -> dict[str, Any]:
     return section if isinstance(section, dict) else {}
 
 
-def _shadowed(data: dict[str, Any], source: YamlSource, report: Report) -> None:
+def report_shadowed(
+    data: dict[str, Any], built_in: tuple[str, ...], source: YamlSource, report: Report
+) -> None:
+    """Note every variable that has the name of a built-in one."""
     for name in _section(data, "variables"):
-        if name in BUILT_IN_VARIABLES:
+        if name in built_in:
             report.error(
                 "shadowed-variable",
                 "Variable hides a built-in one",
@@ -54,7 +57,8 @@ def _shadowed(data: dict[str, Any], source: YamlSource, report: Report) -> None:
             )
 
 
-def _ports(data: dict[str, Any], source: YamlSource, report: Report) -> None:
+def report_ports(data: dict[str, Any], source: YamlSource, report: Report) -> None:
+    """Note every port whose number cannot be."""
     ports = _section(data, "pod").get("ports")
     for index, port in enumerate(ports if isinstance(ports, list) else ()):
         number = port.partition("/")[0] if isinstance(port, str) else ""

@@ -55,12 +55,10 @@ def _check_version(said: int, source: YamlSource, report: Report) -> None:
             help="Upgrade runpod-deploy.",
         )
     else:
-        planned = said == 2
         report.error(
-            "planned" if planned else "older-version",
-            "Planned for a later version" if planned else "File of another version",
-            f"This file has schema version {said}, and this release reads version {VERSION}."
-            + (" Reading version 2 files is planned." if planned else ""),
+            "older-version",
+            "File of another version",
+            f"This file has schema version {said}, and this release reads versions 2 and {VERSION}.",
             place,
             help=f"Write `schema_version: {VERSION}`, and `validate` names every key that has to "
             "change.",

@@ -9,6 +9,7 @@ from runpod_deploy.compiler.late_bound import MARK, token
 from runpod_deploy.compiler.local_paths import artifact_path
 from runpod_deploy.compiler.pod_paths import inside, is_absolute, normal
 from runpod_deploy.compiler.resolve import Resolved
+from runpod_deploy.errors import Severity
 from runpod_deploy.schema.pointer import dotted
 
 
@@ -56,8 +57,10 @@ def distinct_destinations(config: Resolved, facts: Facts) -> Iterator[Finding]: 
     for pointer, path in places:
         first = taken.setdefault(normal(path), pointer)
         if first != pointer:
+            both_staged = pointer.startswith("/staging") and first.startswith("/staging")
             yield Finding(
                 pointer=pointer,
+                severity=_as_before(config) if both_staged else Severity.ERROR,
                 code="same-destination",
                 summary="Two things have the same destination",
                 detail=f"`{path}` is already the place of `{dotted(first)}`; "
@@ -103,8 +106,14 @@ def artifact_local_paths(config: Resolved, facts: Facts) -> Iterator[Finding]:  
             shown, first = (one.removeprefix(f"{token('run_dir')}/") for one in (other, path))
             yield Finding(
                 pointer=f"/artifacts/{index}/{key}",
+                severity=_as_before(config),
                 code="local-path-overlap",
                 summary="Two results land in the same place",
                 detail=f"`{shown}` and the `{first}` of `{label}` overlap; one would overwrite the "
                 "other.",
             )
+
+
+def _as_before(config: Resolved) -> Severity:
+    # Files of version 2 were always carried out, what came later over what came before.
+    return Severity.WARNING if config.source.version == 2 else Severity.ERROR

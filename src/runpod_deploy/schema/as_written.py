@@ -1,0 +1,28 @@
+"""Values that are text whatever YAML reads: variables and environments, spelt as in the file."""
+
+from typing import Any
+
+from runpod_deploy.schema.yaml_nodes import Node
+from runpod_deploy.schema.yaml_source import YamlSource
+
+_TEXT_MAPS = ("/variables", "/pod/env", "/remote_env/exports", "/run/env")
+
+
+def as_written(source: YamlSource) -> dict[str, Any]:
+    """Return the document, a mapping, with those values as they are spelt: `1.10`, not `1.1`."""
+    data = dict(source.data)
+    for pointer in _TEXT_MAPS:
+        _take(data, pointer, source.root)
+    return data
+
+
+def _take(data: dict[str, Any], pointer: str, root: Node) -> None:
+    node = root.find(pointer)
+    if node is None or not isinstance(node.items, dict):
+        return
+    *above, last = pointer.split("/")[1:]
+    section = data
+    for key in above:
+        section[key] = dict(section[key])
+        section = section[key]
+    section[last] = {key: item.text for key, item in node.items.items()}
