@@ -92,18 +92,20 @@ def test_a_short_transfer_makes_no_noise(terminal: Terminal) -> None:
     assert ["code: 10 kB of 25 kB", "code: 20 kB of 25 kB"] == texts
 
 
-def test_errors_of_several_lines_stay_in_their_column(terminal: Terminal) -> None:
-    """The lines of a program that failed hang below the sentence, controls escaped."""
-    event = Event(
-        event="step_failed",
-        ts_utc="",
-        fields={"step": "setup", "duration_sec": 1.0, "cause": "x", "error": "no:\n  \x1b[2Jbad"},
-    )
-    view = plain(terminal)
-    view.event(event)
+def test_messages_of_several_lines_stay_in_their_column(terminal: Terminal) -> None:
+    """Further lines hang below the first, controls escaped."""
+    plain(terminal).message("no:\n  \x1b[2Jbad")
     first, second = written(terminal).splitlines()
-    assert first.endswith("failed after 1.0s: no:")
+    assert first.endswith("run        no:")
     assert f"{' ' * 21}  \\x1b[2Jbad" == second
+
+
+def test_a_failed_step_is_told_by_the_first_line_of_its_error(terminal: Terminal) -> None:
+    """What a program printed last comes once, with the error that ends the run."""
+    fields = {"step": "setup", "duration_sec": 1.0, "cause": "x", "error": "no:\n  bad"}
+    plain(terminal).event(Event(event="step_failed", ts_utc="", fields=fields))
+    (line,) = written(terminal).splitlines()
+    assert line.endswith("failed after 1.0s: no:")
 
 
 def test_every_json_line_is_an_event(terminal: Terminal, events: Sequence[Event]) -> None:

@@ -180,9 +180,11 @@ class LiveView:
         )
 
     def _note_lines(self) -> Iterator[Text]:
-        if self._notes:
+        # What stands beside its step already is not said twice.
+        notes = [note for note in self._notes if self._said.get(note.step) is not note]
+        if notes:
             yield Text("")
-        for note in self._notes:
+        for note in notes:
             first, *_ = note.text.splitlines() or [""]
             yield _text((f" ! {note.step}: ", "dim"), (line(first), _STYLES[note.tone]))
 

@@ -61,8 +61,9 @@ class Story:
         if fields.get("state") != "UNDOING":
             return None
         self.step = "undo"
-        why = str(fields.get("cause") or "").replace("_", " ")
-        return Line(step="undo", text=f"the run did not succeed ({why}); cleaning up", tone="warn")
+        cause = str(fields.get("cause") or "")
+        why = f" ({cause.replace('_', ' ')})" if cause.islower() else ""
+        return Line(step="undo", text=f"the run did not succeed{why}; cleaning up", tone="warn")
 
 
 _NOTHING_TO_DO_SEC = 0.05
@@ -84,7 +85,11 @@ def _place(fields: Mapping[str, Any]) -> str:
 
 def _failed(fields: Mapping[str, Any]) -> Said:
     spent = duration(fields.get("duration_sec") or 0.0)
-    return f"failed after {spent}: {fields.get('error')}", "bad"
+    if fields.get("cause") == "cancelled":
+        return f"interrupted after {spent}", "warn"
+    # The whole text comes at the end of the run, when this is what ended it.
+    error, *_ = str(fields.get("error")).splitlines() or [""]
+    return f"failed after {spent}: {error}", "bad"
 
 
 def _created(fields: Mapping[str, Any]) -> Said | None:

@@ -37,15 +37,11 @@ def headline(ending: Ending) -> str:
     """Return the one line that is left with --quiet."""
     run = ending.watch.run
     spent = wall_time(run, ending.now)
-    parts = [run.state.value]
-    if spent is not None:
-        parts.append(f"after {duration(spent)}, {usd(ending.cost_usd)}")
     code = run.job_end.exit_code if run.job_end else None
-    if code is not None:
-        parts.append(f"(exit code {code})")
-    if ending.signal and run.state.value == "CANCELLED":
-        parts.append(f"by {ending.signal}")
-    return " ".join(parts)
+    by = f" by {ending.signal}" if ending.signal and run.state.value == "CANCELLED" else ""
+    after = "" if spent is None else f" after {duration(spent)}"
+    told = "" if code is None else f", job exit code {code}"
+    return f"{run.state.value}{by}{after}, {usd(ending.cost_usd)}{told}"
 
 
 def render(ending: Ending, style: Style, *, width: int, unicode: bool = True) -> str:
@@ -73,6 +69,8 @@ def _facts(watch: Watch) -> Iterable[Row]:
 
 
 def _artifacts(watch: Watch, style: Style, *, unicode: bool) -> list[str]:
+    if watch.run.pod is None:
+        return []
     rows = []
     for planned in watch.plan_file.plan.artifacts:
         record = watch.run.artifacts.get(planned.label)
@@ -138,4 +136,10 @@ def remaining(ending: Ending, style: Style) -> str | None:
     watch = ending.watch
     if watch.run.leaked:
         return remains.leaked(watch.run.leaked, watch.target, style)
-    return remains.left(watch.left, watch.target, style) if watch.left else None
+    if not watch.left:
+        return None
+    text = remains.left(watch.left, watch.target, style)
+    if watch.run.state.value != "DETACHED":
+        return text
+    cap = usd(watch.plan_file.plan.budget.cost_cap_usd)
+    return f"The job goes on without you, for at most {cap} in all (the cost cap).\n{text}"

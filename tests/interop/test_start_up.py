@@ -1,0 +1,87 @@
+"""What a command loads: nothing heavy before it is needed, seen from a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+JOB = """\
+schema_version: 3
+name: small
+pod:
+  image: runpod/pytorch:1.0.7-cu1281-torch291-ubuntu2204
+  gpu_order: [NVIDIA L4]
+run:
+  body: "true"
+"""
+HEAVY = (
+    *("asyncio", "asyncssh", "httpx", "runpod", "pulumi", "rich", "pydantic", "starlette"),
+    *("jsonschema", "cryptography", "email", "http.client"),
+)
+PROBE = """\
+import json, sys
+from runpod_deploy.cli.app import app
+try:
+    app(sys.argv[1:])
+except SystemExit as end:
+    print(json.dumps([end.code, sorted(sys.modules)]), file=sys.stderr)
+"""
+
+
+def loaded(folder: Path, *args: str) -> tuple[int, set[str]]:
+    """Run a command in a process of its own; returns its exit status and what it had loaded."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *args],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    status, modules = json.loads(done.stderr.splitlines()[-1])
+    return status, set(modules)
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("plan", "job.yaml"),
+        ("plan", "job.yaml", "--format", "json"),
+        ("plan", "job.yaml", "-o", "plan.json"),
+        ("validate", "job.yaml"),
+        ("schema", "job"),
+        ("--help",),
+        ("plan", "--help"),
+        ("--version",),
+    ],
+)
+def test_commands_that_touch_no_cloud_load_nothing_for_one(
+    tmp_path: Path, args: tuple[str, ...]
+) -> None:
+    """Planning, checking and helping load no event loop, no network, no drawing."""
+    (tmp_path / "job.yaml").write_text(JOB)
+    status, modules = loaded(tmp_path, *args)
+    assert 0 == status
+    assert [] == [name for name in HEAVY if name in modules]
+
+
+@pytest.mark.interop
+def test_the_package_itself_loads_next_to_nothing(tmp_path: Path) -> None:
+    """Importing it loads none of its parts; the six names load theirs."""
+    code = (
+        "import sys, runpod_deploy; before = set(sys.modules); runpod_deploy.Plan; "
+        "print([m for m in before if m.startswith('runpod_deploy.')], "
+        "'runpod_deploy.compiler.plan' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "[] True\n" == done.stdout
