@@ -12,6 +12,7 @@ from runpod_deploy.compiler.late_bound import fill, fill_quoted
 from runpod_deploy.compiler.plan import Candidate, Plan, PlanFile, Script
 from runpod_deploy.errors import ConnectFailed, StepFailed
 from runpod_deploy.executor.identity import pod_name
+from runpod_deploy.executor.money import capped_at
 from runpod_deploy.executor.ports import Clock, Cloud, Connector, Pod, Transport
 from runpod_deploy.executor.progress import Progress
 from runpod_deploy.executor.ring import Ring
@@ -35,6 +36,7 @@ class RunContext:
         pod: The pod in hand; None before provisioning and after its release.
         candidate: What the pod in hand was asked for as.
         billed_since: When the pod in hand was asked for, seconds since the epoch.
+        run_ends_by: When its supervisor will have ended the run; infinity without any limit.
         filled_scripts: Script name to the sha256 of its text with tokens filled.
         verified: Labels of artifacts whose digests matched on both sides.
     """
@@ -61,6 +63,7 @@ class RunContext:
     candidate: Candidate | None = None
     transport: Transport | None = None
     billed_since: float = 0.0
+    run_ends_by: float = 0.0
     attempts: int = 0
     filled_scripts: dict[str, str] = field(default_factory=dict)
     job_end: JobEnd | None = None
@@ -105,6 +108,10 @@ class RunContext:
         """Return USD per hour of the pod in hand, or the rate the job file assumes."""
         cost = self.pod.cost if self.pod else None
         return cost if cost is not None else self.plan.budget.assumed_hourly_rate_usd
+
+    def capped_at(self) -> float:
+        """Return when the pod in hand will have cost the cap; infinity when its price is unknown."""
+        return capped_at(self.billed_since, self.rate(), self.plan.budget.cost_cap_usd)
 
     def need_pod(self) -> Pod:
         """Return the pod in hand.

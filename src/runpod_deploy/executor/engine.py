@@ -50,7 +50,9 @@ STEPS: Mapping[str, Step] = {
     "release": release.do,
 }
 
-SALVAGE_WITHIN_SEC = 600.0
+# What is worth the run is worth bringing home while the money lasts, and never less than this.
+SALVAGE_AT_LEAST_SEC = 600.0
+SALVAGE_AT_MOST_SEC = 6 * 3600.0
 
 
 class Detached(Exception):
@@ -250,7 +252,8 @@ class Engine:
     async def _asked_again(self, action: asyncio.Task[None]) -> bool:
         """Wait for `action`, but not longer than anybody is willing to; True when that was asked for."""
         now = asyncio.get_running_loop().time
-        give_up = now() + SALVAGE_WITHIN_SEC
+        paid_for = self.ctx.capped_at() - self.ctx.clock.now()
+        give_up = now() + min(max(paid_for, SALVAGE_AT_LEAST_SEC), SALVAGE_AT_MOST_SEC)
         while not action.done() and now() < give_up:
             mail = asyncio.create_task(self.interrupts.next())
             await asyncio.wait(

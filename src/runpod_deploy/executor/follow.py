@@ -184,26 +184,31 @@ def _dead_pod_ends_run(ctx: RunContext, status: str) -> None:
 
 
 async def reconnect(ctx: RunContext, error: TransportError) -> None:
-    """Log in again; the run goes on meanwhile.
+    """Log in again, however long it takes: the run goes on meanwhile, and its supervisor ends it.
 
     Raises:
-        StepFailed: The pod is gone, or nobody answered within `ssh_ready_timeout_sec`.
+        StepFailed: The pod is gone, or nobody answered although the run must have ended by now.
+        AuthRejected: The pod no longer knows the key.
     """
     ctx.journal.write("connection_lost", error=error.message)
     began = ctx.clock.monotonic()
-    try:
-        seen = await ctx.cloud.get(ctx.need_pod().id)
-    except RunpodDeployError:
-        seen = ctx.pod
-    _dead_pod_ends_run(ctx, seen.status if seen else "gone")
-    ctx.pod = seen
-    try:
-        await connect.again(ctx)
-    except HostUnusable as problem:
-        if problem.cause == "pod_gone":
-            _dead_pod_ends_run(ctx, "gone")
-        raise StepFailed(
-            f"The connection to the pod was lost and could not be made again: {problem.message}",
-            cause="connection_lost",
-        ) from problem
+    while True:
+        try:
+            seen = await ctx.cloud.get(ctx.need_pod().id)
+        except RunpodDeployError:
+            seen = ctx.pod
+        _dead_pod_ends_run(ctx, seen.status if seen else "gone")
+        ctx.pod = seen
+        try:
+            await connect.again(ctx)
+        except HostUnusable as problem:
+            if problem.cause == "pod_gone":
+                _dead_pod_ends_run(ctx, "gone")
+            if ctx.clock.now() > ctx.run_ends_by:
+                raise StepFailed(
+                    f"The connection to the pod was lost and could not be made again: {problem.message}",
+                    cause="connection_lost",
+                ) from problem
+        else:
+            break
     ctx.journal.write("connection_restored", duration_sec=round(ctx.clock.monotonic() - began, 3))

@@ -26,6 +26,11 @@ def accrued(rate_usd_per_hour: float | None, since: float, now: float) -> float:
     return (rate_usd_per_hour or 0.0) * max(0.0, now - since) / 3600
 
 
+def capped_at(billed_since: float, rate_usd_per_hour: float | None, cost_cap_usd: float) -> float:
+    """Return when a pod will have cost the cap; infinity when its price is unknown."""
+    return billed_since + cost_cap_usd / rate_usd_per_hour * 3600 if rate_usd_per_hour else math.inf
+
+
 def deadline(
     *,
     billed_since: float,
@@ -41,9 +46,7 @@ def deadline(
         started: When the script starts: `max_runtime_minutes` runs from there.
         rate_usd_per_hour: The whole pod's rate; None gives no money deadline.
     """
-    money = math.inf
-    if rate_usd_per_hour:
-        money = billed_since + cost_cap_usd / rate_usd_per_hour * 3600
+    money = capped_at(billed_since, rate_usd_per_hour, cost_cap_usd)
     runtime = math.inf if max_runtime_minutes is None else started + max_runtime_minutes * 60
     if runtime <= money:
         return Deadline(at=runtime, reason="max_runtime")

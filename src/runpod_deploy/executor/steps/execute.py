@@ -58,6 +58,7 @@ async def _start(ctx: RunContext) -> None:
         raise StepFailed(
             f"The {limit.reason} was reached before the run began.", cause=limit.reason
         )
+    ctx.run_ends_by = limit.at
     for left in range(START_TRIES - 1, -1, -1):
         try:
             await supervision.start(ctx, limit.seconds_left(ctx.clock.now()), limit.reason)

@@ -333,7 +333,7 @@ def test_salvage_that_hangs_is_given_up(
     """Saving artifacts from a pod that hangs ends in time, and the pod is released."""
     rig = make_rig(job=FakeJob(exit_code=1))
     on_machine(rig, lambda machine: machine.hangs.add("^pull "))
-    monkeypatch.setattr(engine_module, "SALVAGE_WITHIN_SEC", 50.0)
+    monkeypatch.setattr(engine_module, "SALVAGE_AT_MOST_SEC", 50.0)
     run = rig.run()
     assert "FAILED" == run.state
     assert {} == rig.cloud.rented
