@@ -109,6 +109,8 @@ def up(
         running = client.find(os.environ)
         info = running or client.ensure_running(os.environ, options=options)
     terminal.print(_how_to_use(info.url, info.api_key))
+    if not running and idle_seconds:
+        terminal.say(f"\nIt ends by itself after {idle_seconds:g} s without pods and clients.")
     if running and options != client.EmulatorOptions():
         terminal.alert(
             f"{terminal.err.warn('warning:')} an emulator was running already and stays as it is; "

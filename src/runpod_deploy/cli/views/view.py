@@ -81,8 +81,11 @@ class Guarded:
         self._guard(self._view.resume)
 
     def close(self) -> None:
-        """Pass it on."""
-        self._guard(self._view.close)
+        """Pass it on, also after a failure: a terminal must not be left without its cursor."""
+        try:
+            self._view.close()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run has its end
+            self.problem = self.problem or error
 
     def _guard(self, show: Callable[[], None]) -> None:
         if self.problem is not None:
