@@ -1,5 +1,7 @@
 """The derived key of a run, and the user's own keys."""
 
+import base64
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncssh
@@ -77,13 +79,32 @@ def test_a_missing_key_is_told(tmp_path: Path) -> None:
         read_public_key(tmp_path / "id")
 
 
-@pytest.mark.parametrize("form", [PrivateFormat.OpenSSH, PrivateFormat.PKCS8])
-def test_a_locked_key_is_told(tmp_path: Path, form: PrivateFormat) -> None:
-    """A key with a passphrase cannot be used where nobody is there to type it."""
-    locked = Ed25519PrivateKey.generate().private_bytes(
-        Encoding.PEM, form, BestAvailableEncryption(b"secret")
+def locked_openssh() -> bytes:
+    """Return a key file that says that it is encrypted; nobody can open it."""
+
+    def string(data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + data
+
+    public = asyncssh.generate_private_key("ssh-ed25519").public_data
+    options = string(string(bytes(16)) + (16).to_bytes(4, "big"))
+    body = string(b"aes256-ctr") + string(b"bcrypt") + options + (1).to_bytes(4, "big")
+    body += string(public) + string(bytes(160))
+    text = base64.encodebytes(b"openssh-key-v1\0" + body)
+    kind = b"OPENSSH PRIVATE KEY-----\n"
+    return b"-----BEGIN " + kind + text + b"-----END " + kind
+
+
+def locked_pkcs8() -> bytes:
+    """Return a key in the other format, really encrypted."""
+    return Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
     )
+
+
+@pytest.mark.parametrize("make", [locked_openssh, locked_pkcs8])
+def test_a_locked_key_is_told(tmp_path: Path, make: Callable[[], bytes]) -> None:
+    """A key with a passphrase cannot be used where nobody is there to type it."""
     path = tmp_path / "id"
-    path.write_bytes(locked)
+    path.write_bytes(make())
     with pytest.raises(InvalidInput, match="passphrase"):
         read_private_key(path)
