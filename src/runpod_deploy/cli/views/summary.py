@@ -8,6 +8,7 @@ from runpod_deploy.cli.amounts import count, duration, size, usd
 from runpod_deploy.cli.layout import INDENT, Row, labelled, table
 from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.style import Style
+from runpod_deploy.cli.target import CloudName
 from runpod_deploy.cli.views import remains
 from runpod_deploy.cli.views.watch import Watch, shown
 from runpod_deploy.record.manifest import MANIFEST_NAME, wall_time
@@ -41,7 +42,10 @@ def headline(ending: Ending) -> str:
     by = f" by {ending.signal}" if ending.signal and run.state.value == "CANCELLED" else ""
     after = "" if spent is None else f" after {duration(spent)}"
     told = "" if code is None else f", job exit code {code}"
-    return f"{run.state.value}{by}{after}, {usd(ending.cost_usd)}{told}"
+    cost = usd(ending.cost_usd)
+    if ending.watch.target.label == CloudName.EMULATOR:
+        cost += " (emulated)"
+    return f"{run.state.value}{by}{after}, {cost}{told}"
 
 
 def render(ending: Ending, style: Style, *, width: int, unicode: bool = True) -> str:
