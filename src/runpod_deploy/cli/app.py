@@ -15,6 +15,7 @@ from runpod_deploy.cli import emulator_commands, exits
 from runpod_deploy.cli.apply_commands import apply_command, run_command
 from runpod_deploy.cli.arguments import examples
 from runpod_deploy.cli.lean import LeanCommand, spared
+from runpod_deploy.cli.migrate_command import migrate_command
 from runpod_deploy.cli.plan_command import plan_command
 from runpod_deploy.cli.schema_command import schema_command
 from runpod_deploy.cli.terminal import open_terminal, remember_verbosity
@@ -36,6 +37,20 @@ class Root(TyperGroup):
         """Return the parameters, each with a direct converter where there is one."""
         return spared(super().get_params(ctx))
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that was named; one of earlier releases is told about.
+
+        Raises:
+            InvalidInput: An earlier release had the command.
+        """
+        if args and args[0] not in self.commands:
+            from runpod_deploy.cli.predecessor import missing_command  # noqa: PLC0415 - rare
+
+            answer = missing_command(args[0])
+            if answer is not None:
+                raise answer
+        return super().resolve_command(ctx, args)
+
     def main(
         self,
         args: Sequence[str] | None = None,
@@ -52,8 +67,7 @@ class Root(TyperGroup):
         except typer.Abort:
             status = EXIT_SIGINT
         except _UsageProblem as problem:
-            problem.show()
-            status = InvalidInput.exit_code
+            status = _usage(problem)
         except Exception as error:  # noqa: BLE001 - the last place where anything can be said
             from runpod_deploy.cli.failures import report  # noqa: PLC0415 - only on failure
 
@@ -62,6 +76,18 @@ class Root(TyperGroup):
         if standalone_mode:
             sys.exit(status)
         return status
+
+
+def _usage(problem: Any) -> int:
+    from runpod_deploy.cli.predecessor import missing_flag  # noqa: PLC0415 - only on failure
+
+    answer = missing_flag(problem)
+    if answer is not None:
+        from runpod_deploy.cli.failures import report  # noqa: PLC0415 - likewise
+
+        return report(answer, open_terminal())
+    problem.show()
+    return InvalidInput.exit_code
 
 
 def _epilog() -> str:
@@ -130,6 +156,14 @@ app.command(
     cls=LeanCommand,
     epilog=examples("runpod-deploy schema job -o .runpod-deploy/job.schema.json"),
 )(schema_command)
+app.command(
+    "migrate",
+    cls=LeanCommand,
+    epilog=examples(
+        "runpod-deploy migrate old.yaml --diff",
+        "runpod-deploy migrate old.yaml -o new.yaml",
+    ),
+)(migrate_command)
 app.command(
     "apply",
     cls=LeanCommand,

@@ -34,7 +34,7 @@ def load(
     try:
         return _load(read_file(Path(path), report), variables or {}, report)
     except Stop:
-        raise _invalid(report) from None
+        raise invalid(report) from None
 
 
 def load_bytes(
@@ -49,7 +49,20 @@ def load_bytes(
     try:
         return _load(raw, variables or {}, report)
     except Stop:
-        raise _invalid(report) from None
+        raise invalid(report) from None
+
+
+def read_job_file(path: Path) -> bytes:
+    """Return the bytes of the job file at `path`, for what works on its text.
+
+    Raises:
+        InvalidInput: It cannot be read.
+    """
+    report = Report(file=str(path))
+    try:
+        return read_file(path, report)
+    except Stop:
+        raise invalid(report) from None
 
 
 def _load(raw: bytes, variables: Mapping[str, str], report: Report) -> JobConfig:
@@ -84,7 +97,8 @@ def _data(source: YamlSource, variables: Mapping[str, str], report: Report) -> d
     return data
 
 
-def _invalid(report: Report) -> InvalidInput:
+def invalid(report: Report) -> InvalidInput:
+    """Return the refusal of a file, with everything that was found."""
     found = sorted(report.found, key=_order)
     count = "1 error" if len(found) == 1 else f"{len(found)} errors"
     if len(found) >= MAX_DIAGNOSTICS:

@@ -21,28 +21,29 @@ def placeholders(text: str) -> Iterator[tuple[str, int]]:
         yield found[1], found.start()
 
 
-def as_template(text: str, names: Mapping[str, str]) -> str:
+def as_template(text: str, names: Mapping[str, str], quote: str = "'") -> str:
     """Return the template of version 3 that yields what version 2 made of `text`.
 
     Args:
         text: As written in a file of version 2.
         names: Each known name and what version 3 calls it; other placeholders stay as they are.
+        quote: How a single quote is written where the result goes.
     """
+
+    def quoted(braces: re.Match[str]) -> str:
+        return f"{{{{ {quote}{braces[0]}{quote} }}}}"
+
     if "{" not in text:
         return text
     pieces: list[str] = []
     end = 0
     for found in PLACEHOLDER.finditer(text):
         if found[1] in names:
-            pieces.append(_BRACES_BEFORE.sub(_quoted, text[end : found.start()]))
+            pieces.append(_BRACES_BEFORE.sub(quoted, text[end : found.start()]))
             pieces.append(f"{{{{ {names[found[1]]} }}}}")
             end = found.end()
-    pieces.append(_BRACES.sub(_quoted, text[end:]))
+    pieces.append(_BRACES.sub(quoted, text[end:]))
     return "".join(pieces)
-
-
-def _quoted(braces: re.Match[str]) -> str:
-    return f"{{{{ '{braces[0]}' }}}}"
 
 
 def filled(text: str, values: Mapping[str, str], limit: int = 10_000) -> str:

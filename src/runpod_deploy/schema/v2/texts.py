@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from runpod_deploy.errors import Position
 from runpod_deploy.schema.job import JobSource
 from runpod_deploy.schema.near_miss import near_miss
 from runpod_deploy.schema.pointer import child, dotted
@@ -48,46 +50,66 @@ def templated(value: Any, names: Mapping[str, str], pointer: str = "") -> Any:
     return value
 
 
+def unknown_names(
+    data: Mapping[str, Any], names: Mapping[str, str], source: JobSource
+) -> Iterator[tuple[str, Position]]:
+    """Yield each placeholder whose name nobody knows, where it must have a value, and its place."""
+    for found in _unknown(data, names):
+        yield found.name, found.place(source)
+
+
 def report_unknown_names(
     data: Mapping[str, Any], names: Mapping[str, str], source: JobSource, report: Report
 ) -> None:
-    """Note every placeholder with a name that nobody knows, where it must have a value."""
+    """Note every placeholder whose name nobody knows, where it must have a value."""
+    for found in _unknown(data, names):
+        report.error(
+            "undefined-name",
+            "A placeholder has a name that is not defined",
+            f"`{{{found.name}}}` is a placeholder in a file of version 2, also inside of scripts, "
+            f"and `{dotted(found.pointer)}` cannot be filled in without its value. Defined are: "
+            f"{', '.join(sorted(names))}.",
+            found.place(source),
+            suggestion=None if found.shell else _near(found.name, names),
+            help=f"{_cure(found)}\n\n  runpod-deploy migrate {report.file} -o {report.file}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Unknown:
+    name: str
+    pointer: str
+    text: str
+    offset: int
+
+    @property
+    def shell(self) -> bool:
+        return self.text[self.offset - 1 : self.offset] == "$"
+
+    def place(self, source: JobSource) -> Position:
+        line = self.text.count("\n", 0, self.offset) + 1
+        column = self.offset - self.text.rfind("\n", 0, self.offset)
+        return source.locate_text(self.pointer, line, column)
+
+
+def _unknown(data: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[_Unknown]:
     for pointer, text in texts(data):
         if _NEEDED.fullmatch(pointer):
             for name, offset in placeholders(text):
                 if name not in names:
-                    _report(name, pointer, text, offset, names, source, report)
+                    yield _Unknown(name=name, pointer=pointer, text=text, offset=offset)
 
 
-def _report(
-    name: str,
-    pointer: str,
-    text: str,
-    offset: int,
-    names: Mapping[str, str],
-    source: JobSource,
-    report: Report,
-) -> None:
-    line = text.count("\n", 0, offset) + 1
-    column = offset - text.rfind("\n", 0, offset)
-    shell = text[offset - 1 : offset] == "$"
-    cure = (
-        f"Write the shell's variable without braces, `${name}`, or migrate the file to version 3, "
-        "which leaves the shell's braces alone:"
-        if shell
-        else f"Give it a value under `variables`, or on the command line with `--var {name}=VALUE`. "
-        "If the braces are meant as they are, put a space inside, or migrate the file to version 3, "
-        "which leaves single braces alone:"
-    )
-    report.error(
-        "undefined-name",
-        "A placeholder has a name that is not defined",
-        f"`{{{name}}}` is a placeholder in a file of version 2, also inside of scripts, and "
-        f"`{dotted(pointer)}` cannot be filled in without its value. Defined are: "
-        f"{', '.join(sorted(names))}.",
-        source.locate_text(pointer, line, column),
-        suggestion=None if shell else _near(name, names),
-        help=f"{cure}\n\n  runpod-deploy migrate {report.file} -o {report.file}",
+def _cure(found: _Unknown) -> str:
+    if found.shell:
+        return (
+            f"Write the shell's variable without braces, `${found.name}`, or migrate the file to "
+            "version 3, which leaves the shell's braces alone:"
+        )
+    return (
+        "Give it a value under `variables`, or on the command line with "
+        f"`--var {found.name}=VALUE`. If the braces are meant as they are, put a space inside, or "
+        "migrate the file to version 3, which leaves single braces alone:"
     )
 
 

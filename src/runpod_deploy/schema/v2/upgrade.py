@@ -154,11 +154,11 @@ def _staging(entries: list[dict[str, Any]], values: Mapping[str, str], notes: No
     folders = [posixpath.normpath(filled(entry["destination"], values)) for entry in entries]
     for index, entry in enumerate(entries):
         others = folders[:index] + folders[index + 1 :]
-        if entry.setdefault("delete", True) and any(
-            lies_in(other, folders[index], values) for other in others
-        ):
-            # What version 3 fills in need not be written.
-            entry["delete"] = False
+        deletes = entry.get("delete", True)
+        shared = any(lies_in(other, folders[index], values) for other in others)
+        if "delete" in entry or not shared:
+            entry["delete"] = deletes and not shared
+        if deletes and shared:
             notes.add(
                 "v2-staging-delete",
                 "A staging does not delete what another one puts there",

@@ -1,0 +1,87 @@
+"""What earlier releases had on the command line and this one has not, and what to do instead.
+
+Asked only when a command or a flag is not known. Whoever builds one of them deletes its row.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from runpod_deploy.errors import InvalidInput
+
+_RUN_FOLDER = "Until then, look into the run folder:\n  ls -dt artifacts/runpod/*/ | head -1"
+_POD_CONSOLE = "Until then, RunPod's own console lists the pods and what they cost:\n  "
+_POD_CONSOLE += "https://console.runpod.io/pods"
+_CATALOG = "Until then, `gpu_order` in an editor offers every GPU with memory and price, from:\n  "
+_CATALOG += "runpod-deploy schema job -o job.schema.json"
+
+PLANNED_COMMANDS: Mapping[str, str] = {
+    "cleanup": _POD_CONSOLE,
+    "ls-stale": _POD_CONSOLE,
+    "logs": "Until then, the log of a run is `run.log` in its run folder:\n  "
+    "tail -f artifacts/runpod/RUN/run.log",
+    "gpu-list": _CATALOG,
+    "gpu-inventory": "Until then, a run goes round its candidates and says what each answered; "
+    "nothing is paid where none can be had.",
+    "gpu-prices": _CATALOG,
+    "estimate": "Until then, `plan` shows the cap and the limits:\n  runpod-deploy plan JOB.yaml",
+    "ls-runs": _RUN_FOLDER,
+    "compare-runs": _RUN_FOLDER,
+    "events": "Until then, each line of `events.jsonl` in the run folder is an event:\n  "
+    "cat artifacts/runpod/RUN/events.jsonl",
+    "events-query": "Until then, each line of `events.jsonl` in the run folder is an event:\n  "
+    "jq 'select(.event == \"gpu_selected\")' artifacts/runpod/*/events.jsonl",
+    "capture-env": "Until then, the manifest in the run folder holds commit, branch and lock file.",
+    "manifest-summary": "Until then, read the manifest itself:\n  "
+    "jq .failed artifacts/runpod/RUN/runpod_deploy_pull_manifest.json",
+}
+"""Each command that is planned, and what to do until it is there."""
+
+_IN_THE_FILE = "A plan says everything that will be done, so this is said in the job file:\n  "
+_LIVE = "It is planned, as part of `validate --live`. `validate` asks nothing of the network now."
+
+REPLACED_FLAGS: Mapping[tuple[str, str], str] = {
+    ("validate", "--check-local"): "Leave it out: local paths are always checked.",
+    ("validate", "--check-availability"): _LIVE,
+    ("validate", "--check-image-registry"): _LIVE,
+    ("validate", "--skip-registry-check"): "Leave it out: `validate` asks no registry.",
+    ("validate", "--scan-consumer"): "It is planned, as a warning that needs no flag.",
+    ("validate", "--all"): "Name the files:\n  runpod-deploy validate configs/runpod/*.yaml",
+    ("run", "--dry-run"): "`plan` shows everything that would be done, and does nothing:\n  "
+    "runpod-deploy plan JOB.yaml",
+    ("run", "--offline-dry-run"): "`plan` works without network and account:\n  "
+    "runpod-deploy plan JOB.yaml",
+    ("run", "--cost-cap-usd"): f"{_IN_THE_FILE}budget: {{cost_cap_usd: 10}}",
+    ("run", "--max-runtime-minutes"): f"{_IN_THE_FILE}budget: {{max_runtime_minutes: 240}}",
+    ("run", "--ssh-ready-timeout-sec"): f"{_IN_THE_FILE}budget: {{ssh_ready_timeout_sec: 1200}}",
+    ("run", "--max-gpu-price"): f"{_IN_THE_FILE}pod: {{max_price_per_hour_usd: 2.5}}\n"
+    "It is the price of the whole pod, and needs a file of version 3.",
+    ("run", "--gpu-id"): f'{_IN_THE_FILE}pod: {{gpu_order: ["{{{{ gpu }}}}"]}}\n'
+    "With a variable it can be chosen here:\n  runpod-deploy run JOB.yaml --var gpu='NVIDIA L4'",
+    ("run", "--datacenter-id"): f'{_IN_THE_FILE}pod: {{datacenters: ["{{{{ place }}}}"]}}\n'
+    "With a variable it can be chosen here:\n  runpod-deploy run JOB.yaml --var place=EU-RO-1",
+    ("run", "--fallback-cloud-type"): f"{_IN_THE_FILE}pod: {{cloud_type: ANY}}\n"
+    "Secure Cloud is tried first, then Community Cloud. It needs a file of version 3.",
+    ("run", "--force-fresh"): "Leave it out: every run rents a pod of its own.",
+}
+"""Each flag that is gone from a command that stayed, and what says the same now."""
+
+
+def missing_command(name: str) -> InvalidInput | None:
+    """Return what to say about a command that is not known, when an earlier release had it."""
+    if name not in PLANNED_COMMANDS:
+        return None
+    return InvalidInput(f"`{name}` is planned and not there yet", help=PLANNED_COMMANDS[name])
+
+
+def missing_flag(problem: Any) -> InvalidInput | None:
+    """Return what to say about a flag that is not known, when an earlier release had it.
+
+    Args:
+        problem: A usage error as Click raises it.
+    """
+    flag = getattr(problem, "option_name", None)
+    command = getattr(getattr(problem, "ctx", None), "info_name", None)
+    instead = REPLACED_FLAGS.get((str(command), str(flag)))
+    if instead is None:
+        return None
+    return InvalidInput(f"`{command}` has no {flag} any more", help=instead)
