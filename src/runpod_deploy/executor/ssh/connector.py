@@ -5,6 +5,8 @@ of the home folder.
 """
 
 import asyncio
+import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -159,6 +161,9 @@ _OPTIONS: dict[str, Any] = {
 
 
 def _reason(exc: BaseException) -> str:
+    """Return the system's words; asyncio puts its own in their place."""
+    if isinstance(exc, OSError) and not isinstance(exc, socket.gaierror) and exc.errno:
+        return os.strerror(exc.errno)
     if isinstance(exc, OSError) and exc.strerror:
         return printable(exc.strerror, 200)
     return printable(str(exc) or type(exc).__name__, 200)

@@ -8,18 +8,22 @@ from typing import Any
 import asyncssh
 
 from runpod_deploy.errors import ConnectionLost, StepFailed
+from runpod_deploy.executor.ssh.process_group import end_group, take_group
 
 Stdin = bytes | AsyncIterator[bytes] | None
 
 _CHUNK = 256 * 1024
 _SEND_AHEAD = 1024 * 1024
+_KILL_SECONDS = 5.0
+_GROUP_SECONDS = 1.0
 
 
 class Session:
     """A command running on the pod over one channel.
 
     Args:
-        process: The open channel.
+        process: The open channel, whose command announces its process group.
+        token: By which the announcement is known.
         stdin: What the command reads; None is an empty input.
         where: The pod's address, for messages.
         stderr_limit: Bytes of stderr to keep.
@@ -31,15 +35,19 @@ class Session:
         process: "asyncssh.SSHClientProcess[bytes]",
         stdin: Stdin,
         *,
+        token: str,
         where: str,
         stderr_limit: int,
         strict: bool,
     ) -> None:
         self._process = process
+        self._token = token
         self._where = where
+        self._group: int | None = None
+        self._group_known = asyncio.Event()
         process.channel.set_write_buffer_limits(high=_SEND_AHEAD, low=_SEND_AHEAD // 2)
         self._feeder = self._helper(self._feed(stdin))
-        self._stderr = self._helper(self._collect(process.stderr, stderr_limit, strict=strict))
+        self._stderr = self._helper(self._collect_stderr(stderr_limit, strict=strict))
 
     async def stdout(self) -> AsyncGenerator[bytes, None]:
         """Yield stdout as it comes.
@@ -57,7 +65,11 @@ class Session:
             StepFailed: There was more (cause `remote_output`).
             ConnectionLost: The connection broke.
         """
-        return await self._collect(self._process.stdout, limit, strict=True)
+        kept = bytearray()
+        while chunk := await self._read(self._process.stdout):
+            self._check(len(kept) + len(chunk), limit)
+            kept += chunk
+        return bytes(kept)
 
     async def finish(self) -> tuple[int, bytes]:
         """Wait for the command's end; return its status, -1 after a signal, and its stderr.
@@ -84,10 +96,28 @@ class Session:
 
     async def end(self) -> None:
         """End what still runs, here and on the pod; idempotent."""
-        self._abort()
-        for task in (self._feeder, self._stderr):
-            task.cancel()
-        await asyncio.gather(self._feeder, self._stderr, return_exceptions=True)
+        try:
+            if self._process.exit_status is None:
+                await self._kill()
+        finally:
+            self._abort()
+            for task in (self._feeder, self._stderr):
+                task.cancel()
+            await asyncio.gather(self._feeder, self._stderr, return_exceptions=True)
+
+    async def _kill(self) -> None:
+        """Send SIGTERM to the command's process group over a channel of its own."""
+        connection = self._process.channel.get_extra_info("connection")
+        if connection is None or connection.is_closed():
+            return
+        # Where it cannot be done in time, the closing channel is all that the command gets to know.
+        with contextlib.suppress(TimeoutError, OSError, asyncssh.Error):
+            if not self._stderr.done():
+                async with asyncio.timeout(_GROUP_SECONDS):
+                    await self._group_known.wait()
+            if self._group is not None:
+                async with asyncio.timeout(_KILL_SECONDS):
+                    await connection.run(end_group(self._group), encoding=None)
 
     def failure(self) -> BaseException | None:
         """Return what went wrong in feeding or draining, which explains why stdout ended."""
@@ -149,18 +179,25 @@ class Session:
         except (OSError, asyncssh.Error) as exc:
             raise self._lost() from exc
 
-    async def _collect(
-        self, reader: "asyncssh.SSHReader[bytes]", limit: int, *, strict: bool
-    ) -> bytes:
+    async def _collect_stderr(self, limit: int, *, strict: bool) -> bytes:
         kept = bytearray()
-        while chunk := await self._read(reader):
-            if strict and len(kept) + len(chunk) > limit:
-                raise StepFailed(
-                    f"a command on {self._where} wrote more than {limit >> 20} MiB",
-                    cause="remote_output",
-                )
-            kept += chunk[: limit - len(kept)]
+        while chunk := await self._read(self._process.stderr):
+            kept += chunk
+            if self._group is None:
+                self._group = take_group(kept, self._token)
+                if self._group is not None:
+                    self._group_known.set()
+            if strict:
+                self._check(len(kept), limit)
+            del kept[limit:]
         return bytes(kept)
+
+    def _check(self, size: int, limit: int) -> None:
+        if size > limit:
+            raise StepFailed(
+                f"a command on {self._where} wrote more than {limit >> 20} MiB",
+                cause="remote_output",
+            )
 
     def _lost(self) -> ConnectionLost:
         return ConnectionLost(

@@ -1,12 +1,14 @@
 """One SSH connection to one pod: the port `Transport`."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import asyncssh
 
 from runpod_deploy.errors import CommandFailed, ConnectionLost, TransportError
 from runpod_deploy.executor.ports import Completed
+from runpod_deploy.executor.ssh.process_group import announced
 from runpod_deploy.executor.ssh.session import Session
 from runpod_deploy.executor.untrusted import first_lines, printable
 
@@ -56,8 +58,11 @@ class AsyncsshTransport:
             raise TimeoutError(msg) from exc
 
     async def _run(self, command: str, stdin: bytes | AsyncIterator[bytes] | None) -> Completed:
-        process = await self._open(command)
-        session = Session(process, stdin, where=self._where, stderr_limit=OUTPUT_LIMIT, strict=True)
+        token = secrets.token_hex(8)
+        process = await self._open(announced(command, token))
+        session = Session(
+            process, stdin, token=token, where=self._where, stderr_limit=OUTPUT_LIMIT, strict=True
+        )
         try:
             stdout = await session.collect_stdout(OUTPUT_LIMIT)
             status, stderr = await session.finish()
@@ -78,9 +83,10 @@ class AsyncsshTransport:
             ConnectionLost: The connection broke.
             CommandFailed: The command ended with a non-zero status.
         """
-        process = await self._open(command)
+        token = secrets.token_hex(8)
+        process = await self._open(announced(command, token))
         session = Session(
-            process, stdin, where=self._where, stderr_limit=_STDERR_KEPT, strict=False
+            process, stdin, token=token, where=self._where, stderr_limit=_STDERR_KEPT, strict=False
         )
         try:
             async for chunk in session.stdout():

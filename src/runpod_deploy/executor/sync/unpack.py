@@ -12,6 +12,7 @@ from runpod_deploy.record.atomic import write_all
 CHANGED = "changed"
 
 _LATEST = 2**33
+_MOST_REFUSED = 1000
 
 
 @dataclass(kw_only=True, slots=True)
@@ -68,7 +69,7 @@ class Unpacker:
         if listed is None:
             # A name that was asked for and comes twice is settled by its first appearance.
             if name not in self._waiting and name not in self.changed:
-                self.refused.setdefault(name, "the archive holds it though nobody asked for it")
+                self._stranger(name, "the archive holds it though nobody asked for it")
             return False
         if listed != size:
             self.changed[name] = f"{listed} bytes when listed, {size} when read"
@@ -113,7 +114,7 @@ class Unpacker:
         if self._missing.pop(name, None) is not None:
             self.changed[name] = why
         else:
-            self.refused.setdefault(name, why)
+            self._stranger(name, why)
 
     def settle(self, digests: MutableMapping[str, str]) -> None:
         """Let in each file whose digest is known by now; takes what it used out of `digests`.
@@ -138,6 +139,11 @@ class Unpacker:
         for name in self._missing:
             self.changed[name] = "it vanished or could not be read"
         self._waiting, self._missing = {}, {}
+
+    def _stranger(self, name: str, why: str) -> None:
+        # A flood of names must not fill the memory; the first ones say enough.
+        if len(self.refused) < _MOST_REFUSED:
+            self.refused.setdefault(name, why)
 
     def _settle(self, name: str, file: _Waiting, told: str) -> None:
         if told != file.sha256:

@@ -1,0 +1,123 @@
+"""The far side of a file transfer, in memory, as honest or as hostile as a test wants."""
+
+import hashlib
+import tarfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from runpod_deploy.errors import CommandFailed
+from runpod_deploy.executor.ports import Completed
+
+Row = tuple[str, int, str, str]
+
+
+def tar_member(name: str, content: bytes, *, mode: int = 0o644) -> bytes:
+    """Return a regular file as GNU tar writes it."""
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = len(content), mode
+    head = info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+    return head + content + bytes(-len(content) % 512)
+
+
+@dataclass
+class FarFiles:
+    """A transport whose pod holds `files`.
+
+    Attributes:
+        files: Name to content, as tar and sha256sum read it now.
+        rows: What listings say, `(letter, size, target, name)`, one list for each listing, the last
+            for all further ones; None lists `files` as they are.
+        kind: What the remote path is: `d`, `f`, `o` or `m`.
+        trailer: How a listing ends.
+        archive: What tar sends instead of what was asked for.
+        digests: What sha256sum sends instead.
+        asked: Names that tar was asked for, one list for each call.
+        done: Answer to `run`.
+        sent: Standard input of `run`.
+        commands: Commands of `run`.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    rows: list[list[Row]] | None = None
+    kind: str = "d"
+    trailer: bytes = b"E0\0\0"
+    archive: bytes | None = None
+    digests: bytes | None = None
+    listing: bytes | None = None
+    asked: list[list[str]] = field(default_factory=list)
+    done: Completed = field(
+        default_factory=lambda: Completed(exit_status=0, stdout=b"created\n", stderr=b"")
+    )
+    sent: bytes = b""
+    commands: list[str] = field(default_factory=list)
+
+    async def run(
+        self,
+        command: str,
+        *,
+        stdin: bytes | AsyncIterator[bytes] | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - the port has it
+    ) -> Completed:
+        """Take in what is sent and answer `done`."""
+        self.commands.append(command)
+        self.sent = await _all(stdin)
+        return self.done
+
+    async def stream(
+        self, command: str, *, stdin: bytes | AsyncIterator[bytes] | None = None
+    ) -> AsyncIterator[bytes]:
+        """Answer a listing, a tar or a sha256sum."""
+        names = [name.decode()[2:] for name in (await _all(stdin)).split(b"\0") if name]
+        if "-printf" in command:
+            answer = self._list()
+        elif "tar -c" in command:
+            self.asked.append(names)
+            answer = self._tar(names)
+        elif "sha256sum" in command:
+            answer = self._digests(names)
+        else:
+            raise CommandFailed(f"not known here: {command}", exit_status=127)
+        for start in range(0, len(answer), 700):
+            yield answer[start : start + 700]
+
+    def host_key(self) -> str:
+        """Return no key."""
+        return ""
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+    def _list(self) -> bytes:
+        if self.listing is not None:
+            return self.listing
+        if self.rows is None:
+            rows = [("f", len(content), "", name) for name, content in self.files.items()]
+        else:
+            rows = self.rows.pop(0) if len(self.rows) > 1 else self.rows[0]
+        text = f"{self.kind}\0" + "".join(
+            f"{letter}\0{size}\0{target}\0{name}\0" for letter, size, target, name in rows
+        )
+        return text.encode("utf-8", "surrogateescape") + self.trailer
+
+    def _tar(self, names: list[str]) -> bytes:
+        if self.archive is not None:
+            return self.archive
+        members = [
+            tar_member(f"./{name}", self.files[name]) for name in names if name in self.files
+        ]
+        return b"".join(members) + bytes(10240)
+
+    def _digests(self, names: list[str]) -> bytes:
+        if self.digests is not None:
+            return self.digests
+        return b"".join(
+            f"{hashlib.sha256(self.files[name]).hexdigest()}  ./{name}\0".encode()
+            for name in names
+            if name in self.files
+        )
+
+
+async def _all(stdin: bytes | AsyncIterator[bytes] | None) -> bytes:
+    if stdin is None or isinstance(stdin, bytes):
+        return stdin or b""
+    return b"".join([piece async for piece in stdin])
