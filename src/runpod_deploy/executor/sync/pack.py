@@ -6,20 +6,19 @@ import hashlib
 import os
 import shlex
 import stat
-import tarfile
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from posixpath import dirname
 
 from runpod_deploy.compiler.plan import PayloadEntry
 from runpod_deploy.errors import StepFailed
+from runpod_deploy.executor.sync.tar_header import BLOCK, write_header
 from runpod_deploy.executor.untrusted import printable
 
 Progress = Callable[[str, int, int], None]
 
 _READ = 256 * 1024
 _BATCH = 1024 * 1024
-_BLOCK = 512
 _MOVE_BYTES = 60_000
 _CHANGED = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO}
 
@@ -85,7 +84,7 @@ class Packer:
         yield from _extra("expected", "".join(f"{digest}  {name}\0" for name, digest in files))
         yield from _extra("move", move_script([name for name, _ in named]))
         yield from _extra("complete", "")
-        yield bytes(2 * _BLOCK)
+        yield bytes(2 * BLOCK)
 
     def _link(self, entry: PayloadEntry) -> Iterator[bytes]:
         path = self._local(entry)
@@ -95,10 +94,13 @@ class Packer:
             raise _changed(path, "it is no symbolic link any more") from exc
         if target != entry.target:
             raise _changed(path, "the symbolic link leads elsewhere")
-        info = tarfile.TarInfo(f"tree/{member_name(entry)}")
-        info.type, info.linkname, info.mode = tarfile.SYMTYPE, target, 0o777
-        info.mtime = int(path.lstat().st_mtime)
-        yield _header(info)
+        yield write_header(
+            f"tree/{member_name(entry)}",
+            size=0,
+            mode=0o777,
+            mtime=max(0, int(path.lstat().st_mtime)),
+            target=target,
+        )
 
     def _file(self, entry: PayloadEntry) -> Iterator[bytes]:
         path = self._local(entry)
@@ -109,14 +111,16 @@ class Packer:
                 raise _changed(path, "it is no regular file any more")
             if status.st_size != entry.size:
                 raise _changed(path, f"{status.st_size} bytes now, {entry.size} planned")
-            info = tarfile.TarInfo(f"tree/{member_name(entry)}")
-            info.size, info.mode = entry.size, 0o755 if entry.exec else 0o644
-            info.mtime = max(0, int(status.st_mtime))
-            yield _header(info)
+            yield write_header(
+                f"tree/{member_name(entry)}",
+                size=entry.size,
+                mode=0o755 if entry.exec else 0o644,
+                mtime=max(0, int(status.st_mtime)),
+            )
             yield from self._content(path, handle, entry)
         finally:
             os.close(handle)
-        yield bytes(-entry.size % _BLOCK)
+        yield bytes(-entry.size % BLOCK)
 
     def _content(self, path: Path, handle: int, entry: PayloadEntry) -> Iterator[bytes]:
         digest = hashlib.sha256()
@@ -188,17 +192,11 @@ def _groups(words: Sequence[str]) -> list[str]:
     return [" ".join(group) for group in groups]
 
 
-def _header(info: tarfile.TarInfo) -> bytes:
-    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
-
-
 def _extra(name: str, text: str) -> Iterator[bytes]:
     content = text.encode("utf-8")
-    info = tarfile.TarInfo(name)
-    info.size, info.mode = len(content), 0o600
-    yield _header(info)
+    yield write_header(name, size=len(content), mode=0o600, mtime=0)
     yield content
-    yield bytes(-len(content) % _BLOCK)
+    yield bytes(-len(content) % BLOCK)
 
 
 def _changed(path: Path, why: str) -> StepFailed:

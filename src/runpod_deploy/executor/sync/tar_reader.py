@@ -9,9 +9,9 @@ from collections.abc import Generator
 from typing import Protocol
 
 from runpod_deploy.errors import StepFailed
+from runpod_deploy.executor.sync.tar_header import BLOCK, Header, read_header
 from runpod_deploy.executor.untrusted import printable
 
-_BLOCK = 512
 _LONGEST_NAME = 64 * 1024
 _PIECE = 1024 * 1024
 _LONG_NAME = b"L"
@@ -74,11 +74,11 @@ class TarReader:
     def _members(self) -> _Machine:
         long_name: str | None = None
         while True:
-            block = bytes((yield _BLOCK))
+            block = bytes((yield BLOCK))
             if not any(block):
                 break
             member = _header(block)
-            if member.type == _LONG_NAME:
+            if member.kind == _LONG_NAME:
                 long_name = yield from self._long_name(member)
                 continue
             name = member.name if long_name is None else long_name
@@ -88,40 +88,37 @@ class TarReader:
         while True:
             yield -_PIECE
 
-    def _member(self, name: str, member: tarfile.TarInfo) -> _Machine:
+    def _member(self, name: str, member: Header) -> _Machine:
         wanted = False
-        if member.type in _REGULAR:
+        if member.kind in _REGULAR:
             executable = bool(member.mode & 0o100)
             wanted = self._sink.begin(name, member.size, executable=executable, mtime=member.mtime)
         else:
-            self._sink.refuse(name, f"it came as a member of type {member.type!r}, not as a file")
+            self._sink.refuse(name, f"it came as a member of type {member.kind!r}, not as a file")
         rest = member.size
         while rest:
             piece = yield -min(rest, _PIECE)
             rest -= len(piece)
             if wanted:
                 self._sink.data(piece)
-        if padding := -member.size % _BLOCK:
+        if padding := -member.size % BLOCK:
             yield padding
         if wanted:
             self._sink.end()
 
-    def _long_name(self, member: tarfile.TarInfo) -> Generator[int, memoryview, str]:
+    def _long_name(self, member: Header) -> Generator[int, memoryview, str]:
         if not 0 < member.size <= _LONGEST_NAME:
             raise _bad(f"a name of {member.size} bytes")
-        padded = yield member.size + -member.size % _BLOCK
+        padded = yield member.size + -member.size % BLOCK
         name = bytes(padded[: member.size]).split(b"\0", 1)[0]
         return name.decode("utf-8", "surrogateescape")
 
 
-def _header(block: bytes) -> tarfile.TarInfo:
+def _header(block: bytes) -> Header:
     try:
-        member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-    except (tarfile.HeaderError, ValueError) as exc:
+        return read_header(block)
+    except ValueError as exc:
         raise _bad(str(exc)) from exc
-    if member.size < 0:
-        raise _bad("a negative size")
-    return member
 
 
 def _bad(why: str) -> StepFailed:
