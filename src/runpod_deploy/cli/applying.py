@@ -104,6 +104,7 @@ async def _execute(
                 environ=os.environ,
                 interrupts=interrupts,
                 listeners=Listeners(progress=view, sinks=(watch.event, view.event), opened=opened),
+                allow_paths=planned.allow_paths,
                 single_use=planned.saved,
             )
     finally:

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runpod_deploy.compiler.plan import PlanFile
@@ -20,12 +20,14 @@ class Planned:
     Attributes:
         project_root: Absolute; every local path of the plan is below it.
         saved: Whether it was read from a plan file, which can be applied once.
+        allow_paths: Folders outside of the project that local paths may lead into.
     """
 
     plan_file: PlanFile
     diagnostics: tuple[Diagnostic, ...]
     project_root: Path
     saved: bool
+    allow_paths: tuple[Path, ...] = ()
 
 
 def compile_config(
@@ -56,12 +58,13 @@ def prepare(
         PlanRefused: The saved plan was changed, or is of another version.
     """
     if is_saved_plan(path):
-        if variables or allow_paths:
+        if variables:
             raise InvalidInput(
-                f"{path} is a saved plan: its variables and paths are settled",
-                help="Leave --var, --vars-file and --allow-path out, or plan again with them.",
+                f"{path} is a saved plan: its variables are settled",
+                help="Leave --var and --vars-file out, or plan again with them.",
             )
-        return read_plan(path, project=project)
+        # A plan may come from somebody else: who applies it says anew what it may touch.
+        return replace(read_plan(path, project=project), allow_paths=tuple(allow_paths))
     if project is not None:
         raise InvalidInput(
             "--project goes with a saved plan; a job file says it by `local.project_root`"
@@ -73,7 +76,13 @@ def prepare(
     config = load(path, variables)
     plan_file, diagnostics = compile_config(config, allow_paths, use_cache=False)
     root = project_of(resolve(config), path, allow_paths).root
-    return Planned(plan_file=plan_file, diagnostics=diagnostics, project_root=root, saved=False)
+    return Planned(
+        plan_file=plan_file,
+        diagnostics=diagnostics,
+        project_root=root,
+        saved=False,
+        allow_paths=tuple(allow_paths),
+    )
 
 
 def read_plan(path: Path, *, project: Path | None) -> Planned:

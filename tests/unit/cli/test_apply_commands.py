@@ -113,7 +113,6 @@ def test_a_saved_plan_finds_its_project_by_flag(
     "args",
     [
         ("plan.json", "--var", "seed=1"),
-        ("plan.json", "--allow-path", "x"),
         ("job.yaml", "--project", "."),
         ("job.yaml", "--json", "--print-run-dir"),
         (),
@@ -337,3 +336,13 @@ def test_a_job_file_that_is_json_is_no_saved_plan(
     (project / "job.json").write_text(json.dumps(job))
     assert 0 == call("run", "job.json")[0]
     assert not executor.calls[0]["single_use"]
+
+
+def test_allowed_folders_reach_the_executor(executor: Executor, call: Call, project: Path) -> None:
+    """What may be touched outside is said to the command, for a job file and for a saved plan."""
+    outside = project / "outside"
+    call("plan", "job.yaml", "-o", "plan.json")
+    call("run", "job.yaml", "--allow-path", str(outside))
+    call("apply", "plan.json", "--yes", "--allow-path", str(outside))
+    call("apply", "plan.json", "--yes")
+    assert [(outside,), (outside,), ()] == [given["allow_paths"] for given in executor.calls]
