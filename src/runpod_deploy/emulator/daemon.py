@@ -82,7 +82,7 @@ async def serve(
         FaultSyntaxError: A fault or the scenario cannot be understood.
         OSError: The port is taken.
     """
-    key = env.get("RUNPOD_API_KEY") or new_api_key()
+    key = given_key(env) or new_api_key()
     with listen_on(options.port) as listener:
         host = await open_host(options, place.state)
         cloud = EmulatedCloud(options, place.state, host, key)
@@ -105,6 +105,12 @@ async def serve(
             )
         finally:
             await cloud.close()
+
+
+def given_key(env: Mapping[str, str]) -> str | None:
+    """Return RUNPOD_API_KEY without the blanks that copying adds; None for what no header can carry."""
+    key = env.get("RUNPOD_API_KEY", "").strip()
+    return key if key.isascii() and key.isprintable() and " " not in key and key else None
 
 
 async def open_host(options: EmulatorOptions, state_dir: Path) -> PodHost:
