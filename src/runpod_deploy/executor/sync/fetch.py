@@ -8,7 +8,7 @@ from runpod_deploy.errors import StepFailed
 from runpod_deploy.executor.ports import Transport
 from runpod_deploy.executor.sync.listing import nul_fields
 from runpod_deploy.executor.sync.pack import Progress
-from runpod_deploy.executor.sync.remote import DIGESTS, call, plain_path
+from runpod_deploy.executor.sync.remote import call, digests, plain_path
 from runpod_deploy.executor.sync.tar_reader import TarReader
 from runpod_deploy.executor.sync.unpack import Unpacker
 
@@ -16,7 +16,7 @@ _BATCH = 1024 * 1024
 _SLACK = 256 * 1024 * 1024
 _PER_FILE = 8 * 1024
 
-_DIGEST = DIGESTS + 'cd -- "$1" || exit 44\ndigests 2>/dev/null\nexit 0\n'
+_DIGEST = 'cd -- "$1" || exit 44\ndigests 2>/dev/null\nexit 0\n'
 
 # A file that vanishes or shrinks makes tar complain; which ones are whole is found out here.
 _TAR = r"""
@@ -52,12 +52,12 @@ async def fetch(
         OSError: The local disk refused.
     """
     names = b"".join(b"./" + name.encode("utf-8") + b"\0" for name in wanted)
-    digests: dict[str, str] = {}
-    teller = asyncio.create_task(_tell(transport, base, names, wanted, digests))
+    told: dict[str, str] = {}
+    teller = asyncio.create_task(_tell(transport, base, names, wanted, told))
     try:
-        await _receive(transport, base, names, wanted, unpacker, progress, digests, teller)
+        await _receive(transport, base, names, wanted, unpacker, progress, told, teller)
         await teller
-        await asyncio.to_thread(unpacker.settle, digests)
+        await asyncio.to_thread(unpacker.settle, told)
     finally:
         teller.cancel()
         await asyncio.gather(teller, return_exceptions=True)
@@ -71,7 +71,7 @@ async def _receive(
     wanted: Mapping[str, int],
     unpacker: Unpacker,
     progress: Progress,
-    digests: dict[str, str],
+    told: dict[str, str],
     teller: "asyncio.Task[None]",
 ) -> None:
     total = sum(wanted.values())
@@ -81,7 +81,7 @@ async def _receive(
 
     def take(batch: bytes) -> None:
         reader.feed(batch)
-        unpacker.settle(digests)
+        unpacker.settle(told)
 
     batches = _batches(stream)
     async with aclosing(batches):
@@ -116,10 +116,11 @@ async def _tell(
     base: str,
     names: bytes,
     wanted: Mapping[str, int],
-    digests: dict[str, str],
+    told: dict[str, str],
 ) -> None:
-    """Fill `digests` with what the pod computes for the names that were asked for."""
-    fields = nul_fields(transport.stream(call(_DIGEST, plain_path(base)), stdin=names))
+    """Fill `told` with what the pod computes for the names that were asked for."""
+    script = digests(sum(wanted.values())) + _DIGEST
+    fields = nul_fields(transport.stream(call(script, plain_path(base)), stdin=names))
     async with aclosing(fields):
         async for field in fields:
             text = field.decode("utf-8", "surrogateescape")
@@ -127,4 +128,4 @@ async def _tell(
             if len(text) < 67 or text[64:66] != "  ":
                 raise StepFailed("the pod sent no digests", cause="bad_listing")
             if name in wanted:
-                digests[name] = digest
+                told[name] = digest

@@ -12,7 +12,7 @@ from runpod_deploy.executor.ports import Transport
 from runpod_deploy.executor.sync.mirror import remove_others
 from runpod_deploy.executor.sync.names import ours, unsafe
 from runpod_deploy.executor.sync.pack import Packer, Progress
-from runpod_deploy.executor.sync.remote import DIGESTS, call, failure, plain_path
+from runpod_deploy.executor.sync.remote import call, digests, failure, plain_path
 from runpod_deploy.executor.untrusted import printable
 
 
@@ -79,7 +79,8 @@ async def upload(
     single = len(entries) == 1 and entries[0].path == ""
     target = _target(destination, root, single=single)
     tag = secrets.token_hex(8)
-    script = DIGESTS + _COMMON + (_PUT_FILE if single else _PUT_TREE)
+    size = sum(entry.size for entry in entries if entry.type == "file")
+    script = digests(size) + _COMMON + (_PUT_FILE if single else _PUT_TREE)
     packer = Packer(root, entries, progress)
     done = await transport.run(
         call(script, target, posixpath.dirname(target) or ".", tag), stdin=packer.stream()
