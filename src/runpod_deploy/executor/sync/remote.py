@@ -19,6 +19,7 @@ CAUSES = {
 # Worth the start of python3, whose hashlib is several times as fast as many images' sha256sum and
 # uses all cores.
 _LARGE = 32 * 1024 * 1024
+_LARGE_FILE = 256 * 1024
 
 _DIGESTS = r"""
 digests() {
@@ -52,13 +53,14 @@ with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
 """
 
 
-def digests(size: int) -> str:
-    """Return the shell function `digests`, for about `size` bytes of files.
+def digests(files: int, size: int) -> str:
+    """Return the shell function `digests`, for a number of files of `size` bytes in all.
 
     It reads NUL-ended names and writes `<sha256>  <name>`, NUL-ended and in that order, leaving out
     what cannot be read.
     """
-    return f"LARGE={int(size >= _LARGE)}{_DIGESTS}"
+    large = size >= max(_LARGE, files * _LARGE_FILE)
+    return f"LARGE={int(large)}{_DIGESTS}"
 
 
 def call(script: str, *arguments: str) -> str:

@@ -79,8 +79,9 @@ async def upload(
     single = len(entries) == 1 and entries[0].path == ""
     target = _target(destination, root, single=single)
     tag = secrets.token_hex(8)
-    size = sum(entry.size for entry in entries if entry.type == "file")
-    script = digests(size) + _COMMON + (_PUT_FILE if single else _PUT_TREE)
+    files = [entry for entry in entries if entry.type == "file"]
+    size = sum(entry.size for entry in files)
+    script = digests(len(files), size) + _COMMON + (_PUT_FILE if single else _PUT_TREE)
     packer = Packer(root, entries, progress)
     done = await transport.run(
         call(script, target, posixpath.dirname(target) or ".", tag), stdin=packer.stream()
@@ -91,11 +92,10 @@ async def upload(
     deleted: tuple[str, ...] | None = ()
     if delete and not single and not created:
         deleted = await remove_others(transport, target, entries, protect)
-    files = [entry for entry in entries if entry.type == "file"]
     return UploadReport(
         files=len(files),
         links=len(entries) - len(files),
-        bytes=sum(entry.size for entry in files),
+        bytes=size,
         sent=packer.sent,
         created=created,
         deleted=deleted or (),
