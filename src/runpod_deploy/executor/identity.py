@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,8 @@ def owner_id(environ: Mapping[str, str]) -> str:
     """Return who we are: `RUNPOD_DEPLOY_OWNER`, else a random id kept in the user's config folder.
 
     Raises:
-        InvalidInput: The variable holds something that cannot stand in a pod's name.
+        InvalidInput: The variable holds something that cannot stand in a pod's name, or the id
+            cannot be kept.
     """
     given = environ.get("RUNPOD_DEPLOY_OWNER")
     if given:
@@ -29,16 +31,25 @@ def owner_id(environ: Mapping[str, str]) -> str:
     home = Path(environ.get("HOME") or Path.home())
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     file = config / "runpod-deploy" / "owner"
-    file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with file.open("x", encoding="ascii") as stream:
-            stream.write(secrets.token_hex(4) + "\n")
-    except FileExistsError:
-        pass
-    kept = file.read_text("ascii", "replace").strip()
+        kept = _kept(file)
+    except OSError as error:
+        raise InvalidInput(
+            f"The owner id, which tells your pods from others', cannot be kept in {file}: "
+            f"{error.strerror or error}.",
+            help="Make that folder writable, or choose an id:\n  export RUNPOD_DEPLOY_OWNER=my-name",
+        ) from error
     if not _OWNER.fullmatch(kept):
         raise InvalidInput(f"{file} does not hold an owner id; remove the file to get a new one.")
     return kept
+
+
+def _kept(file: Path) -> str:
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError), file.open("x", encoding="ascii") as stream:
+            stream.write(secrets.token_hex(4) + "\n")
+    return file.read_text("ascii", "replace").strip()
 
 
 def pod_name(owner: str, job: str, now: float, attempt: int, suffix: str) -> str:
