@@ -102,7 +102,7 @@ class Api:
             return None
         try:
             return response.json()
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             kind: type[CloudError] = CloudError if method == "GET" else EffectUnknown
             raise kind(
                 f"{where} answered HTTP {response.status_code} with something that is not JSON",

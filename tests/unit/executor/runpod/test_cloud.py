@@ -22,6 +22,7 @@ from runpod_deploy.errors import (
     Unavailable,
 )
 from runpod_deploy.executor.ports import Cloud, Endpoint, PodRequest
+from runpod_deploy.executor.runpod.api import Api
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
 
 T = TypeVar("T")
@@ -428,3 +429,18 @@ def test_a_redirect_is_not_followed() -> None:
     with pytest.raises(CloudError):
         script.do(lambda cloud: cloud.get("p1"))
     assert len(script.requests) == 1
+
+
+def test_an_answer_nested_without_end_is_an_answer_that_cannot_be_read() -> None:
+    """It is told like any other answer that is not JSON, a created pod's as one whose effect is open."""
+
+    async def body() -> None:
+        deep = httpx.MockTransport(lambda _request: httpx.Response(200, content=b"[" * 200_000))
+        api = Api(BASE, KEY, transport=deep)
+        with pytest.raises(CloudError, match="not JSON"):
+            await api.send("GET", "/v2/pods")
+        with pytest.raises(EffectUnknown, match="not JSON"):
+            await api.send("POST", "/v2/pods")
+        await api.close()
+
+    asyncio.run(body())
