@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
+from collections import deque
 
 from runpod_deploy.errors import (
     HostKeyChanged,
@@ -14,10 +16,11 @@ from runpod_deploy.errors import (
 )
 from runpod_deploy.executor import supervision
 from runpod_deploy.executor.context import RunContext
-from runpod_deploy.executor.markers import MarkerScanner
+from runpod_deploy.executor.markers import MarkerScanner, StepMark
 from runpod_deploy.executor.money import accrued
 from runpod_deploy.executor.steps import connect
 from runpod_deploy.executor.supervision import Report
+from runpod_deploy.record.atomic import write_all
 from runpod_deploy.record.masking import StreamMasker
 
 LOG_NAME = "run.log"
@@ -29,26 +32,35 @@ class LogMirror:
     """Writes the remote log into `run.log`, masked, and tells markers and listeners what came.
 
     Attributes:
+        path: The file, `run.log`.
         received: Bytes of the remote log that have come, in order and without gaps.
     """
 
     def __init__(self, ctx: RunContext, scanner: MarkerScanner) -> None:
         self._ctx = ctx
         # Opened for each piece: a run that is detached from leaves no file open.
-        self._path = ctx.folder.path / LOG_NAME
-        self._path.touch()
+        self.path = ctx.folder.path / LOG_NAME
+        self.path.touch()
         self._finished = False
+        self._unwritten = b""
+        self._marks: deque[StepMark] = deque()
         self._masker = StreamMasker(ctx.masker)
         self._noted = scanner.offset
         self.scanner = scanner
         self.received = scanner.offset
 
     def feed(self, piece: bytes) -> None:
-        """Take the next bytes of the remote log."""
+        """Take the next bytes of the remote log.
+
+        Raises:
+            OSError: They cannot be written now. They are taken all the same, and written before
+                anything that comes later.
+            JournalError: What they mark cannot be written down.
+        """
         self.received += len(piece)
+        self._marks.extend(self.scanner.feed(piece))
         self._show(self._masker.feed(piece))
-        for mark in self.scanner.feed(piece):
-            self._mark(mark.name, done=mark.done, offset=mark.offset)
+        self._tell_marks()
         if self.received - self._noted >= PROGRESS_EVERY_BYTES:
             self._noted = self.received
             self._ctx.journal.write("log_progress", log_offset=self.scanner.offset)
@@ -58,19 +70,31 @@ class LogMirror:
         if self._finished:
             return
         self._finished = True
+        self._marks.extend(self.scanner.finish())
         self._show(self._masker.flush())
-        for mark in self.scanner.finish():
-            self._mark(mark.name, done=mark.done, offset=mark.offset)
+        self._tell_marks()
 
-    def _mark(self, name: str, *, done: bool, offset: int) -> None:
-        event = "remote_step_completed" if done else "remote_step_started"
-        self._ctx.journal.write(event, name=name, log_offset=offset)
+    def _tell_marks(self) -> None:
+        while self._marks:
+            mark = self._marks.popleft()
+            event = "remote_step_completed" if mark.done else "remote_step_started"
+            self._ctx.journal.write(event, name=mark.name, log_offset=mark.offset)
 
     def _show(self, text: bytes) -> None:
         if text:
-            with self._path.open("ab") as log:
-                log.write(text)
             self._ctx.progress.output("run", text)
+        self._unwritten += text
+        if not self._unwritten:
+            return
+        with self.path.open("ab", buffering=0) as log:
+            size = log.seek(0, os.SEEK_END)
+            try:
+                write_all(log.fileno(), self._unwritten)
+            except OSError:
+                # A part of it may stand there; it is written whole, or not at all.
+                log.truncate(size)
+                raise
+        self._unwritten = b""
 
 
 async def follow(ctx: RunContext, mirror: LogMirror) -> Report:
@@ -130,11 +154,17 @@ async def drain(ctx: RunContext, mirror: LogMirror, size: int) -> None:
 
 async def _follow_once(ctx: RunContext, mirror: LogMirror) -> Report:
     tail = asyncio.create_task(_tail(ctx, mirror))
+    end = asyncio.create_task(supervision.wait(ctx))
     try:
-        report = await supervision.wait(ctx)
+        await asyncio.wait({tail, end}, return_when=asyncio.FIRST_COMPLETED)
+        if tail.done() and not end.done():
+            # A journal that cannot be written ends the run at once, not at its end.
+            tail.result()
+        report = await end
     finally:
-        tail.cancel()
-        await asyncio.gather(tail, return_exceptions=True)
+        for task in (tail, end):
+            task.cancel()
+        await asyncio.gather(tail, end, return_exceptions=True)
     try:
         await drain(ctx, mirror, report.log_bytes)
     except TimeoutError as error:
@@ -152,9 +182,16 @@ async def _tail(ctx: RunContext, mirror: LogMirror) -> None:
     try:
         async for piece in ctx.need_transport().stream(command):
             mirror.feed(piece)
-    except (TransportError, StepFailed):
+    except (TransportError, StepFailed, TimeoutError):
         # Whoever waits for the run's end sees the broken connection too, and what is missing is drained.
         return
+    except OSError as error:
+        # A paid run goes on without its log here: what is missing is drained at its end.
+        ctx.warn(
+            "log-unwritten",
+            f"{mirror.path} cannot be written: {error.strerror or error}. The run goes on; make room "
+            "before it ends, and its log is brought home then.",
+        )
 
 
 async def _watch_pod(ctx: RunContext) -> None:

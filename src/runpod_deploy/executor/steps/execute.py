@@ -39,8 +39,14 @@ async def do(ctx: RunContext) -> None:
         ctx.note("exec_start_settled", op_id="exec", outcome=outcome, error=why)
         raise
     ctx.journal.write("exec_start_settled", op_id="exec", outcome="started", error=None)
-    report = await follow(ctx, mirror)
-    mirror.finish()
+    try:
+        report = await follow(ctx, mirror)
+        mirror.finish()
+    except TimeoutError:
+        raise
+    except OSError as error:
+        why = f"The log cannot be written to {mirror.path}: {error.strerror or error}."
+        raise StepFailed(why, cause="log_unwritten") from error
     ctx.undo.drop("run")
     _conclude(ctx, mirror, report)
 
@@ -77,7 +83,7 @@ async def _end_run(ctx: RunContext, mirror: LogMirror) -> None:
             return
         report = await supervision.stop(ctx, "cancelled")
         await drain(ctx, mirror, report.log_bytes)
-    except (TransportError, StepFailed, TimeoutError) as error:
+    except (TransportError, StepFailed, OSError) as error:
         path = ctx.fill(ctx.plan.run.log_path)
         ctx.note("remote_log_pull_failed", path=path, error=str(error))
         return

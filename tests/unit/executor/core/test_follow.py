@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import Any
 
 import pytest
 
 from runpod_deploy.errors import AccountError, ConnectFailed, ConnectionLost
+from runpod_deploy.executor import follow
 from runpod_deploy.executor.ports import Completed
+from runpod_deploy.record.atomic import write_all
+from runpod_deploy.record.journal import Journal, JournalError
 from support.fakes import FakeJob, FakeTransport, unavailable
 from support.plans import changed, small_plan
 from support.rig import Rig, RigMaker
@@ -224,3 +228,49 @@ def test_first_connection_is_the_one_used(make_rig: RigMaker) -> None:
     rig.connector.on_connect = opened.append
     rig.run()
     assert [True] == [transport.closed for transport in opened]
+
+
+@pytest.mark.parametrize("failures", [1, 1_000_000])
+def test_disk_that_is_full_leaves_no_gap_in_the_log(
+    make_rig: RigMaker, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    """The run goes on without its log; with room again it comes whole, without room the run fails."""
+    left = [failures]
+
+    def full(fd: int, data: bytes) -> None:
+        if b"line 050" in data and left[0] > 0:
+            left[0] -= 1
+            write_all(fd, data[:4])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_all(fd, data)
+
+    monkeypatch.setattr(follow, "write_all", full)
+    rig = make_rig(job=chatty())
+    run = rig.run()
+    assert any("run.log cannot be written" in warning for warning in run.warnings)
+    if failures == 1:
+        assert ("SUCCEEDED", WHOLE) == (run.state, rig.log())
+    else:
+        assert ("FAILED", "log_unwritten") == (run.state, run.cause)
+        assert WHOLE.startswith(rig.log())
+        assert rig.log().endswith(b"line 049\n")
+        assert ["gone"] == [pod.status for pod in run.pods.values()]
+
+
+def test_journal_that_fails_while_the_log_comes_ends_the_run_at_once(
+    make_rig: RigMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the stream of the log cannot write down is not found out hours later, at the run's end."""
+    rig = make_rig(job=FakeJob(chunks=[(3.0, b"__RUNPOD_STEP_START__a__\n")], lasts=5000.0))
+    began = rig.clock.now()
+    write = Journal.write
+
+    def broken(journal: Journal, name: str, /, **fields: Any) -> Any:
+        if name == "remote_step_started":
+            raise JournalError("The journal cannot be written.")
+        return write(journal, name, **fields)
+
+    monkeypatch.setattr(Journal, "write", broken)
+    run = rig.run()
+    assert ("FAILED", "JournalError") == (run.state, run.cause)
+    assert rig.clock.now() - began < 1000
