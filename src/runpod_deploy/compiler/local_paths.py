@@ -7,6 +7,14 @@ from runpod_deploy.compiler.late_bound import MARK, token
 from runpod_deploy.compiler.resolve import Resolution, Resolved
 from runpod_deploy.schema.job import ArtifactEntry
 
+# What a run writes about itself: results from the pod must not stand in for it.
+RUN_RECORDS = frozenset(
+    (
+        *("events.jsonl", "plan.json", "run.log", "runpod_deploy_pull_manifest.json"),
+        *("source.patch", "ssh.salt", "known_hosts"),
+    )
+)
+
 
 def anchored(resolution: Resolution, job_file: str) -> Resolution:
     """Return the job with `project_root` and `config_dir` taken out of the paths it reads.
@@ -52,6 +60,20 @@ def artifact_path(artifact: ArtifactEntry) -> str:
     """Return where a result lands: below the run folder unless the job names another token."""
     path = artifact.label if artifact.local_path is None else artifact.local_path
     return path if path.startswith(MARK) else f"{token('run_dir')}/{posixpath.normpath(path)}"
+
+
+def taken(path: str) -> str | None:
+    """Return what else the place of a result, as `artifact_path` gives it, is for; None when free.
+
+    Letters count the same in both cases: so they do on many file systems.
+    """
+    start, _, rest = posixpath.normpath(path).partition("/")
+    parts = rest.lower().split("/")
+    if not rest:
+        return "the folder itself, with everything else in it"
+    if start == token("run_dir") and parts[0] in RUN_RECORDS:
+        return "the run's own record"
+    return "git's own folder" if ".git" in parts else None
 
 
 def in_project(path: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import get_args
 
 from runpod_deploy.compiler.late_bound import token
-from runpod_deploy.compiler.local_paths import is_contained
+from runpod_deploy.compiler.local_paths import is_contained, taken
 from runpod_deploy.compiler.payload import is_sorted, total_bytes, tree_sha256
 from runpod_deploy.compiler.plan import POD_PROTOCOL, Plan, PlanFile, StepName
 from runpod_deploy.compiler.pod_paths import is_absolute, normal
@@ -87,6 +87,8 @@ def _local_paths(plan: Plan) -> Iterator[str]:
         path = artifact.local_path
         if not path.startswith(_LOCAL_ROOTS) or ".." in path.split("/"):
             yield f"the artifact `{artifact.label}` would land outside of the run folder: {path!r}"
+        elif purpose := taken(path):
+            yield f"the artifact `{artifact.label}` would land in {path!r}, {purpose}"
     for entry in plan.staging:
         if entry.source.startswith("/"):
             yield f"the source of `{entry.label}` is not relative to the project: {entry.source!r}"

@@ -48,6 +48,13 @@ BROKEN: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({"artifacts": [result("r", "/x", local_path="../up")]}, ["local-path"]),
     ({"artifacts": [result("r", "/x", local_path="/abs{{ a }}")]}, ["local-path"]),
+    ({"artifacts": [result("run.log", "/x")]}, ["local-path-taken"]),
+    ({"artifacts": [result("r", "/x", local_path="./Events.jsonl/x")]}, ["local-path-taken"]),
+    ({"artifacts": [result("r", "/x", local_path="{{ run_dir }}")]}, ["local-path-taken"]),
+    (
+        {"artifacts": [result("r", "/x", local_path="{{ project_root }}/sub/.git/hooks")]},
+        ["local-path-taken"],
+    ),
     ({"artifacts": [result("r", "/x", local_path="{{ run_dir }}/../x")]}, ["local-path"]),
     (
         {"artifacts": [result("r", "/x"), result("q", "/y", local_path="r/sub")]},

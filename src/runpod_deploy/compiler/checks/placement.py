@@ -6,7 +6,7 @@ from itertools import combinations
 from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.findings import Finding
 from runpod_deploy.compiler.late_bound import MARK, token
-from runpod_deploy.compiler.local_paths import artifact_path
+from runpod_deploy.compiler.local_paths import artifact_path, taken
 from runpod_deploy.compiler.pod_paths import inside, is_absolute, normal
 from runpod_deploy.compiler.resolve import Resolved
 from runpod_deploy.errors import Severity
@@ -98,6 +98,14 @@ def artifact_local_paths(config: Resolved, facts: Facts) -> Iterator[Finding]:  
                 detail=f"`{path}` must be relative, without `..`: a place below the run folder.",
                 help="To put it elsewhere in the project:\n"
                 '  local_path: "{{ project_root }}/results"',
+            )
+        elif purpose := taken(artifact_path(artifact)):
+            yield Finding(
+                pointer=f"/artifacts/{index}/{key}",
+                code="local-path-taken",
+                summary="A result would land where something else belongs",
+                detail=f"`{path}` is {purpose}; what the pod sends would replace it.",
+                help="Give it a name of its own, such as:\n  local_path: results",
             )
     placed = [(i, a.label, artifact_path(a)) for i, a in enumerate(config.artifacts)]
     for (_, label, path), (index, _, other) in combinations(placed, 2):
