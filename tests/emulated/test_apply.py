@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -243,3 +244,20 @@ def test_apply_without_terminal_needs_yes(bench: Bench) -> None:
     assert status == 4
     assert "--yes" in output
     assert bench.runs() == []
+
+
+def test_manifest_that_cannot_be_written_is_told_with_its_place(bench: Bench) -> None:
+    """The run's own end and the folder are named, the exit status is no success, no pod stays."""
+    bench.job(run={"body": "sleep 3\n"})
+    process = bench.start("run", "job.yaml", "--cloud", "emulator")
+    while not (found := list(bench.project.glob("artifacts/runpod/2*"))):
+        assert process.poll() is None
+        time.sleep(0.02)
+    (found[0] / "runpod_deploy_pull_manifest.json").mkdir()
+
+    output = process.communicate(timeout=60)[0]
+
+    assert process.returncode == 1, output
+    assert f"The manifest in {found[0]} cannot be written" in output
+    assert "ended as SUCCEEDED" in output
+    assert bench.pods() == []

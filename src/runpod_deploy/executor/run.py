@@ -13,7 +13,7 @@ from pathlib import Path
 from runpod_deploy._version import __version__
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.planfile import dumps
-from runpod_deploy.errors import PlanRefused
+from runpod_deploy.errors import JobFailed, PlanRefused
 from runpod_deploy.executor.clock import SystemClock
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.engine import Engine
@@ -108,6 +108,7 @@ async def execute(
     Raises:
         PlanRefused: The project changed since the plan was made, or the plan was used already.
         InvalidInput: `RUNPOD_DEPLOY_OWNER` or the API's address cannot be.
+        JobFailed: The run came to its end, and its manifest cannot be written.
         OSError: The run folder cannot be created.
     """
     listeners = listeners or Listeners()
@@ -174,7 +175,14 @@ async def _carry_out(ctx: RunContext, interrupts: Interrupts, git: GitState | No
             if ctx.transport is not None:
                 await ctx.transport.close()
         run = fold(ctx.journal.events)
-        manifest = await asyncio.to_thread(_write_manifest, ctx, run, git)
+        try:
+            manifest = await asyncio.to_thread(_write_manifest, ctx, run, git)
+        except OSError as error:
+            raise JobFailed(
+                f"The manifest in {ctx.folder.path} cannot be written: {error.strerror or error}. "
+                f"The run ended as {run.state}; {JOURNAL_NAME} there tells how.",
+                help="Make room, or make the folder writable.",
+            ) from error
     finally:
         with contextlib.suppress(JournalError):
             ctx.journal.close()
