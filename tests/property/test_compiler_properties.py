@@ -55,7 +55,7 @@ def test_numbers_keep_every_bit(value: float) -> None:
 
 @settings(max_examples=60, deadline=None)  # loads Jinja2 and the schema on the first example
 @given(
-    body=SHELL.filter(bool),
+    body=SHELL.filter(str.strip),
     env=st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), SHELL, max_size=3),
     cap=st.floats(min_value=0.01, max_value=1e6),
     paths=st.lists(PATHS, unique=True, max_size=6),

@@ -111,6 +111,9 @@ def _create_settled(run: Run, event: Event) -> Run:
     # A pod without its intent (a damaged journal) is a pod all the same, and it bills.
     pod = run.pods.get(name) or _new_pod(name, event)
     rate = tolerant.number(event.fields, "cost_per_hour_usd")
+    if rate is not None and rate < 0:
+        # Nobody is paid for running a pod: a damaged line says nothing about the price.
+        rate = None
     settled = replace(
         pod,
         status=status or pod.status,

@@ -56,7 +56,7 @@ def test_steps_have_their_times() -> None:
     steps = {step.name: step.timeout_sec for step in plan_of(job(FULL), payload=PAYLOAD).steps}
 
     assert get_args(StepName) == tuple(steps)
-    assert 900 == steps["connect"]
+    assert 960 == steps["connect"]
     assert 210 == steps["setup"]
     assert 5400 == steps["execute"]
     assert steps["provision"] is not None
