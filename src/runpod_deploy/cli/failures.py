@@ -1,13 +1,17 @@
 """The end of a command that could not do its work: what is said, and the exit status."""
 
 import os
+import re
 import tempfile
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 
 from runpod_deploy.cli import exits
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.errors import InternalError, InvalidInput, RunpodDeployError
+
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
 
 
 def report(error: BaseException, terminal: Terminal) -> int:
@@ -44,15 +48,23 @@ def message(error: BaseException, terminal: Terminal) -> str:
 def _report_bug(error: BaseException, terminal: Terminal) -> None:
     from runpod_deploy.cli.printable import block  # noqa: PLC0415 - only when needed
 
-    text = _traceback(error)
+    text = _masked(_traceback(error), os.environ)
     head = terminal.err.bad("internal error:")
-    terminal.alert(f"{head} {type(error).__name__}: {block(str(error))}")
+    what = block(_masked(str(error), os.environ))
+    terminal.alert(f"{head} {type(error).__name__}: {what}")
     if terminal.verbose:
         terminal.alert(text)
         kept = ""
     else:
         kept = f"\nThe traceback is in {_keep(text)}; please report it with that file."
     terminal.alert(f"This is a bug in runpod-deploy.{kept}")
+
+
+def _masked(text: str, environ: Mapping[str, str]) -> str:
+    """Hide all that is called like a secret: which ones a job uses is not known here."""
+    from runpod_deploy.record.masking import Masker  # noqa: PLC0415 - only when needed
+
+    return Masker(value for name, value in environ.items() if _SECRET_NAME.search(name)).text(text)
 
 
 def _keep(text: str) -> Path:
