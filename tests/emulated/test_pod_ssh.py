@@ -99,21 +99,36 @@ def test_stderr_is_apart(tmp_path: Path) -> None:
 
 
 def test_terminal_has_a_size_and_control_c(tmp_path: Path) -> None:
-    """A terminal is resized by the client, and Ctrl-C interrupts what runs on it."""
+    """A command on a terminal knows its size and type, and Ctrl-C interrupts it."""
 
     async def scenario() -> None:
         async with running_pod(tmp_path) as rig, rig.connect() as connection:
             process = await connection.create_process(
-                "tty; stty size; trap 'stty size' WINCH; echo $TERM; while sleep 0.05; do :; done",
+                "tty; stty size; echo $TERM; exec sleep 60",
                 term_type="xterm-256color",
                 term_size=(100, 30),
             )
             lines = [(await process.stdout.readline()).strip() for _ in range(3)]
             assert ["/dev/pts/0", "30 100", "xterm-256color"] == lines
-            process.change_terminal_size(120, 40)
-            assert "40 120" == (await process.stdout.readline()).strip()
             process.stdin.write("\x03")
             assert "INT" == (await process.wait()).exit_signal[0]
+
+    asyncio.run(scenario())
+
+
+def test_a_terminal_is_resized_by_the_client(tmp_path: Path) -> None:
+    """A new window size reaches the terminal, and what runs on it is told."""
+
+    async def scenario() -> None:
+        async with running_pod(tmp_path) as rig, rig.connect() as connection:
+            process = await connection.create_process(
+                "trap 'stty size; exit 3' WINCH; echo up; while :; do sleep 0.05; done",
+                term_type="xterm",
+            )
+            assert "up" == (await process.stdout.readline()).strip()
+            process.change_terminal_size(120, 40)
+            assert "40 120" == (await process.stdout.readline()).strip()
+            assert 3 == (await process.wait()).exit_status
 
     asyncio.run(scenario())
 
