@@ -1,14 +1,20 @@
-"""Where a project lies, and which local paths its job file may name.
-
-A job file may come from a stranger's pull request: every path in it must lead, links resolved, below
-the git top level, or below the job file's folder where there is no repository. More is a matter of
-the person at the keyboard: `--allow-path DIR`.
-"""
+"""Where a project lies, and which local paths its job file may name."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from runpod_deploy.schema.boundary import boundary_of, git_toplevel, is_everything
+
+__all__ = [
+    "RUN_FOLDERS",
+    "Project",
+    "find_project",
+    "git_toplevel",
+    "is_everything",
+    "project_at",
+]
 
 RUN_FOLDERS = "artifacts/runpod"
 
@@ -62,27 +68,11 @@ def project_at(root: Path, job_path: str, allow_paths: Sequence[Path]) -> Projec
 
 
 def _project(job_file: Path, root: Path, allow_paths: Sequence[Path]) -> Project:
-    toplevel = git_toplevel(job_file.parent)
-    bounded = toplevel is not None and not is_everything(toplevel)
-    boundary = toplevel if toplevel is not None and bounded else job_file.parent
+    boundary = boundary_of(job_file.parent, allow_paths)
     return Project(
         job_file=job_file,
         root=root,
-        toplevel=toplevel,
-        bound="repository" if bounded else "job file's folder",
-        allowed=(boundary, *(Path(os.path.realpath(path.expanduser())) for path in allow_paths)),
+        toplevel=boundary.toplevel,
+        bound=boundary.name,
+        allowed=boundary.allowed,
     )
-
-
-def git_toplevel(folder: Path) -> Path | None:
-    """Return the nearest folder at or above `folder` that holds a `.git`, a folder or a file."""
-    for candidate in (folder, *folder.parents):
-        if (candidate / ".git").exists():
-            return candidate
-    return None
-
-
-def is_everything(folder: Path) -> bool:
-    """Return whether `folder` is the home folder or the root: never a project."""
-    home = os.path.realpath(os.path.expanduser("~"))  # noqa: PTH111 - Path.home raises without one
-    return str(folder) in ("/", home)

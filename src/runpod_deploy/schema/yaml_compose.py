@@ -88,7 +88,13 @@ class Composer:
             weight = COST + len(event.value)
             self._bounds.weight(weight, place)
             value = scalar_value(event, place, self._report)
-            node = Node(value=value, place=place, text=event.value, weight=weight)
+            node = Node(
+                value=value,
+                place=place,
+                file=self._report.file,
+                text=event.value,
+                weight=weight,
+            )
         elif isinstance(event, SequenceStartEvent):
             node = self._sequence(event, place, depth)
         else:
@@ -136,6 +142,7 @@ class Composer:
         return Node(
             value=[node.value for node in nodes],
             place=place,
+            file=self._report.file,
             weight=COST + sum(node.weight for node in nodes),
             height=1 + max((node.height for node in nodes), default=0),
             items=nodes,
@@ -166,7 +173,12 @@ class Composer:
                 items[name], places[name] = value, at
         if merged is not None:
             del places[_MERGE]
-        return _joined(place, items, places, merged or [])
+        for source in merged or ():
+            for inherited, place_of_key in (source.key_places or {}).items():
+                node = source.under(inherited)
+                if inherited not in items and node is not None:
+                    items[inherited], places[inherited] = node, place_of_key
+        return mapping_node(place, self._report.file, items, places)
 
     def _is_template(self, place: Place) -> bool:
         """Note an unquoted `{{ … }}`, which YAML reads as a mapping with a mapping for its key."""
@@ -189,7 +201,7 @@ class Composer:
     def _skip_template(self, place: Place, depth: int) -> Node:
         while not isinstance(event := self._next(), MappingEndEvent):
             self._node(event, depth + 1)
-        return Node(value="{{", place=place, text="{{", weight=COST)
+        return Node(value="{{", place=place, file=self._report.file, text="{{", weight=COST)
 
     def _bad_key(self, event: Event, place: Place) -> None:
         text = shorten(event.value) if isinstance(event, ScalarEvent) else ""
@@ -225,17 +237,12 @@ class Composer:
         return [source for source in sources if isinstance(source.items, dict)]
 
 
-def _joined(
-    place: Place, items: dict[str, Node], places: dict[str, Place], merged: list[Node]
-) -> Node:
-    for source in merged:
-        for key, place_of_key in (source.key_places or {}).items():
-            node = source.under(key)
-            if key not in items and node is not None:
-                items[key], places[key] = node, place_of_key
+def mapping_node(place: Place, file: str, items: dict[str, Node], places: dict[str, Place]) -> Node:
+    """Return the mapping of `items`, whose keys stand at `places` in the files of their values."""
     return Node(
         value={key: node.value for key, node in items.items()},
         place=place,
+        file=file,
         weight=COST + sum(COST + len(key) + node.weight for key, node in items.items()),
         height=1 + max((node.height for node in items.values()), default=0),
         items=items,

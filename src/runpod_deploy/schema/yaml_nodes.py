@@ -17,6 +17,8 @@ class Node:
     Attributes:
         value: The plain data: dict, list, str, int, float, bool or None.
         place: Line and column of its first character, from 1.
+        file: The file it stands in, as the user should read it; a mapping's keys stand in the
+            files of their values.
         text: A scalar as written, without quotes; None for a mapping or list.
         weight: Its size with all aliases filled in, counted by `yaml_bounds`.
         height: Levels of containers below it.
@@ -26,6 +28,7 @@ class Node:
 
     value: Any
     place: Place
+    file: str
     text: str | None = None
     weight: int
     height: int = 0
@@ -37,6 +40,7 @@ class Node:
         return Node(
             value=self.value,
             place=place,
+            file=self.file,
             text=self.text,
             weight=self.weight,
             height=self.height,
@@ -63,21 +67,21 @@ class Node:
 class _Positions(Mapping[str, Position]):
     """A view of the tree by JSON pointer; nothing is built until a place is asked for."""
 
-    def __init__(self, file: str, root: Node) -> None:
-        self._file = file
+    def __init__(self, root: Node) -> None:
         self._root = root
 
-    def _place(self, pointer: str) -> Place | None:
+    def _find(self, pointer: str) -> tuple[str, Place] | None:
         raise NotImplementedError
 
     def __getitem__(self, pointer: str) -> Position:
-        place = self._place(pointer)
-        if place is None:
+        found = self._find(pointer)
+        if found is None:
             raise KeyError(pointer)
-        return Position(file=self._file, line=place[0], column=place[1])
+        file, (line, column) = found
+        return Position(file=file, line=line, column=column)
 
     def __iter__(self) -> Iterator[str]:
-        return (pointer for pointer in _pointers(self._root, "") if self._place(pointer))
+        return (pointer for pointer in _pointers(self._root, "") if self._find(pointer))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -86,20 +90,22 @@ class _Positions(Mapping[str, Position]):
 class ValuePositions(_Positions):
     """Where each value begins."""
 
-    def _place(self, pointer: str) -> Place | None:
+    def _find(self, pointer: str) -> tuple[str, Place] | None:
         node = self._root.find(pointer)
-        return node.place if node is not None else None
+        return (node.file, node.place) if node is not None else None
 
 
 class KeyPositions(_Positions):
     """Where each key of a mapping begins; list items have none."""
 
-    def _place(self, pointer: str) -> Place | None:
+    def _find(self, pointer: str) -> tuple[str, Place] | None:
         above, _, _ = pointer.rpartition("/")
-        node = self._root.find(above) if pointer else None
-        if node is None or node.key_places is None:
+        holder = self._root.find(above) if pointer else None
+        key = split(pointer)[-1] if pointer else ""
+        value = holder.under(key) if holder is not None else None
+        if holder is None or value is None or holder.key_places is None:
             return None
-        return node.key_places.get(split(pointer)[-1])
+        return value.file, holder.key_places[key]
 
 
 def _pointers(node: Node, pointer: str) -> Iterator[str]:

@@ -40,12 +40,12 @@ class YamlSource:
     @property
     def positions(self) -> Mapping[str, Position]:
         """JSON pointer to the place of the value."""
-        return ValuePositions(self.file, self.root)
+        return ValuePositions(self.root)
 
     @property
     def key_positions(self) -> Mapping[str, Position]:
         """JSON pointer to the place of the key."""
-        return KeyPositions(self.file, self.root)
+        return KeyPositions(self.root)
 
 
 def read_yaml(raw: bytes, report: Report, *, pure: bool = not yaml.__with_libyaml__) -> YamlSource:
