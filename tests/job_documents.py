@@ -45,6 +45,54 @@ FULL: dict[str, Any] = {
     "telemetry": {"sample_interval_sec": 10},
 }
 
+SMALLEST_2: dict[str, Any] = {
+    "name": "demo",
+    "pod": {"gpu_order": ["NVIDIA L4"], "image": "runpod/base:1.0.2", "datacenters": ["EU-RO-1"]},
+    "storage": {"mode": "ephemeral", "volume_gb": 20},
+    "run": {
+        "script_path": "/workspace/run.sh",
+        "log_path": "/workspace/run.log",
+        "success_marker": "OK",
+        "body": "echo OK\n",
+    },
+}
+"""The smallest job of version 2."""
+FULL_2: dict[str, Any] = {
+    **SMALLEST_2,
+    "schema_version": 2,
+    "run_id_prefix": "d",
+    "state_file": "~/.state",
+    "variables": {"seed": 1, "gpu_id": "x", "out": "{volume_mount}/{seed}", "my-own": "z"},
+    "local": {"project_root": "{config_dir}/..", "required_paths": ["{project_root}/data"]},
+    "pod": {
+        **SMALLEST_2["pod"],
+        "gpu_order": ["NVIDIA L4", "NVIDIA A40"],
+        "datacenters": ["EU-RO-1", "US-KS-2", "EU-RO-1"],
+        "cloud_type": "COMMUNITY",
+        "ports": ["8888/http"],
+        "spot": False,
+        "min_vcpu_count": None,
+        "python_version": "3.11",
+    },
+    "storage": {"mode": "network_volume", "volume_name": "data", "volume_gb": 5},
+    "ssh": {"key_path": "~/.ssh/id_ed25519"},
+    "budget": {"cost_cap_usd": 25, "assumed_hourly_rate_usd": 2},
+    "remote_env": {"source_files": ["~/env"], "exports": {"B": "{out}", "C": 2}},
+    "setup": [{"command": "a | b"}, {"command": "pip install uv", "with_env": True}],
+    "preflight": [{"command": "true"}],
+    "staging": [
+        {"label": "a", "source": "src", "destination": "{volume_mount}/app"},
+        {"label": "a", "source": "data", "destination": "/workspace/app/data", "delete": True},
+    ],
+    "secrets": [{"name": "hub", "destination": "~/hub", "env": ["HF_TOKEN"]}],
+    "artifacts": [
+        {"label": "out", "remote_path": "{out}", "local_path": "out/{seed}/", "delete": True},
+        {"label": "log", "remote_path": "m.json", "local_path": "{run_dir}", "required": False},
+    ],
+    "lifecycle": {"on_success": "stop"},
+    "telemetry": {"sample_interval_sec": 10},
+}
+
 _SECTIONS = job_schema()["properties"]
 _NAMES = [*_SECTIONS, *_SECTIONS["pod"]["properties"], *_SECTIONS["storage"]["properties"]]
 _WORDS = (
@@ -67,9 +115,11 @@ DOCUMENTS = st.recursive(
 
 
 @st.composite
-def bent_documents(draw: st.DrawFn) -> Any:
-    """Return a job document with a few values replaced, added or removed anywhere."""
-    document = deepcopy(draw(st.sampled_from([SMALLEST, FULL])))
+def bent_documents(
+    draw: st.DrawFn, documents: tuple[dict[str, Any], ...] = (SMALLEST, FULL)
+) -> Any:
+    """Return one of `documents` with a few values replaced, added or removed anywhere."""
+    document = deepcopy(draw(st.sampled_from(documents)))
     for _ in range(draw(st.integers(0, 3))):
         _bend(draw, document)
     return document

@@ -15,6 +15,9 @@ _SIMPLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
 
 
+Pair = tuple[Node, Node]
+
+
 class Unchangeable(Exception):
     """The text cannot be changed so that it says what it should."""
 
@@ -69,18 +72,22 @@ class Editor:
         elif isinstance(node, ScalarNode):
             self._edit(node.start_mark.index, node.end_mark.index, self._scalar(node, new))
         elif node is not None:
-            self._edit(node.start_mark.index, _end(node), written(new))
+            self._replace(node, new)
 
     def _mapping(self, node: MappingNode, old: dict[str, Any], new: dict[str, Any]) -> None:
         pairs = dict(_pairs(node))
         for key, value in old.items():
             if key in new:
                 self._differ(pairs[key][1], value, new[key])
-            else:
-                self._remove(node, *pairs[key])
+        gone = {id(pairs[key][0]) for key in old if key not in new}
+        for run, following in _runs(node, gone):
+            self._remove(node, run, following)
+        if gone - {id(key) for key, _ in node.value}:
+            raise Unchangeable  # a key that is merged in from elsewhere
+        kept = [pair for pair in node.value if id(pair[0]) not in gone]
         for key, value in new.items():
             if key not in old:
-                self._add(node, f"{key}: {written(value)}", first=key == "schema_version")
+                self._add(node, kept, f"{key}: {written(value)}", first=key == "schema_version")
 
     def _list(self, node: SequenceNode, old: list[Any], new: list[Any]) -> None:
         if old and len(new) > len(old) and new[: len(old)] == old:
@@ -90,7 +97,12 @@ class Editor:
             for below, before, after in zip(node.value, old, new, strict=True):
                 self._differ(below, before, after)
         else:
-            self._edit(node.start_mark.index, _end(node), written(new))
+            self._replace(node, new)
+
+    def _replace(self, node: Node, new: Any) -> None:
+        # A list in block style may begin in its key's own column, any other value may not.
+        lead = "" if _flat(node) else "  "
+        self._edit(node.start_mark.index, _end(node), lead + written(new))
 
     def _scalar(self, node: ScalarNode, new: Any) -> str:
         raw = self._text[node.start_mark.index : node.end_mark.index]
@@ -106,32 +118,34 @@ class Editor:
                 return lead + new
         return lead + written(new)
 
-    def _remove(self, node: MappingNode, key: Node, value: Node) -> None:
-        start, end = key.start_mark.index, max(_end(value), key.end_mark.index)
-        following = [one for one, _ in node.value if one.start_mark.index > start]
-        if node.flow_style:
-            if following:
-                end = following[0].start_mark.index
-            else:
-                start = len(self._text[:start].rstrip().removesuffix(","))
+    def _remove(self, node: MappingNode, run: list[Pair], following: Pair | None) -> None:
+        start = run[0][0].start_mark.index
+        end = max(_end(run[-1][1]), run[-1][0].end_mark.index)
+        line = self._text.rfind("\n", 0, start) + 1
+        if following is not None and (node.flow_style or self._text[line:start].strip()):
+            end = following[0].start_mark.index
+        elif node.flow_style:
+            start = len(self._text[:start].rstrip().removesuffix(","))
+        elif self._text[line:start].strip():
+            raise Unchangeable
         else:
-            line = self._text.rfind("\n", 0, start) + 1
-            if self._text[line:start].strip():
-                if not following:
-                    raise Unchangeable
-                end = following[0].start_mark.index
-            else:
-                start, end = line, self._line_end(end, inclusive=True)
+            for key, value in run:
+                here = self._text.rfind("\n", 0, key.start_mark.index) + 1
+                end = max(_end(value), key.end_mark.index)
+                self._edit(here, self._line_end(end, inclusive=True), "")
+            return
         self._edit(start, end, "")
 
-    def _add(self, node: MappingNode, line: str, *, first: bool) -> None:
+    def _add(self, node: MappingNode, kept: list[Pair], line: str, *, first: bool) -> None:
         if node.flow_style:
             self._add_inside(node, line)
             return
-        indent = " " * node.value[0][0].start_mark.column
+        if not kept:
+            raise Unchangeable
+        indent = " " * kept[0][0].start_mark.column
         whole = [
             key.end_mark
-            for key, value in node.value
+            for key, value in kept
             if key.start_mark.line == value.start_mark.line == _last_line(value)
             or value.start_mark.index < key.start_mark.index  # an alias
         ]
@@ -139,7 +153,7 @@ class Editor:
             place = self._line_end(whole[-1].index)
             self._edit(place, place, f"{self._newline}{indent}{line}", after=True)
         else:
-            place = node.value[0][0].start_mark.index
+            place = kept[0][0].start_mark.index
             self._edit(place, place, f"{line}{self._newline}{indent}", after=True)
 
     def _append(self, node: SequenceNode, item: str) -> None:
@@ -185,7 +199,20 @@ def written(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _pairs(node: MappingNode) -> Iterator[tuple[str, tuple[Node, Node]]]:
+def _runs(node: MappingNode, gone: set[int]) -> Iterator[tuple[list[Pair], Pair | None]]:
+    """Yield each run of pairs that go, and the pair that stays behind it."""
+    run: list[Pair] = []
+    for pair in node.value:
+        if id(pair[0]) in gone:
+            run.append(pair)
+        elif run:
+            yield run, pair
+            run = []
+    if run:
+        yield run, None
+
+
+def _pairs(node: MappingNode) -> Iterator[tuple[str, Pair]]:
     """Yield the pairs of a mapping by key; what is merged in comes first, its own pairs win."""
     for key, value in node.value:
         if key.value == "<<" and key.tag == "tag:yaml.org,2002:merge":
