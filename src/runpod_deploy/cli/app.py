@@ -14,6 +14,7 @@ from runpod_deploy._version import __version__
 from runpod_deploy.cli import emulator_commands, exits
 from runpod_deploy.cli.apply_commands import apply_command, run_command
 from runpod_deploy.cli.arguments import examples
+from runpod_deploy.cli.init_command import init_command
 from runpod_deploy.cli.lean import LeanCommand, spared
 from runpod_deploy.cli.migrate_command import migrate_command
 from runpod_deploy.cli.plan_command import plan_command
@@ -139,6 +140,14 @@ def root(
         raise typer.Exit(InvalidInput.exit_code)
 
 
+app.command(
+    "init",
+    cls=LeanCommand,
+    epilog=examples(
+        "runpod-deploy init",
+        "runpod-deploy init experiments --template train",
+    ),
+)(init_command)
 app.command(
     "plan",
     cls=LeanCommand,

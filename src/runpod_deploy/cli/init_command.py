@@ -1,0 +1,114 @@
+"""`init`: begin a project with a commented job file, and what an editor and `make` need."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runpod_deploy.cli.arguments import Quiet, Verbose
+from runpod_deploy.cli.terminal import open_terminal
+from runpod_deploy.errors import InvalidInput
+
+SCHEMA_COPY = ".runpod-deploy/job.schema.json"
+"""Where the job file's first line looks for the schema, relative to the job file."""
+
+
+class Template(StrEnum):
+    """The starter jobs; `cluster` is reserved."""
+
+    HELLO = "hello"
+    TRAIN = "train"
+    EVAL = "eval"
+    SWEEP = "sweep"
+    VOLUME = "volume"
+    CLUSTER = "cluster"
+
+
+def init_command(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="The project's folder.", show_default=False)
+    ] = Path(),
+    template: Annotated[
+        Template, typer.Option("--template", "-t", help="Which kind of job.")
+    ] = Template.HELLO,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files that are there already.")
+    ] = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a commented job file, ready for an editor and for `plan`."""
+    terminal = open_terminal(verbose=verbose, quiet=quiet)
+    files = _files(template)
+    if not force:
+        _refuse_to_overwrite(folder, files)
+    _write(folder, files)
+    for name in files:
+        terminal.say(f"Written: {folder / name}")
+    job = folder / "job.yaml"
+    terminal.say(f"Edit {job}, then see what it would do:\n  runpod-deploy plan {job}")
+
+
+def _files(template: Template) -> dict[str, bytes]:
+    from runpod_deploy.schema.documents import schema_document  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.templates.starter import STARTERS, starter_files  # noqa: PLC0415 - likewise
+
+    if template.value not in STARTERS:
+        raise InvalidInput(
+            f"the template `{template}` is planned and not there yet: this version has no `cluster` "
+            "key, a job runs on one pod",
+            help="Several GPUs of one machine are there now: `--template train`, and in its job "
+            "file:\n  pod: {gpu_count: 8}",
+        )
+    return {**starter_files(template.value), SCHEMA_COPY: schema_document("job")}
+
+
+def _refuse_to_overwrite(folder: Path, files: dict[str, bytes]) -> None:
+    """Refuse before the first file is written; a file that is there with the same content is fine.
+
+    Raises:
+        InvalidInput: Names every file in the way.
+    """
+    in_the_way = [
+        str(folder / name)
+        for name, content in files.items()
+        if os.path.lexists(folder / name) and not _holds(folder / name, content)
+    ]
+    if in_the_way:
+        verb = "is" if len(in_the_way) == 1 else "are"
+        raise InvalidInput(
+            f"{', '.join(in_the_way)} {verb} there already, and nothing was written",
+            help="Name another folder, or replace what is there with --force.",
+        )
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.is_file() and path.read_bytes() == content
+    except OSError:
+        return False
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    """Write all files or, when one cannot be written, none that was not there before.
+
+    Raises:
+        InvalidInput: A file or its folder cannot be written.
+    """
+    from runpod_deploy.record.atomic import write_atomic  # noqa: PLC0415 - not for `--help`
+
+    new: list[Path] = []
+    for name, content in files.items():
+        path = folder / name
+        fresh = not os.path.lexists(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, content)
+        except OSError as error:
+            for written in new:
+                written.unlink(missing_ok=True)
+            raise InvalidInput(f"{path} cannot be written: {error.strerror or error}") from error
+        if fresh:
+            new.append(path)
