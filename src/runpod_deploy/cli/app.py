@@ -39,11 +39,17 @@ class Root(TyperGroup):
         return spared(super().get_params(ctx))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command that was named; one of earlier releases is told about.
+        """Return the command that was named, by one word or by two, such as `plan diff`.
+
+        A command and those below it may both be there: a first argument that happens to be called
+        like one of them is written as a path, `./diff`.
 
         Raises:
             InvalidInput: An earlier release had the command.
         """
+        both = " ".join(args[:2])
+        if len(args) > 1 and both in self.commands:
+            return both, self.commands[both], args[2:]
         if args and args[0] not in self.commands:
             from runpod_deploy.cli.predecessor import missing_command  # noqa: PLC0415 - rare
 
