@@ -77,8 +77,10 @@ def render_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
 def _render_one(diagnostic: Diagnostic, *, color: bool) -> str:
     paint = _Paint(color=color)
     tone = _COLORS[diagnostic.severity]
+    # Only of what can be switched off does a reader need the code.
+    code = "" if diagnostic.severity is Severity.ERROR else f"[{visible(diagnostic.code)}]"
     lines = [
-        paint(f"{diagnostic.severity.value}:", tone)
+        paint(f"{diagnostic.severity.value}{code}:", tone)
         + paint(f" {visible(diagnostic.summary)}", _BOLD)
     ]
     if diagnostic.where is not None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from runpod_deploy.compiler.checks import Rule, machine, naming, outcome, placement
 from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.findings import Finding, below
+from runpod_deploy.compiler.lints import known_codes, told
 from runpod_deploy.compiler.resolve import Resolution
 from runpod_deploy.errors import Diagnostic, Severity
 
@@ -30,18 +31,20 @@ RULES: tuple[Rule, ...] = (
     outcome.caps,
     outcome.recycle,
     outcome.loss_on_stop,
+    known_codes,
 )
 
 
 def check_resolution(resolution: Resolution, facts: Facts) -> tuple[Diagnostic, ...]:
     """Return everything that is wrong or remarkable about a rendered job.
 
-    Nothing is said about a text whose template has a fault: what it means is not known.
+    Nothing is said about a text whose template has a fault: what it means is not known. What the
+    job's `lint.ignore` switches off is left out.
     """
     source = resolution.config.source
     placed = [finding.at(source) for finding in _findings(resolution, facts)]
     placed += (*facts.diagnostics, *source.notes)
-    return tuple(sorted(dict.fromkeys(placed), key=_order))
+    return tuple(sorted(dict.fromkeys(told(resolution.config, placed)), key=_order))
 
 
 def has_errors(diagnostics: tuple[Diagnostic, ...]) -> bool:

@@ -16,7 +16,7 @@ Resolved = NewType("Resolved", JobConfig)
 SCRIPT_TEXT = "/run/script/text"
 """Pointer under which the content of `run.script` is rendered."""
 
-_UNTOUCHED = frozenset(("source", "variables", "schema_version", "name"))
+_UNTOUCHED = frozenset(("source", "variables", "schema_version", "name", "lint"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -275,6 +275,13 @@ class TelemetrySection:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LintSection:
+    """Codes of the warnings and notes that are not told about this job."""
+
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class JobConfig:
     """A whole job file of schema version 3, defaults filled in, templates not yet rendered.
 
@@ -304,3 +311,4 @@ class JobConfig:
     lifecycle: LifecycleSection = field(default_factory=LifecycleSection)
     lease: LeaseSection = field(default_factory=LeaseSection)
     telemetry: TelemetrySection = field(default_factory=TelemetrySection)
+    lint: LintSection = field(default_factory=LintSection)

@@ -75,7 +75,7 @@ def test_without_a_place_there_is_no_arrow() -> None:
     """A finding that is not in a file shows its words alone."""
     one = Diagnostic(severity=Severity.WARNING, code="c", summary="S", detail="D.")
 
-    assert "warning: S\n  D.\n\n1 warning.\n" == render_text([one], color=False)
+    assert "warning[c]: S\n  D.\n\n1 warning.\n" == render_text([one], color=False)
     assert render_json([one])[0]["file"] is None
 
 
