@@ -52,7 +52,7 @@ def init_command(
 
 
 def _files(template: Template) -> dict[str, bytes]:
-    from runpod_deploy.schema.documents import schema_document  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.schema.hover import published_schema  # noqa: PLC0415 - not for `--help`
     from runpod_deploy.templates.starter import STARTERS, starter_files  # noqa: PLC0415 - likewise
 
     if template.value not in STARTERS:
@@ -62,7 +62,7 @@ def _files(template: Template) -> dict[str, bytes]:
             help="Several GPUs of one machine are there now: `--template train`, and in its job "
             "file:\n  pod: {gpu_count: 8}",
         )
-    return {**starter_files(template.value), SCHEMA_COPY: schema_document("job")}
+    return {**starter_files(template.value), SCHEMA_COPY: published_schema("job")}
 
 
 def _refuse_to_overwrite(folder: Path, files: dict[str, bytes]) -> None:

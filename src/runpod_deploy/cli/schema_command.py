@@ -23,10 +23,8 @@ def schema_command(
     quiet: Quiet = False,
 ) -> None:
     """Print a JSON Schema: for editors, and for other programs."""
-    from runpod_deploy.schema.documents import (  # noqa: PLC0415 - looks into a folder
-        SCHEMA_NAMES,
-        schema_document,
-    )
+    from runpod_deploy.schema.documents import SCHEMA_NAMES  # noqa: PLC0415 - looks into a folder
+    from runpod_deploy.schema.hover import published_schema  # noqa: PLC0415 - likewise
     from runpod_deploy.schema.near_miss import near_miss  # noqa: PLC0415 - likewise
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
@@ -36,7 +34,7 @@ def schema_command(
         raise InvalidInput(
             f"there is no schema `{name}`.{guess}", help=f"There are: {', '.join(SCHEMA_NAMES)}."
         )
-    document = schema_document(name)
+    document = published_schema(name)
     if out is None:
         terminal.data(document)
         return

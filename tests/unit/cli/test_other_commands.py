@@ -8,7 +8,8 @@ import pytest
 
 from runpod_deploy.emulator import client
 from runpod_deploy.emulator.contact import EmulatorInfo
-from runpod_deploy.schema.documents import SCHEMA_NAMES, schema_document
+from runpod_deploy.schema.documents import SCHEMA_NAMES
+from runpod_deploy.schema.hover import published_schema
 
 Call = Callable[..., tuple[int, str, str]]
 INFO = EmulatorInfo(
@@ -53,14 +54,14 @@ def test_nothing_to_check_is_a_usage_error(call: Call) -> None:
 @pytest.mark.parametrize("name", SCHEMA_NAMES)
 def test_every_published_schema_can_be_had(name: str, call: Call) -> None:
     """The document is printed byte for byte."""
-    assert (0, schema_document(name).decode(), "") == call("schema", name)
+    assert (0, published_schema(name).decode(), "") == call("schema", name)
 
 
 def test_a_schema_can_be_written_to_a_file(project: Path, call: Call) -> None:
     """`job` is meant when none is named."""
     status, out, _ = call("schema", "-o", "job.schema.json")
     assert (0, "") == (status, out)
-    assert schema_document("job") == (project / "job.schema.json").read_bytes()
+    assert published_schema("job") == (project / "job.schema.json").read_bytes()
 
 
 def test_an_unknown_schema_gets_its_near_miss(call: Call) -> None:
