@@ -8,16 +8,19 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 WORKERS ?= 4
 
-.PHONY: help install demo test lint lock bench clean
+.PHONY: help install editor-tools demo test lint lock bench clean
 
 help:  ## Show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 install: $(STAMP)  ## Create .venv with the locked dependencies and this project
 
 $(STAMP): requirements.lock pyproject.toml
 	@scripts/make-venv $(VENV)
 	@touch $@
+
+editor-tools:  ## Install the language server that the editor tests drive (needs npm)
+	@npm ci --prefix tests/interop/editor --ignore-scripts --no-audit --no-fund --silent
 
 demo: $(STAMP)  ## Run examples/train from YAML to verified artifacts on the embedded emulator
 	@TRAIN_TOKEN=$${TRAIN_TOKEN:-demo-token} \
