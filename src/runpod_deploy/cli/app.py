@@ -14,10 +14,14 @@ from runpod_deploy._version import __version__
 from runpod_deploy.cli import emulator_commands, exits
 from runpod_deploy.cli.apply_commands import apply_command, run_command
 from runpod_deploy.cli.arguments import examples
+from runpod_deploy.cli.capture_env_command import capture_env_command
+from runpod_deploy.cli.events_commands import events_command, events_query_command
 from runpod_deploy.cli.init_command import init_command
 from runpod_deploy.cli.lean import LeanCommand, spared
+from runpod_deploy.cli.manifest_summary_command import manifest_summary_command
 from runpod_deploy.cli.migrate_command import migrate_command
 from runpod_deploy.cli.plan_command import plan_command
+from runpod_deploy.cli.runs_commands import compare_runs_command, ls_runs_command
 from runpod_deploy.cli.schema_command import schema_command
 from runpod_deploy.cli.terminal import open_terminal, remember_verbosity
 from runpod_deploy.cli.validate_command import validate_command
@@ -192,6 +196,35 @@ app.command(
     cls=LeanCommand,
     epilog=examples("runpod-deploy run -c job.yaml --var seed=8 --json > events.jsonl"),
 )(run_command)
+app.command(
+    "manifest-summary",
+    cls=LeanCommand,
+    epilog=examples(
+        "runpod-deploy manifest-summary last",
+        "runpod-deploy manifest-summary artifacts/runpod/20260514T120000Z && make plots",
+        "runpod-deploy manifest-summary --root .",
+    ),
+)(manifest_summary_command)
+app.command("ls-runs", cls=LeanCommand, epilog=examples("runpod-deploy ls-runs --limit 5"))(
+    ls_runs_command
+)
+app.command(
+    "compare-runs",
+    cls=LeanCommand,
+    epilog=examples("runpod-deploy compare-runs 20260514T120000Z last"),
+)(compare_runs_command)
+app.command("events", cls=LeanCommand, epilog=examples("runpod-deploy events last"))(events_command)
+app.command(
+    "events-query",
+    cls=LeanCommand,
+    epilog=examples(
+        "runpod-deploy events-query --root . --filter event=candidate_refused --since 7d",
+        "runpod-deploy events-query --filter event=gpu_selected --json | jq .gpu_id",
+    ),
+)(events_query_command)
+app.command(
+    "capture-env", cls=LeanCommand, epilog=examples("runpod-deploy capture-env > environment.json")
+)(capture_env_command)
 app.add_typer(emulator_commands.commands, name="emulator")
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from runpod_deploy.errors import InvalidInput
 
-_RUN_FOLDER = "Until then, look into the run folder:\n  ls -dt artifacts/runpod/*/ | head -1"
 _POD_CONSOLE = "Until then, RunPod's own console lists the pods and what they cost:\n  "
 _POD_CONSOLE += "https://console.runpod.io/pods"
 _CATALOG = "Until then, `gpu_order` in an editor offers every GPU with memory and price, from:\n  "
@@ -24,15 +23,6 @@ PLANNED_COMMANDS: Mapping[str, str] = {
     "nothing is paid where none can be had.",
     "gpu-prices": _CATALOG,
     "estimate": "Until then, `plan` shows the cap and the limits:\n  runpod-deploy plan JOB.yaml",
-    "ls-runs": _RUN_FOLDER,
-    "compare-runs": _RUN_FOLDER,
-    "events": "Until then, each line of `events.jsonl` in the run folder is an event:\n  "
-    "cat artifacts/runpod/RUN/events.jsonl",
-    "events-query": "Until then, each line of `events.jsonl` in the run folder is an event:\n  "
-    "jq 'select(.event == \"gpu_selected\")' artifacts/runpod/*/events.jsonl",
-    "capture-env": "Until then, the manifest in the run folder holds commit, branch and lock file.",
-    "manifest-summary": "Until then, read the manifest itself:\n  "
-    "jq .failed artifacts/runpod/RUN/runpod_deploy_pull_manifest.json",
 }
 """Each command that is planned, and what to do until it is there."""
 

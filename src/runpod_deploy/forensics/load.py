@@ -11,9 +11,22 @@ from runpod_deploy.record.event_lines import read_events
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.journal import JOURNAL_NAME
 from runpod_deploy.record.manifest import MANIFEST_NAME, Manifest, load_manifest
+from runpod_deploy.record.metrics import METRICS_NAME, GpuSample, MetricSample, read_metrics
 from runpod_deploy.record.run_folder import RUNS
 
-__all__ = ["Event", "Manifest", "iter_events", "load_events", "load_manifest", "walk_run_dirs"]
+__all__ = [
+    "Event",
+    "GpuSample",
+    "Manifest",
+    "MetricSample",
+    "is_run_folder",
+    "iter_events",
+    "iter_metrics",
+    "load_events",
+    "load_manifest",
+    "load_metrics",
+    "walk_run_dirs",
+]
 
 _STAMP = re.compile(r"(\d{8}T\d{6}Z)(?:-|$)")
 _DIGITS = re.compile(r"(\d+)")
@@ -70,6 +83,33 @@ def iter_events(path: Path) -> Iterator[Event]:
         OSError: The journal is there and cannot be read.
     """
     yield from read_events(path / JOURNAL_NAME if path.is_dir() else path)
+
+
+def load_metrics(path: Path) -> list[MetricSample]:
+    """Return all samples of a run; see `iter_metrics`."""
+    return list(iter_metrics(path))
+
+
+def iter_metrics(path: Path) -> Iterator[MetricSample]:
+    """Yield what was sampled on the pod, oldest first, one line in memory at a time.
+
+    Each is also a mapping over its line. Torn and foreign lines are passed over; a run without samples
+    has none.
+
+    Args:
+        path: A run folder, or a metrics file.
+
+    Raises:
+        OSError: The file is there and cannot be read.
+    """
+    yield from read_metrics(path / METRICS_NAME if path.is_dir() else path)
+
+
+def is_run_folder(folder: Path) -> bool:
+    """Return whether a folder is a run: by its name, or since it holds a journal or a manifest."""
+    return folder.is_dir() and (
+        _STAMP.match(folder.resolve().name) is not None or _holds_a_run(folder)
+    )
 
 
 def _holds_a_run(folder: Path) -> bool:

@@ -1,0 +1,134 @@
+"""`events` and `events-query`: the events of one run as a story, and a search over many runs."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runpod_deploy.cli.arguments import Quiet, Verbose
+from runpod_deploy.cli.history import AsJson, Root, folders_in
+from runpod_deploy.cli.terminal import Terminal, open_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runpod_deploy.record.events import Event
+
+DEFAULT_ROOT = "artifacts/runpod"
+
+
+def events_command(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", help="A run folder, a run id, or `last`.", show_default=False
+        ),
+    ],
+    root: Root = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tell what happened in a run, event by event; --verbose leaves none out."""
+    from runpod_deploy.cli.views.story import Story  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.forensics.find import find_run  # noqa: PLC0415 - likewise
+    from runpod_deploy.forensics.load import iter_events  # noqa: PLC0415 - likewise
+
+    terminal = open_terminal(verbose=verbose, quiet=quiet)
+    folder = find_run(run, root if root is not None else Path())
+    story = Story(verbose=terminal.verbose)
+    began: float | None = None
+    for event in iter_events(folder):
+        if as_json:
+            terminal.print(json.dumps(event.line()))
+            continue
+        at = _seconds(event)
+        began = at if began is None else began
+        after = "" if at is None or began is None else f"{at - began:9.1f}s"
+        told = story.tell(event)
+        if told is not None:
+            terminal.print(_line(after, told.step, told.text, _tones(terminal)[told.tone]))
+        elif terminal.verbose:
+            terminal.print(_line(after, story.step, _plain(event), terminal.out.dim))
+
+
+def _seconds(event: Event) -> float | None:
+    from runpod_deploy.record import tolerant  # noqa: PLC0415 - not for `--help`
+
+    return tolerant.seconds(event.ts_utc)
+
+
+def _plain(event: Event) -> str:
+    fields = " ".join(f"{key}={value}" for key, value in event.fields.items() if value is not None)
+    return f"{event.event} {fields}".rstrip()
+
+
+def _tones(terminal: Terminal) -> dict[str, Callable[[str], str]]:
+    style = terminal.out
+    return {
+        "plain": str,
+        "good": style.good,
+        "warn": style.warn,
+        "bad": style.bad,
+        "dim": style.dim,
+    }
+
+
+def _line(after: str, step: str, text: str, tone: Callable[[str], str]) -> str:
+    from runpod_deploy.cli.printable import line  # noqa: PLC0415 - not for `--help`
+
+    return f"{after:>10}  {line(step):<10} {tone(line(text))}"
+
+
+def events_query_command(
+    root: Root = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="KEY=VALUE",
+            help="Only events with this field; repeatable, all must hold.",
+            show_default=False,
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="AGE", help="30s, 5m, 1h, 7d, or a time.", show_default=False
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Search the events of all runs; with --json one event on a line, with its run folder."""
+    from runpod_deploy.forensics.query import (  # noqa: PLC0415 - not for `--help`
+        parse_filter,
+        parse_since,
+        query,
+    )
+
+    terminal = open_terminal(verbose=verbose, quiet=quiet)
+    wanted = [parse_filter(one) for one in filters or ()]
+    earliest = None if since is None else parse_since(since, datetime.now(UTC))
+    found = 0
+    for match in query(folders_in(root), wanted, earliest):
+        found += 1
+        if as_json:
+            terminal.print(json.dumps({**match.event.line(), "run_dir": str(match.folder)}))
+        else:
+            _print_match(match.folder, match.event, terminal)
+    if not as_json:
+        terminal.say(f"{found:,} event{'' if found == 1 else 's'}")
+
+
+def _print_match(folder: Path, event: Event, terminal: Terminal) -> None:
+    from runpod_deploy.cli.printable import line  # noqa: PLC0415 - not for `--help`
+
+    at = event.ts_utc[:19].replace("T", " ") or "?"
+    run = terminal.out.dim(line(folder.name))
+    terminal.print(f"{run}  {line(at)}  {line(_plain(event))}")

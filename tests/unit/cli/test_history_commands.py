@@ -1,0 +1,148 @@
+"""The commands over past runs: what they print, and what their exit status says."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from forensic_cases import MANIFEST_2, OURS, line, make_run
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A project with a failed run and a later one that succeeded; it is the working folder."""
+    monkeypatch.chdir(tmp_path)
+    events = [
+        line("run_started", run_id="old"),
+        line("step_started", step="connect"),
+        line("warning", "2026-06-01T00:00:02.5Z", code="c", message="tell \x1b[31me"),
+    ]
+    failed = make_run(tmp_path, "20260514T120000Z", MANIFEST_2, events)
+    return failed, make_run(tmp_path, "20260601T000000Z", OURS, events)
+
+
+def test_the_summary_is_a_gate(runs: tuple[Path, Path], call: Call) -> None:
+    """Exit status 0 for the run that succeeded only; manifest, folder and name all do."""
+    failed, good = runs
+
+    assert call("manifest-summary", "last")[0] == 0
+    assert call("manifest-summary", str(good / "runpod_deploy_pull_manifest.json"))[0] == 0
+    assert call("manifest-summary", str(failed))[0] == 1
+    assert call("manifest-summary", "--root", ".")[0] == 1
+    assert call("manifest-summary", "-q", "last") == (0, "", "")
+
+
+def test_the_summary_tells_all_that_the_recipe_promises(
+    runs: tuple[Path, Path], call: Call
+) -> None:
+    """Job, ids, place, time, price with its source, cost, commit, lock file, artifacts, files."""
+    _, told, _ = call("manifest-summary", str(runs[0]))
+    for part in (
+        *("older", "FAILED", "older-20260514T120000Z", "abc123, EXITED", "NVIDIA A40 · EU-SE-1"),
+        *("1h 30m", "$0.40/h (pod_describe)", "$0.60 of $10.00", "ab" * 20, "with changes"),
+        *("uv.lock", "out", "failed (optional): rsync exit 23", "events.jsonl, metrics.jsonl"),
+    ):
+        assert part in told
+
+
+def test_json_holds_the_same_and_the_folder(runs: tuple[Path, Path], call: Call) -> None:
+    """Programs get the typed facts, whatever version wrote the run."""
+    data = json.loads(call("manifest-summary", "last", "--json")[1])
+    both = json.loads(call("manifest-summary", "--root", ".", "--json")[1])
+
+    assert data["run_dir"].endswith(runs[1].name)
+    assert data["artifacts"][0]["bytes"] == 4096
+    assert both["totals"]["runs"] == len(both["runs"]) == 2
+
+
+def test_sums_are_the_last_line(runs: tuple[Path, Path], call: Call) -> None:
+    """Many runs end with what they came to."""
+    told = call("manifest-summary", "--root", str(runs[0].parent))[1].splitlines()
+
+    assert told[-1].split("  ")[1:] == [
+        "TOTAL",
+        "2 runs, 1 succeeded · 1h 40m · $0.67 · 4.1 kB of results",
+    ]
+
+
+def test_runs_are_listed_newest_last(runs: tuple[Path, Path], call: Call) -> None:
+    """A limit keeps the newest; folders alone can be had for scripts."""
+    code, told, hint = call("ls-runs", "--limit", "1")
+
+    assert (code, "20260601T000000Z" in told, "20260514T120000Z" in told) == (0, True, False)
+    assert "1 older" in hint
+    folders = call("ls-runs", "--print-run-dir", "--root", ".")[1].splitlines()
+    assert [Path(one).name for one in folders] == [run.name for run in runs]
+    assert call("ls-runs", "--limit", "-1")[0] == 4
+
+
+def test_a_table_fits_eighty_columns(tmp_path: Path, call: Call) -> None:
+    """Long and wide names are cut, and control characters in them are shown as such."""
+    name = "\x1b]0;x\x07" + "漢字" * 40
+    make_run(
+        tmp_path, "20260601T000000Z" + "-s" * 60, {**OURS, "job_name": name, "gpu_id": "G" * 90}
+    )
+    told = call("ls-runs", "--root", str(tmp_path))[1]
+
+    assert max(map(len, told.splitlines())) <= 80
+    assert "\x1b" not in told
+
+
+def test_a_comparison_shows_what_differs(runs: tuple[Path, Path], call: Call) -> None:
+    """Exit status 1 when either failed; --all adds what is the same."""
+    code, told, _ = call("compare-runs", str(runs[0]), "last")
+
+    assert code == 1
+    assert "FAILED" in told
+    assert "gpu_id" not in told
+    assert "gpu_id" in call("compare-runs", str(runs[0]), "last", "--all")[1]
+    rows = json.loads(call("compare-runs", "last", "last", "--json")[1])["rows"]
+    assert all(row["same"] for row in rows)
+    assert "Nothing differs." in call("compare-runs", "last", "last")[1]
+
+
+def test_events_are_told_as_a_story(runs: tuple[Path, Path], call: Call) -> None:
+    """Seconds since the start, the step, a sentence; escapes of a hostile text stay visible."""
+    _, told, _ = call("events", str(runs[0]))
+
+    assert "      2.5s  connect    warning: tell" in told
+    assert "\x1b" not in told
+    assert "run_started" not in told
+    assert "run_started" in call("events", "last", "--verbose")[1]
+    lines = call("events", "last", "--json")[1].splitlines()
+    assert [json.loads(one)["event"] for one in lines] == ["run_started", "step_started", "warning"]
+
+
+def test_events_of_all_runs_are_searched(runs: tuple[Path, Path], call: Call) -> None:
+    """Each match is told with its run."""
+    _, told, count = call("events-query", "--root", ".", "--filter", "code=c")
+    rows = call("events-query", "--filter", "event=warning", "--json")[1].splitlines()
+
+    assert [text.split()[0] for text in told.splitlines()] == [run.name for run in runs]
+    assert count == "2 events\n"
+    assert [Path(json.loads(row)["run_dir"]).name for row in rows] == [run.name for run in runs]
+    assert call("events-query", "--since", "soon")[0] == 4
+
+
+def test_a_statement_is_about_one_run(runs: tuple[Path, Path], call: Call) -> None:
+    """In-toto for a run with digests; for many, or without any, a clear refusal."""
+    told = json.loads(call("manifest-summary", "last", "--format", "intoto")[1])
+
+    assert told["_type"] == "https://in-toto.io/Statement/v1"
+    assert call("manifest-summary", "--root", ".", "--format", "intoto")[0] == 4
+    assert call("manifest-summary", str(runs[0]), "--format", "intoto")[0] == 4
+
+
+def test_without_runs_the_commands_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    """An empty project lists nothing and names nothing."""
+    monkeypatch.chdir(tmp_path)
+
+    assert call("ls-runs")[:2] == (0, "no runs\n")
+    assert call("manifest-summary", "--root", ".")[:2] == (0, "no runs\n")
+    assert call("manifest-summary")[0] == call("events", "last")[0] == 4
+    assert call("ls-runs", "--root", "missing")[0] == 4
