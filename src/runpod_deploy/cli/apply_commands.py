@@ -33,6 +33,16 @@ Project = Annotated[
         "--project", metavar="DIR", help="Where a saved plan's project lies.", show_default=False
     ),
 ]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow",
+        metavar="PART,…",
+        help="Apply a saved plan although these parts of it changed; repeatable.",
+        show_default=False,
+    ),
+]
+Again = Annotated[bool, typer.Option("--again", help="Apply a saved plan that was applied before.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Each event as a JSON line, a result last.")]
 PrintRunDir = Annotated[
     bool, typer.Option("--print-run-dir", help="Print the run folder, and nothing else, to stdout.")
@@ -48,6 +58,8 @@ def apply_command(
     var: Var = None,
     vars_file: VarsFile = None,
     allow_path: AllowPath = None,
+    allow: Allow = None,
+    again: Again = False,
     as_json: AsJson = False,
     print_run_dir: PrintRunDir = False,
     verbose: Verbose = False,
@@ -69,6 +81,8 @@ def apply_command(
         var=var,
         vars_file=vars_file,
         allow_path=allow_path,
+        allow=allow,
+        again=again,
         as_json=as_json,
         print_run_dir=print_run_dir,
         ask=not yes,
@@ -84,6 +98,8 @@ def run_command(
     var: Var = None,
     vars_file: VarsFile = None,
     allow_path: AllowPath = None,
+    allow: Allow = None,
+    again: Again = False,
     as_json: AsJson = False,
     print_run_dir: PrintRunDir = False,
     verbose: Verbose = False,
@@ -99,6 +115,8 @@ def run_command(
         var=var,
         vars_file=vars_file,
         allow_path=allow_path,
+        allow=allow,
+        again=again,
         as_json=as_json,
         print_run_dir=print_run_dir,
         ask=False,
@@ -114,6 +132,8 @@ def _apply(
     var: list[str] | None,
     vars_file: Path | None,
     allow_path: list[Path] | None,
+    allow: list[str] | None,
+    again: bool,
     as_json: bool,
     print_run_dir: bool,
     ask: bool,
@@ -127,6 +147,7 @@ def _apply(
     where = choose_cloud(cloud, terminal.environ)
     values = read_variables(var or (), vars_file)
     planned = planning.prepare(path, values, allow_path or (), project)
+    planned = planning.for_saved(planned, allow=allow or (), again=again)
     terminal.findings(planned.diagnostics)
     # A missing key is told before anything is asked, an emulator is started only after a yes.
     target = runpod_target(terminal.environ) if where is CloudName.RUNPOD else None

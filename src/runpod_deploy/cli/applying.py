@@ -24,7 +24,7 @@ from runpod_deploy.cli.views.watch import Watch
 from runpod_deploy.errors import Leaked
 from runpod_deploy.executor.engine import Detached
 from runpod_deploy.executor.interrupts import Interrupts
-from runpod_deploy.executor.run import Listeners, Outcome, Target, execute
+from runpod_deploy.executor.run import Listeners, Outcome, Saved, Target, execute
 from runpod_deploy.record.journal import utc_stamp
 
 
@@ -105,7 +105,7 @@ async def _execute(
                 interrupts=interrupts,
                 listeners=Listeners(progress=view, sinks=(watch.event, view.event), opened=opened),
                 allow_paths=planned.allow_paths,
-                single_use=planned.saved,
+                saved=Saved(allow=planned.allow, again=planned.again) if planned.saved else None,
             )
     finally:
         picture.cancel()

@@ -21,6 +21,8 @@ class Planned:
         project_root: Absolute; every local path of the plan is below it.
         saved: Whether it was read from a plan file, which can be applied once.
         allow_paths: Folders outside of the project that local paths may lead into.
+        allow: Parts of a saved plan that may differ from the project.
+        again: Whether a saved plan may be applied that was applied before.
     """
 
     plan_file: PlanFile
@@ -28,6 +30,8 @@ class Planned:
     project_root: Path
     saved: bool
     allow_paths: tuple[Path, ...] = ()
+    allow: frozenset[str] = frozenset()
+    again: bool = False
 
 
 def compile_config(
@@ -83,6 +87,22 @@ def prepare(
         saved=False,
         allow_paths=tuple(allow_paths),
     )
+
+
+def for_saved(planned: Planned, *, allow: Sequence[str], again: bool) -> Planned:
+    """Return `planned` with what was said about a saved plan; `allow` may list several with commas.
+
+    Raises:
+        InvalidInput: It is none, or a name is no part of a plan.
+    """
+    if not planned.saved and (allow or again):
+        raise InvalidInput(
+            "--allow and --again go with a saved plan; the plan of a job file is always new"
+        )
+    from runpod_deploy.compiler.freshness import check_allowed  # noqa: PLC0415 - saved plans only
+
+    names = [name.strip() for text in allow for name in text.split(",")]
+    return replace(planned, allow=check_allowed(names), again=again)
 
 
 def read_plan(path: Path, *, project: Path | None) -> Planned:

@@ -345,6 +345,8 @@ class Observed:
 
     Attributes:
         compiled_at: UTC, `YYYY-MM-DDTHH:MM:SSZ`.
+        overrides: Variables that were set on the command line, as they were given: with them the
+            job file is compiled anew.
         catalog: Price and stock per candidate, when asked for live.
         estimate: Cost in USD, when prices are known.
     """
@@ -353,6 +355,7 @@ class Observed:
     tool_version: str
     git: GitFacts | None = None
     lockfile: LockfileFacts | None = None
+    overrides: Mapping[str, str] = field(default_factory=dict)
     catalog: Mapping[str, Any] | None = None
     estimate: Mapping[str, Any] | None = None
 

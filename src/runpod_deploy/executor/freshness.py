@@ -1,46 +1,83 @@
 """Whether a plan still means what it says here: asked before anything is claimed or created."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from runpod_deploy.compiler.freshness import Drift, can_apply, is_stale
+from runpod_deploy.compiler.freshness import (
+    Drift,
+    can_apply,
+    check_allowed,
+    is_stale,
+    with_payload,
+)
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.errors import PlanRefused
-from runpod_deploy.facts.payload_now import payload_now
+from runpod_deploy.facts.replan import world_of
 
 SHOWN = 20
 
 
-def refuse_if_stale(
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fresh:
+    """A plan that may be applied.
+
+    Attributes:
+        plan_file: As it was saved; with `--allow payload` it has the files as they are, and another
+            hash.
+        drifts: What differs all the same: allowed, or worth no more than a note.
+    """
+
+    plan_file: PlanFile
+    drifts: tuple[Drift, ...]
+
+
+def fresh(
     plan_file: PlanFile,
     project_root: Path,
     *,
-    allow_paths: Sequence[Path],
+    allow: Collection[str] = (),
+    allow_paths: Sequence[Path] = (),
     environ: Mapping[str, str],
-) -> None:
-    """Hold the plan's payload against the files as they are now, each read anew.
+) -> Fresh:
+    """Hold the plan against the project as it is now: every file read, the job compiled anew.
 
     Args:
         project_root: Absolute, links resolved.
+        allow: Parts of the plan that may differ.
         allow_paths: Folders outside of the repository that the plan's paths may lead into.
 
     Raises:
-        PlanRefused: A file was added, removed or changed, or a path leads out of the project.
+        PlanRefused: Something else differs, or a path leads out of the project.
+        InvalidInput: `allow` names no part of a plan.
     """
-    now = payload_now(plan_file.plan, project_root, allow_paths=allow_paths, environ=environ)
-    drifts = can_apply(plan_file, now)
+    allowed = check_allowed(allow)
+    now = world_of(plan_file, project_root, allow_paths=allow_paths, environ=environ)
+    drifts = can_apply(plan_file, now, allow=allowed)
     if is_stale(drifts):
-        raise PlanRefused(
-            "The plan is stale: the project changed since it was made, and nothing was created.\n"
-            + _table(drifts),
-            help="Look at the change, then make a new plan:\n"
-            f"  runpod-deploy plan {plan_file.plan.job.file} -o plan.json",
-        )
+        raise _refusal(plan_file, drifts)
+    if any(drift.part == "payload" for drift in drifts):
+        plan_file = with_payload(plan_file, now.payload)
+    return Fresh(plan_file=plan_file, drifts=drifts)
 
 
-def _table(drifts: Sequence[Drift]) -> str:
+def _refusal(plan_file: PlanFile, drifts: Sequence[Drift]) -> PlanRefused:
+    refused = [drift for drift in drifts if drift.verdict == "refuse"]
+    parts = ",".join(dict.fromkeys(drift.part for drift in refused))
+    return PlanRefused(
+        "The plan is stale: the project changed since it was made, and nothing was created.\n"
+        + table([*refused, *(drift for drift in drifts if drift.verdict != "refuse")]),
+        help="Look at the change, then make a new plan:\n"
+        f"  runpod-deploy plan {plan_file.plan.job.file} -o plan.json\n"
+        f"If the change is meant and the plan is to run all the same:\n"
+        f"  runpod-deploy apply … --allow {parts}",
+    )
+
+
+def table(drifts: Sequence[Drift]) -> str:
+    """Return drifts one below the other: field and verdict, what was planned, what is now."""
     rows = [
-        f"  {drift.field}\n    planned  {drift.planned or 'not there'}\n"
+        f"  {drift.field}  ({drift.verdict})\n    planned  {drift.planned or 'not there'}\n"
         f"    now      {drift.now or 'not there'}"
         for drift in drifts[:SHOWN]
     ]

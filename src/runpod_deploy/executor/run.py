@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from runpod_deploy.executor.clock import SystemClock
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.engine import Engine
 from runpod_deploy.executor.follow import LOG_NAME
-from runpod_deploy.executor.freshness import refuse_if_stale
+from runpod_deploy.executor.freshness import SHOWN, fresh
 from runpod_deploy.executor.identity import owner_id, random_suffix
 from runpod_deploy.executor.interrupts import Interrupts
 from runpod_deploy.executor.ports import Clock
@@ -41,7 +42,13 @@ from runpod_deploy.record.manifest import (
 )
 from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.run import Run, fold
-from runpod_deploy.record.run_folder import RunFolder, claim_plan, claim_run_folder
+from runpod_deploy.record.run_folder import (
+    PlanUse,
+    RunFolder,
+    claim_plan,
+    claim_run_folder,
+    note_plan_use,
+)
 
 PLAN_NAME = "plan.json"
 PATCH_NAME = "source.patch"
@@ -61,6 +68,19 @@ class Target:
     label: str
     api_url: str
     api_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Saved:
+    """What was said about a plan that comes from a file.
+
+    Attributes:
+        allow: Parts of the plan (`freshness.ALLOWABLE`) that may differ from the project.
+        again: Whether it may be applied although it was before.
+    """
+
+    allow: frozenset[str] = frozenset()
+    again: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +115,7 @@ async def execute(
     interrupts: Interrupts | None = None,
     listeners: Listeners | None = None,
     allow_paths: Sequence[Path] = (),
-    single_use: bool = False,
+    saved: Saved | None = None,
 ) -> Outcome:
     """Apply a plan: hold it against the project, then carry it out and write the manifest.
 
@@ -103,26 +123,37 @@ async def execute(
         project_root: Every local path of the plan is below it.
         environ: Source of `env` secrets and of who we are.
         allow_paths: Folders outside of the repository that the plan's paths may lead into.
-        single_use: The plan was saved in a file, which can be applied once.
+        saved: Given when the plan was saved in a file, which can be applied once.
 
     Raises:
         PlanRefused: The project changed since the plan was made, or the plan was used already.
-        InvalidInput: `RUNPOD_DEPLOY_OWNER` or the API's address cannot be.
+        InvalidInput: `RUNPOD_DEPLOY_OWNER`, the API's address or a name in `saved.allow` cannot be.
         JobFailed: The run came to its end, and its manifest cannot be written.
         OSError: The run folder cannot be created.
     """
     listeners = listeners or Listeners()
     clock = SystemClock()
     project_root = await asyncio.to_thread(project_root.resolve)
-    await asyncio.to_thread(
-        refuse_if_stale, plan_file, project_root, allow_paths=allow_paths, environ=environ
+    checked = await asyncio.to_thread(
+        fresh,
+        plan_file,
+        project_root,
+        allow=saved.allow if saved else (),
+        allow_paths=allow_paths,
+        environ=environ,
     )
+    plan_file = checked.plan_file
     git = await asyncio.to_thread(git_state, project_root, environ)
     owner = owner_id(environ)
     extra_keys = _extra_keys(plan_file)
     cloud = RunPodCloud(target.api_url, target.api_key, target.label)
     try:
-        folder = _open_folder(plan_file, project_root, clock, single_use=single_use)
+        if saved:
+            _use_up(plan_file, project_root, clock, again=saved.again)
+        folder = _open_folder(plan_file, project_root, clock)
+        if saved:
+            at = utc_stamp(clock.now())
+            note_plan_use(project_root, plan_file.plan_id, at, folder.path)
         run_id = f"{plan_file.plan.job.run_id_prefix}-{folder.stamp}"
         listeners.opened(folder.path, run_id)
         masker = Masker([target.api_key, *_secret_texts(plan_file, project_root, environ)])
@@ -161,6 +192,8 @@ async def execute(
             owner=owner,
             pid=os.getpid(),
         )
+        for drift in checked.drifts[:SHOWN]:
+            journal.write("plan_drift", **dataclasses.asdict(drift))
         return await _carry_out(ctx, interrupts or Interrupts(), git)
     finally:
         await cloud.close()
@@ -189,17 +222,22 @@ async def _carry_out(ctx: RunContext, interrupts: Interrupts, git: GitState | No
     return Outcome(run=run, manifest=manifest, folder=ctx.folder.path, failure=engine.failure)
 
 
-def _open_folder(
-    plan_file: PlanFile, project_root: Path, clock: Clock, *, single_use: bool
-) -> RunFolder:
-    if single_use:
-        used = claim_plan(project_root, plan_file.plan_id, utc_stamp(clock.now()))
-        if used is not None:
-            when = used.read_text("utf-8", "replace").strip()
-            raise PlanRefused(
-                f"This plan was applied already, at {when}; a saved plan is applied once.",
-                help="Make a new plan from the job file:\n  runpod-deploy plan JOB.yaml -o plan.json",
-            )
+def _use_up(plan_file: PlanFile, project_root: Path, clock: Clock, *, again: bool) -> None:
+    used = claim_plan(project_root, plan_file.plan_id, utc_stamp(clock.now()))
+    if used and not again:
+        raise PlanRefused(
+            f"This plan was applied already, {_when(used[-1])}; a saved plan is applied once.",
+            help="Make a new plan from the job file, or carry this one out once more:\n"
+            "  runpod-deploy apply PLAN --again",
+        )
+
+
+def _when(use: PlanUse) -> str:
+    where = f"in {use.run}" if use.run else "and its run did not get as far as a run folder"
+    return f"at {use.at}, {where}"
+
+
+def _open_folder(plan_file: PlanFile, project_root: Path, clock: Clock) -> RunFolder:
     folder = claim_run_folder(project_root, clock.now())
     write_atomic(folder.path / PLAN_NAME, dumps(plan_file))
     return folder

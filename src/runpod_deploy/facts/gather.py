@@ -54,11 +54,18 @@ def gather_resolution(
     *,
     use_cache: bool = True,
     environ: Mapping[str, str] | None = None,
+    payload: Mapping[str, tuple[PayloadEntry, ...]] | None = None,
 ) -> Facts:
-    """Return what `gather` returns, for a job that is rendered already."""
+    """Return what `gather` returns, for a job that is rendered already.
+
+    Args:
+        payload: Staging label to its files, when they are known already and need no look.
+    """
     resolution = anchored(resolution, project.job_path)
     config = resolution.config
-    survey = _Survey(environ=os.environ if environ is None else environ, use_cache=use_cache)
+    survey = _Survey(
+        environ=os.environ if environ is None else environ, use_cache=use_cache, known=payload
+    )
     refusal = _root_refusal(project)
     if refusal is not None:
         survey.findings.append(refusal)
@@ -136,6 +143,7 @@ class _Survey:
 
     environ: Mapping[str, str]
     use_cache: bool
+    known: Mapping[str, tuple[PayloadEntry, ...]] | None
     payload: dict[str, tuple[PayloadEntry, ...]] = field(default_factory=dict)
     excludes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -143,6 +151,10 @@ class _Survey:
     def stage(self, index: int, entry: StagingEntry, config: Resolved, project: Project) -> None:
         """Look up the files of one staging entry."""
         excludes = effective_excludes(entry, project)
+        self.excludes[entry.label] = excludes
+        if self.known is not None:
+            self.payload[entry.label] = self.known.get(entry.label, ())
+            return
         found = find_payload(
             project.locate(entry.source),
             excludes,
@@ -151,5 +163,4 @@ class _Survey:
             environ=self.environ,
         )
         self.payload[entry.label] = found.entries
-        self.excludes[entry.label] = excludes
         self.findings += oddities(found, index, entry, config, project)

@@ -1,5 +1,6 @@
 """What is seen while planning and stands beside the plan: the hour, the tool, git, the lock file."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,8 +11,18 @@ from runpod_deploy.facts.lockfile import find_lockfile
 from runpod_deploy.facts.project import git_toplevel
 
 
-def observe(project_root: Path, *, now: datetime | None = None) -> Observed:
-    """Return what is seen of `project_root`; `now` is by default the present."""
+def observe(
+    project_root: Path,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    now: datetime | None = None,
+) -> Observed:
+    """Return what is seen of `project_root`.
+
+    Args:
+        overrides: Variables set on the command line, as they were given.
+        now: By default the present.
+    """
     root = project_root.resolve()
     state = git_state(root)
     return Observed(
@@ -19,4 +30,5 @@ def observe(project_root: Path, *, now: datetime | None = None) -> Observed:
         tool_version=__version__,
         git=None if state is None else state.facts,
         lockfile=find_lockfile(root, git_toplevel(root)),
+        overrides=overrides or {},
     )

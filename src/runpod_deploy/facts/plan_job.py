@@ -37,5 +37,5 @@ def plan_job(
     project = project_of(resolution, job_file or Path(config.source.path), allow_paths)
     facts = gather_resolution(resolution, project, use_cache=use_cache)
     plan, diagnostics = compile_resolution(resolution, facts)
-    observed = observe(project.root)
+    observed = observe(project.root, overrides=config.source.overrides)
     return make_plan_file(plan, facts.payload, observed, plan_id), diagnostics

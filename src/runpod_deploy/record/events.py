@@ -85,6 +85,10 @@ EVENT_TYPES: Mapping[str, EventType] = {
         },
         durable=True,
     ),
+    "plan_drift": EventType(
+        {"field": "string", "planned": "string|null", "now": "string|null", "verdict": "string"},
+        values={"verdict": ("allowed", "note")},
+    ),
     "state_changed": EventType(
         {"state": "string", "cause": "string|null"},
         durable=True,

@@ -52,35 +52,77 @@ def claim_run_folder(project_root: Path, now: float, *, shard: str | None = None
     raise FileExistsError(f"{runs / base}: ten thousand runs in one second")
 
 
-def claim_plan(project_root: Path, plan_id: str, note: str) -> Path | None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanUse:
+    """One time a saved plan was applied.
+
+    Attributes:
+        at: UTC, as in events.
+        run: The run folder relative to the project root; None when the run ended before it had one.
+    """
+
+    at: str
+    run: str | None
+
+
+def claim_plan(project_root: Path, plan_id: str, at: str) -> tuple[PlanUse, ...]:
     """Use up a saved plan: create `.claims/<plan_id>` exclusively, on disk before this returns.
 
+    Args:
+        at: The present, UTC, as in events.
+
     Returns:
-        None when the plan is ours now, else the claim file of the run that used it.
+        Nothing when the plan is ours now, else every use of it so far, at least one.
 
     Raises:
         InvalidInput: `plan_id` is not an id and might name another file.
         OSError: The project's `artifacts/` cannot be written.
     """
+    claim = _claim_file(project_root, plan_id)
+    claim.parent.mkdir(exist_ok=True)
+    try:
+        fd = os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        return _uses(claim)
+    _append(fd, f"{at}\n")
+    sync_folder(claim.parent)
+    return ()
+
+
+def note_plan_use(project_root: Path, plan_id: str, at: str, run: Path) -> None:
+    """Write into a claim which run folder the plan went to.
+
+    Raises:
+        OSError: The claim cannot be written.
+    """
+    folder = run.relative_to(project_root.resolve()).as_posix()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    _append(os.open(_claim_file(project_root, plan_id), flags, 0o644), f"{at} {folder}\n")
+
+
+def _claim_file(project_root: Path, plan_id: str) -> Path:
     if not _PLAN_ID.fullmatch(plan_id):
         raise InvalidInput(
             f"The plan's `plan_id` is {plan_id!r}, which is not an id.",
             help="The plan file was changed after it was made; make it again with `plan --out`.",
         )
-    claims = _runs(project_root) / ".claims"
-    claims.mkdir(exist_ok=True)
-    claim = claims / plan_id
+    return _runs(project_root) / ".claims" / plan_id
+
+
+def _append(fd: int, line: str) -> None:
     try:
-        fd = os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    except FileExistsError:
-        return claim
-    try:
-        write_all(fd, note.encode("utf-8", "backslashreplace"))
+        write_all(fd, line.encode("utf-8", "backslashreplace"))
         os.fsync(fd)
     finally:
         os.close(fd)
-    sync_folder(claims)
-    return None
+
+
+def _uses(claim: Path) -> tuple[PlanUse, ...]:
+    """Read a claim: the first line is when it was made, each further one a run that began."""
+    lines = claim.read_text("utf-8", "replace").splitlines()
+    runs = [line.partition(" ") for line in lines[1:]]
+    used = tuple(PlanUse(at=at, run=run or None) for at, _, run in runs)
+    return used or (PlanUse(at=lines[0] if lines else "a moment ago", run=None),)
 
 
 def _runs(project_root: Path) -> Path:

@@ -27,6 +27,7 @@ class JobSource:
         version: The schema version that the file is written in.
         notes: What the reader should know although nothing is wrong, such as where a file of
             version 2 now means something safer.
+        overrides: Variables of the command line, as they were given.
     """
 
     path: str
@@ -35,6 +36,7 @@ class JobSource:
     keys: Mapping[str, Position] = field(default_factory=dict)
     version: int = 3
     notes: tuple[Diagnostic, ...] = ()
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
     def locate(self, pointer: str) -> Position:
         """Return the place of `pointer`, or of the nearest parent that is written in the file."""

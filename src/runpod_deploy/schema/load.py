@@ -83,6 +83,7 @@ def _load(raw: bytes, variables: Mapping[str, str], report: Report) -> JobConfig
         lines=source.lines,
         version=version,
         notes=tuple(report.notes),
+        overrides=dict(variables),
     )
     return from_plain(JobConfig, data, ready={"source": place})
 

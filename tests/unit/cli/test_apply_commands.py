@@ -22,7 +22,7 @@ from runpod_deploy.errors import (
     UnknownOutcome,
 )
 from runpod_deploy.executor.engine import Detached
-from runpod_deploy.executor.run import Listeners, Outcome
+from runpod_deploy.executor.run import Listeners, Outcome, Saved
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.manifest import Manifest
 from runpod_deploy.record.run import fold
@@ -81,7 +81,7 @@ def test_run_plans_and_applies_without_a_question(executor: Executor, call: Call
     assert "SUCCEEDED" in out
     assert {"seed": "9"} == given["plan_file"].plan.job.variables
     assert Path.cwd() == given["project_root"]
-    assert not given["single_use"]
+    assert given["saved"] is None
     assert ("runpod", "rpa_SECRETSECRET") == (given["target"].label, given["target"].api_key)
     assert "rpa_SECRET" not in out
 
@@ -91,7 +91,7 @@ def test_a_saved_plan_is_for_one_use(executor: Executor, call: Call) -> None:
     call("plan", "job.yaml", "-o", "saved.txt")
     assert 0 == call("apply", "saved.txt", "--yes")[0]
     (given,) = executor.calls
-    assert given["single_use"]
+    assert Saved() == given["saved"]
     assert Path.cwd() == given["project_root"]
 
 
@@ -335,7 +335,7 @@ def test_a_job_file_that_is_json_is_no_saved_plan(
     }
     (project / "job.json").write_text(json.dumps(job))
     assert 0 == call("run", "job.json")[0]
-    assert not executor.calls[0]["single_use"]
+    assert executor.calls[0]["saved"] is None
 
 
 def test_allowed_folders_reach_the_executor(executor: Executor, call: Call, project: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from record_cases import NOON
 from runpod_deploy.errors import InvalidInput
 from runpod_deploy.record.atomic import dump_json, sync_folder, write_atomic
-from runpod_deploy.record.run_folder import claim_plan, claim_run_folder
+from runpod_deploy.record.run_folder import PlanUse, claim_plan, claim_run_folder, note_plan_use
 
 
 def fail(*_: object) -> int:
@@ -144,13 +144,25 @@ def test_runs_cannot_be_made_where_a_file_is(tmp_path: Path) -> None:
 
 
 def test_a_plan_is_claimed_by_one(tmp_path: Path) -> None:
-    """Of many at the same time one gets the plan; the others are shown its claim."""
+    """Of many at the same time one gets the plan; the others are shown that it is taken."""
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda n: claim_plan(tmp_path, "ab12", f"run {n}"), range(20)))
+        answers = list(pool.map(lambda n: claim_plan(tmp_path, "ab12", f"at {n}"), range(20)))
 
-    losers = {one for one in answers if one is not None}
-    assert answers.count(None) == 1
-    assert losers == {tmp_path.resolve() / "artifacts/runpod/.claims/ab12"}
+    losers = [one for one in answers if one]
+    assert answers.count(()) == 1
+    assert len(losers) == 19
+    assert all(use.run is None for (use,) in losers)
+
+
+def test_a_claim_tells_every_run_of_the_plan(tmp_path: Path) -> None:
+    """When and where, the newest last."""
+    claim_plan(tmp_path, "ab12", "10:00")
+    for at in ("10:00", "11:00"):
+        note_plan_use(tmp_path, "ab12", at, claim_run_folder(tmp_path, NOON).path)
+
+    first, second = claim_plan(tmp_path, "ab12", "12:00")
+    assert first == PlanUse(at="10:00", run="artifacts/runpod/20260301T120000Z")
+    assert second == PlanUse(at="11:00", run="artifacts/runpod/20260301T120000Z-2")
 
 
 @pytest.mark.parametrize("plan_id", ["", "../x", "a/b", "x" * 65, ".", "a\n"])

@@ -174,8 +174,16 @@ def _budget(fields: Mapping[str, Any]) -> Said:
     return f"{fields.get('limit')} limit reached: {usd(accrued)} of {usd(cap)}", "warn"
 
 
+def _drift(fields: Mapping[str, Any]) -> Said:
+    before, after = fields.get("planned") or "nothing", fields.get("now") or "nothing"
+    allowed = fields.get("verdict") == "allowed"
+    text = f"not as planned: {fields.get('field')}: planned {before}, now {after}"
+    return text + (" (allowed)" if allowed else ""), "warn" if allowed else "dim"
+
+
 _TELLERS: Mapping[str, Teller] = {
     "run_started": lambda _: None,
+    "plan_drift": _drift,
     "step_failed": _failed,
     "signal_received": lambda f: (f"{f.get('signal')} received", "warn"),
     "warning": lambda f: (f"warning: {f.get('message')}", "warn"),
