@@ -84,7 +84,8 @@ def _plan(
         return planning.load_plan(path)
     from runpod_deploy.schema.load import load  # noqa: PLC0415 - likewise
 
-    plan_file, diagnostics = planning.compile_config(load(path, values), allow_paths)
+    config = load(path, values, allow_paths=allow_paths)
+    plan_file, diagnostics = planning.compile_config(config, allow_paths)
     terminal.findings(diagnostics)
     return plan_file
 

@@ -77,7 +77,7 @@ def prepare(
     from runpod_deploy.facts.gather import project_of  # noqa: PLC0415 - likewise
     from runpod_deploy.schema.load import load  # noqa: PLC0415 - likewise
 
-    config = load(path, variables)
+    config = load(path, variables, allow_paths=allow_paths)
     plan_file, diagnostics = compile_config(config, allow_paths, use_cache=False)
     root = project_of(resolve(config), path, allow_paths).root
     return Planned(

@@ -61,7 +61,7 @@ def _check(
     from runpod_deploy.schema.load import load  # noqa: PLC0415 - likewise
 
     try:
-        return True, compile_config(load(path, values), allow_paths)[1]
+        return True, compile_config(load(path, values, allow_paths=allow_paths), allow_paths)[1]
     except InvalidInput as error:
         if not error.diagnostics:
             raise

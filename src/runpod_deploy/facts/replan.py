@@ -60,7 +60,8 @@ def _compiled(
     if not job_file.is_file():
         return None, None
     try:
-        config = load(job_file, plan_file.observed.overrides, display=name)
+        overrides = plan_file.observed.overrides
+        config = load(job_file, overrides, display=name, allow_paths=allow_paths)
         resolution = resolve(config)
         project = project_of(resolution, job_file, allow_paths)
         facts = gather_resolution(resolution, project, payload=payload)

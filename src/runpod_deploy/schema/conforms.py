@@ -34,9 +34,10 @@ ANNOTATIONS = frozenset(
         "enumDescriptions",
         "patternErrorMessage",
         "then",
+        "else",
     }
 )
-"""Keywords that decide nothing by themselves; `then` is read with `if`."""
+"""Keywords that decide nothing by themselves; `then` and `else` are read with `if`."""
 
 
 def conforms(data: Any, schema: Schema, root: Schema) -> bool:
@@ -107,7 +108,8 @@ def _one_of(data: Any, schema: Schema, root: Schema) -> bool:
 
 
 def _if_then(data: Any, schema: Schema, root: Schema) -> bool:
-    return not conforms(data, schema["if"], root) or conforms(data, schema["then"], root)
+    rule = schema.get("then" if conforms(data, schema["if"], root) else "else")
+    return rule is None or conforms(data, rule, root)
 
 
 _COMBINED: dict[str, Callable[[Any, Schema, Schema], bool]] = {

@@ -219,11 +219,14 @@ class _Explainer:
                 "exclusive-keys",
                 "Keys that exclude each other",
                 f"{needs}, and here are both.",
-                max(self._keys[child(fault.pointer, key)] for key in present),
+                max((self._keys[child(fault.pointer, key)] for key in present), key=self._later),
                 help="Remove one of them.",
             )
         else:
             self._missing_alternative(f"{needs}, and here is neither.", fault)
+
+    def _later(self, place: Position) -> tuple[bool, Position]:
+        return place.file == self._source.file, place  # what extends stands last
 
     def _any_of(self, fault: Fault) -> None:
         keys = [rule["required"][0] for rule in fault.rule]

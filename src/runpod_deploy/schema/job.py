@@ -23,6 +23,7 @@ class JobSource:
         path: The job file as the user named it.
         positions: JSON pointer of each value to its place; `locate` falls back to the parent.
         lines: The file's lines, for the caret view.
+        texts: The lines of every file that the job is made of, by the name in positions.
         keys: JSON pointer of each value to the place of its key.
         version: The schema version that the file is written in.
         notes: What the reader should know although nothing is wrong, such as where a file of
@@ -37,6 +38,7 @@ class JobSource:
     version: int = 3
     notes: tuple[Diagnostic, ...] = ()
     overrides: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def locate(self, pointer: str) -> Position:
         """Return the place of `pointer`, or of the nearest parent that is written in the file."""
@@ -63,17 +65,21 @@ class JobSource:
         start = self.locate(pointer)
         written = (self.line(start) or "")[start.column - 1 :]
         if written.startswith("|"):
-            body = self.lines[start.line :]
+            body = self._lines(start)[start.line :]
             indent = next((len(text) - len(text.lstrip(" ")) for text in body if text.strip()), 0)
-            return Position(file=self.path, line=start.line + line, column=indent + column)
+            return Position(file=start.file, line=start.line + line, column=indent + column)
         if line > 1 or written.startswith((">", "&", "!", "*")):
             return start
         quote = 1 if written.startswith(("'", '"')) else 0
-        return Position(file=self.path, line=start.line, column=start.column + quote + column - 1)
+        return Position(file=start.file, line=start.line, column=start.column + quote + column - 1)
 
     def line(self, position: Position) -> str | None:
         """Return the text of the line at `position`, or None when it is beyond the file."""
-        return self.lines[position.line - 1] if 0 < position.line <= len(self.lines) else None
+        lines = self._lines(position)
+        return lines[position.line - 1] if 0 < position.line <= len(lines) else None
+
+    def _lines(self, position: Position) -> tuple[str, ...]:
+        return self.texts.get(position.file, self.lines)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

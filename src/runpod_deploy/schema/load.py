@@ -1,11 +1,13 @@
 """From a job file to a typed `JobConfig`, or to everything that is wrong with it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
 from runpod_deploy.schema.as_written import as_written
+from runpod_deploy.schema.base_files import BaseRefused, ReadBase, WorkTree
+from runpod_deploy.schema.extends import extends, with_bases
 from runpod_deploy.schema.job import JobConfig, JobSource
 from runpod_deploy.schema.near_miss import near_miss
 from runpod_deploy.schema.plain import from_plain
@@ -17,37 +19,58 @@ from runpod_deploy.schema.yaml_source import YamlSource, read_yaml
 
 
 def load(
-    path: str | Path, variables: Mapping[str, str] | None = None, *, display: str | None = None
+    path: str | Path,
+    variables: Mapping[str, str] | None = None,
+    *,
+    display: str | None = None,
+    allow_paths: Sequence[Path] = (),
 ) -> JobConfig:
-    """Read the job file at `path`.
+    """Read the job file at `path`, and the files it extends.
 
     Args:
         path: The job file.
         variables: Values from the command line; they override those of the file's `variables`.
-        display: The file's name in messages and positions; by default `path` as given.
+        display: The file's name in messages and positions; by default `path` as given. It ends in
+            the file's own name.
+        allow_paths: Folders outside of the repository that it may extend files of.
 
     Raises:
         InvalidInput: The file cannot be read or says something that cannot be; holds every
             diagnostic.
     """
+    path = Path(path)
     report = Report(file=display if display is not None else str(path))
     try:
-        return _load(read_file(Path(path), report), variables or {}, report)
+        raw = read_file(path, report)
+        tree = WorkTree(path.parent, allow_paths)
+        return _load(raw, variables or {}, path.name, tree, report)
     except Stop:
         raise invalid(report) from None
 
 
 def load_bytes(
-    raw: bytes, variables: Mapping[str, str] | None = None, *, display: str
+    raw: bytes,
+    variables: Mapping[str, str] | None = None,
+    *,
+    display: str,
+    read_base: ReadBase | None = None,
 ) -> JobConfig:
     """Read a job file that is not in the work tree, such as one of another git revision.
+
+    Args:
+        raw: The content of the file.
+        variables: As of `load`.
+        display: The file's name in messages and positions, such as `main:jobs/train.yaml`.
+        read_base: Reads what it extends, by a path relative to the file's folder; without one,
+            a file that extends another is refused.
 
     Raises:
         InvalidInput: As `load`.
     """
     report = Report(file=display)
+    own = display.rpartition("/")[2].rpartition(":")[2]
     try:
-        return _load(raw, variables or {}, report)
+        return _load(raw, variables or {}, own, read_base or _no_base, report)
     except Stop:
         raise invalid(report) from None
 
@@ -65,9 +88,22 @@ def read_job_file(path: Path) -> bytes:
         raise invalid(report) from None
 
 
-def _load(raw: bytes, variables: Mapping[str, str], report: Report) -> JobConfig:
+def _no_base(path: str) -> bytes:
+    raise BaseRefused(
+        "unreadable-file",
+        "Extended file cannot be read",
+        f"`{path}` cannot be read: the job file was given without the files beside it.",
+    )
+
+
+def _load(
+    raw: bytes, variables: Mapping[str, str], own: str, read_base: ReadBase, report: Report
+) -> JobConfig:
     source = read_yaml(raw, report)
-    version = 2 if is_version_2(source.data) else 3
+    extended = extends(source.data)
+    if extended:
+        source = with_bases(source, raw, own, read_base, report)
+    version = 2 if not extended and is_version_2(source.data) else 3
     if version == 2:
         from runpod_deploy.schema.v2.read import upgraded  # noqa: PLC0415 - few files need it
 
@@ -84,6 +120,7 @@ def _load(raw: bytes, variables: Mapping[str, str], report: Report) -> JobConfig
         version=version,
         notes=tuple(report.notes),
         overrides=dict(variables),
+        texts=report.texts,
     )
     return from_plain(JobConfig, data, ready={"source": place})
 
@@ -100,7 +137,7 @@ def _data(source: YamlSource, variables: Mapping[str, str], report: Report) -> d
 
 def invalid(report: Report) -> InvalidInput:
     """Return the refusal of a file, with everything that was found."""
-    found = sorted(report.found, key=_order)
+    found = sorted(report.found, key=lambda one: _order(one, report.file))
     count = "1 error" if len(found) == 1 else f"{len(found)} errors"
     if len(found) >= MAX_DIAGNOSTICS:
         found.append(_MORE)
@@ -116,9 +153,11 @@ _MORE = Diagnostic(
 )
 
 
-def _order(diagnostic: Diagnostic) -> tuple[int, int]:
+def _order(diagnostic: Diagnostic, first: str) -> tuple[bool, str, int, int]:
     where = diagnostic.where
-    return (0, 0) if where is None else (where.line, where.column)
+    if where is None:
+        return (False, "", 0, 0)
+    return (where.file != first, where.file, where.line, where.column)
 
 
 def _check_overrides(source: YamlSource, variables: Mapping[str, str], report: Report) -> None:

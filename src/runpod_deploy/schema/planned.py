@@ -27,9 +27,6 @@ class Planned:
 PLANNED = (
     Planned("/matrix", "sweeps over several values", "call `run` once per value with `--var`"),
     Planned("/cluster", "jobs on several nodes", "a job runs on one pod"),
-    Planned(
-        "/extends", "job files that build on another one", "share parts of one file by YAML anchors"
-    ),
     Planned("/notify", "messages at the end of a run", "act on the exit status of `run`"),
     Planned("/forward", "ports of the pod on this machine", "use the pod's own ports"),
     Planned("/state_file", "pods kept for the next run", "every run rents its own pod"),

@@ -17,17 +17,30 @@ class Report:
 
     Attributes:
         file: The file's name as the user should read it.
-        lines: The file's lines; empty until it could be decoded.
+        texts: The lines of each file that could be decoded: this one's, and those it extends.
         found: The findings so far, at most `MAX_DIAGNOSTICS`.
         notes: What the reader should know although nothing is wrong; one of each kind.
         spoilt: Places whose value could not be read: nothing said about it later would be true.
     """
 
     file: str
-    lines: tuple[str, ...] = ()
+    texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     found: list[Diagnostic] = field(default_factory=list)
     notes: list[Diagnostic] = field(default_factory=list)
     spoilt: frozenset[Position] = frozenset()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The file's lines; empty until it could be decoded."""
+        return self.texts.get(self.file, ())
+
+    @lines.setter
+    def lines(self, lines: tuple[str, ...]) -> None:
+        self.texts[self.file] = lines
+
+    def of(self, file: str) -> "Report":
+        """Return a report about another file that adds to the same findings."""
+        return Report(file=file, texts=self.texts, found=self.found, notes=self.notes)
 
     def error(
         self,
@@ -89,7 +102,7 @@ class Report:
         code: str,
         summary: str,
         detail: str,
-        at: tuple[int, int] | None,
+        at: tuple[int, int] | Position | None,
         *,
         suggestion: str | None = None,
         help: str | None = None,
@@ -99,9 +112,10 @@ class Report:
         return Stop()
 
     def _line(self, where: Position | None) -> str | None:
-        if where is None or not 0 < where.line <= len(self.lines):
+        lines = () if where is None else self.texts.get(where.file, ())
+        if where is None or not 0 < where.line <= len(lines):
             return None
-        return self.lines[where.line - 1]
+        return lines[where.line - 1]
 
 
 def shorten(text: str, limit: int = 60) -> str:

@@ -24,6 +24,12 @@ ALTERNATIVES = {"body", "script", "env", "file", "image", "template_id"}
 """Keys of which one or another must be said: none of them may be null, or is required by itself."""
 
 
+FOLLOWED = {"extends"}
+"""Keys that are followed while the file is read; nothing of them is left in the job."""
+WHOLE = SCHEMA["else"]
+"""What holds for a file that extends no other: there every section must be whole."""
+
+
 def resolved(rule: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return `rule` with its reference followed."""
     if "$ref" not in rule:
@@ -88,7 +94,7 @@ def test_same_keys_as_the_dataclass(name: str) -> None:
     """Each section describes the fields of its dataclass in their sense, and allows no other."""
     cls, rule = SECTIONS[name]
 
-    assert set(fields(cls)) == set(rule["properties"])
+    assert set(fields(cls)) == set(rule["properties"]) - FOLLOWED
     assert rule["additionalProperties"] is False
 
 
@@ -102,9 +108,9 @@ def test_same_required_keys(name: str) -> None:
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     }
 
-    assert needed | ({"schema_version"} if cls is job.JobConfig else set()) == set(
-        rule.get("required", ())
-    )
+    whole = WHOLE if cls is job.JobConfig else WHOLE["properties"].get(name[4:], {})
+    said = {*rule.get("required", ()), *whole.get("required", ())}
+    assert needed | ({"schema_version"} if cls is job.JobConfig else set()) == said
 
 
 @each_section
