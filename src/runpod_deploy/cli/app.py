@@ -167,9 +167,14 @@ app.command(
         "runpod-deploy plan plan.json --scripts",
     ),
 )(plan_command)
-app.command("validate", cls=LeanCommand, epilog=examples("runpod-deploy validate jobs/*.yaml"))(
-    validate_command
-)
+app.command(
+    "validate",
+    cls=LeanCommand,
+    epilog=examples(
+        "runpod-deploy validate job.yaml",
+        "runpod-deploy validate jobs/ --strict --format github",
+    ),
+)(validate_command)
 app.command(
     "schema",
     cls=LeanCommand,

@@ -11,7 +11,7 @@ from runpod_deploy.errors import Diagnostic, Severity
 
 WIDTH = 80
 _TAB = 4
-_MAX_SOURCE_LINE = 1000
+MAX_SOURCE_LINE = 1000
 _RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 _COLORS = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.NOTE: "1;36"}
 _GUTTER_COLOR = "1;34"
@@ -66,7 +66,7 @@ def render_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
             "file": None if one.where is None else one.where.file,
             "line": None if one.where is None else one.where.line,
             "column": None if one.where is None else one.where.column,
-            "source_line": one.source_line and one.source_line[:_MAX_SOURCE_LINE],
+            "source_line": one.source_line and one.source_line[:MAX_SOURCE_LINE],
             "suggestion": one.suggestion,
             "help": one.help,
         }

@@ -39,3 +39,16 @@ def plan_job(
     plan, diagnostics = compile_resolution(resolution, facts)
     observed = observe(project.root, overrides=config.source.overrides)
     return make_plan_file(plan, facts.payload, observed, plan_id), diagnostics
+
+
+def check_job_file(
+    config: JobConfig, *, allow_paths: Sequence[Path] = ()
+) -> tuple[Diagnostic, ...]:
+    """Return the warnings and notes about a job that can be planned; nothing is executed.
+
+    Raises:
+        InvalidInput: As `plan_job`.
+    """
+    resolution = resolve(config)
+    project = project_of(resolution, Path(config.source.path), allow_paths)
+    return compile_resolution(resolution, gather_resolution(resolution, project))[1]

@@ -1,4 +1,4 @@
-"""`validate`, `schema` and `emulator`."""
+"""`schema` and `emulator`."""
 
 import json
 from collections.abc import Callable
@@ -20,35 +20,6 @@ INFO = EmulatorInfo(
     started_at="2026-05-14T02:12:00Z",
     state_dir="/tmp/x",
 )
-
-
-def test_good_files_get_a_line_each(project: Path, call: Call) -> None:
-    """Every file that is right is said to be."""
-    (project / "other.yaml").write_text((project / "job.yaml").read_text())
-    assert (0, "job.yaml: ok\nother.yaml: ok\n", "") == call("validate", "job.yaml", "other.yaml")
-
-
-def test_one_bad_file_fails_the_lot_and_hides_nothing(project: Path, call: Call) -> None:
-    """All files are checked; the status is 4 when one of them is wrong."""
-    (project / "bad.yaml").write_text("schema_version: 3\n")
-    status, out, err = call("validate", "bad.yaml", "job.yaml")
-    assert (4, "job.yaml: ok\n") == (status, out)
-    assert "bad.yaml" in err
-
-
-def test_findings_come_as_data_too(project: Path, call: Call) -> None:
-    """The JSON form holds each file with its diagnostics, and nothing goes to stderr."""
-    (project / "bad.yaml").write_text("schema_version: 3\n")
-    status, out, err = call("validate", "bad.yaml", "job.yaml", "--format", "json")
-    document = json.loads(out)
-    assert (4, "") == (status, err)
-    assert [False, True] == [file["ok"] for file in document["files"]]
-    assert "bad.yaml" == document["files"][0]["diagnostics"][0]["file"]
-
-
-def test_nothing_to_check_is_a_usage_error(call: Call) -> None:
-    """An empty glob does not pass for success."""
-    assert 4 == call("validate")[0]
 
 
 @pytest.mark.parametrize("name", SCHEMA_NAMES)

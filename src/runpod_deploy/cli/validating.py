@@ -1,0 +1,164 @@
+"""The work of `validate`: the files it is about, what is found in each, and how that is written."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runpod_deploy.cli.diagnostics import render_json
+from runpod_deploy.cli.printable import line
+from runpod_deploy.cli.terminal import Terminal
+from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
+from runpod_deploy.facts.job_files import find_job_files
+from runpod_deploy.facts.plan_job import check_job_file
+from runpod_deploy.schema.load import load
+
+NO_JOB, PART = "no job file", "extended by another file, and checked there"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """What is checked, and what of the folders is not: path and reason."""
+
+    jobs: tuple[Path, ...]
+    skipped: tuple[tuple[Path, str], ...]
+    searched: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """One file with what was found in it; `strict` when only warnings fail it."""
+
+    path: Path
+    ok: bool
+    strict: bool
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def chosen(named: Sequence[Path]) -> Choice:
+    """Return the job files among `named` and in the folders among them, each once.
+
+    Raises:
+        InvalidInput: Nothing was named, or a folder holds no job file.
+    """
+    if not named:
+        raise InvalidInput("no job file was named", help="Name at least one, or a folder.")
+    jobs: dict[Path, None] = {}
+    skipped: dict[Path, str] = {}
+    for path in named:
+        if not path.is_dir():
+            jobs[path] = None
+            continue
+        found = find_job_files(path)
+        if not found.jobs:
+            raise InvalidInput(
+                f"there is no job file in {path}",
+                help="In a folder, a .yaml or .yml file is a job file when its outermost keys say "
+                "so: `schema_version` beside another section, `pod` and `run`, or `extends`.",
+            )
+        jobs.update(dict.fromkeys(found.jobs))
+        skipped.update(dict.fromkeys(found.parts, PART))
+        skipped.update(dict.fromkeys(found.others, NO_JOB))
+    return Choice(
+        jobs=tuple(jobs),
+        skipped=tuple((path, why) for path, why in skipped.items() if path not in jobs),
+        searched=any(path.is_dir() for path in named),
+    )
+
+
+def check(
+    path: Path, values: Mapping[str, str], allow_paths: Sequence[Path], *, strict: bool
+) -> Checked:
+    """Return everything that is to be said about one job file."""
+    try:
+        config = load(path, values, allow_paths=allow_paths)
+        diagnostics = check_job_file(config, allow_paths=allow_paths)
+        ok = True
+    except InvalidInput as error:
+        diagnostics, ok = error.diagnostics or (_placeless(error),), False
+    warned = any(one.severity is Severity.WARNING for one in diagnostics)
+    return Checked(
+        path=path,
+        ok=ok and not (strict and warned),
+        strict=ok and strict and warned,
+        diagnostics=diagnostics,
+    )
+
+
+def _placeless(error: InvalidInput) -> Diagnostic:
+    return Diagnostic(
+        severity=Severity.ERROR,
+        code="invalid",
+        summary="Job file cannot be used",
+        detail=f"{error.message[:1].upper()}{error.message[1:]}.",
+        help=error.help,
+    )
+
+
+def show(checked: Sequence[Checked], choice: Choice, how: str, terminal: Terminal) -> None:
+    """Write what was found: `how` is text, json, github or sarif."""
+    if how == "text":
+        _show_text(checked, terminal)
+    elif how == "json":
+        terminal.print(json.dumps(_as_json(checked, choice), indent=2, ensure_ascii=False))
+    else:
+        found = [one for file in checked for one in file.diagnostics]
+        terminal.data(_for_programs(found, how, terminal))
+        for file in checked:
+            _tell_strict(file, terminal)
+    if choice.searched:
+        _show_totals(checked, choice, terminal)
+
+
+def _for_programs(found: list[Diagnostic], how: str, terminal: Terminal) -> bytes:
+    where: dict[str, Any] = {"environ": terminal.environ, "cwd": Path.cwd()}
+    if how == "github":
+        from runpod_deploy.cli.annotations import render_github  # noqa: PLC0415 - only for this
+
+        return render_github(found, **where).encode(errors="backslashreplace")
+    from runpod_deploy.cli.sarif import render_sarif  # noqa: PLC0415 - likewise
+
+    log = json.dumps(render_sarif(found, **where), indent=2, ensure_ascii=False)
+    return f"{log}\n".encode(errors="backslashreplace")
+
+
+def _show_text(checked: Sequence[Checked], terminal: Terminal) -> None:
+    for file in checked:
+        terminal.findings(file.diagnostics)
+        _tell_strict(file, terminal)
+        if file.ok and not terminal.quiet:
+            terminal.print(f"{line(str(file.path))}: {terminal.out.good('ok')}")
+
+
+def _tell_strict(file: Checked, terminal: Terminal) -> None:
+    if file.strict:
+        terminal.alert(f"{line(str(file.path))}: refused, because warnings fail with --strict")
+
+
+def _as_json(checked: Sequence[Checked], choice: Choice) -> dict[str, Any]:
+    return {
+        "ok": all(file.ok for file in checked),
+        "files": [
+            {
+                "file": str(file.path),
+                "ok": file.ok,
+                "diagnostics": render_json(file.diagnostics),
+            }
+            for file in checked
+        ],
+        "skipped": [{"file": str(path), "reason": why} for path, why in choice.skipped],
+    }
+
+
+def _show_totals(checked: Sequence[Checked], choice: Choice, terminal: Terminal) -> None:
+    wrong = sum(not file.ok for file in checked)
+    said = f"{len(checked)} job file{'' if len(checked) == 1 else 's'} checked, {wrong} wrong."
+    if choice.skipped and terminal.verbose:
+        for path, why in choice.skipped:
+            terminal.say(f"{line(str(path))}: skipped, {why}")
+    elif choice.skipped:
+        count = len(choice.skipped)
+        files = "1 other YAML file" if count == 1 else f"{count} other YAML files"
+        said += f" {files} skipped (--verbose names them)."
+    terminal.say(said)

@@ -1,0 +1,133 @@
+"""`validate`: which files, in which form, and with which exit status."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runpod_deploy.cli.annotations import render_github
+
+Call = Callable[..., tuple[int, str, str]]
+WARNED = "lint: {ignore: [no-such-code]}\n"
+
+
+@pytest.fixture
+def jobs(project: Path) -> Path:
+    """A folder with a good file, one with a warning, a bad one, and one of something else."""
+    folder = project / "jobs"
+    folder.mkdir()
+    good = (project / "job.yaml").read_text()
+    (folder / "good.yaml").write_text(good)
+    (folder / "warned.yaml").write_text(good + WARNED)
+    (folder / "bad.yaml").write_text(good.replace("name: small", "nam: small"))
+    (folder / "compose.yaml").write_text("services: {}\n")
+    return folder
+
+
+def test_good_files_get_a_line_each(project: Path, call: Call) -> None:
+    """Every file that is right is said to be."""
+    (project / "other.yaml").write_text((project / "job.yaml").read_text())
+    assert (0, "job.yaml: ok\nother.yaml: ok\n", "") == call("validate", "job.yaml", "other.yaml")
+
+
+def test_one_bad_file_fails_the_lot_and_hides_nothing(project: Path, call: Call) -> None:
+    """All files are checked; the status is 4 when one of them is wrong."""
+    (project / "bad.yaml").write_text("schema_version: 3\n")
+    status, out, err = call("validate", "bad.yaml", "job.yaml")
+    assert (4, "job.yaml: ok\n") == (status, out)
+    assert "bad.yaml" in err
+
+
+def test_nothing_to_check_is_a_usage_error(project: Path, call: Call) -> None:
+    """An empty glob, or a folder without a job file, does not pass for success."""
+    (project / "empty").mkdir()
+
+    assert 4 == call("validate")[0]
+    status, _, err = call("validate", "empty")
+    assert status == 4
+    assert "no job file in empty" in err
+    assert "`schema_version`" in err
+
+
+@pytest.mark.usefixtures("jobs")
+def test_a_folder_is_searched_and_the_rest_counted(call: Call) -> None:
+    """Job files of a folder are checked, each once, and other YAML files are told, not complained of."""
+    status, out, err = call("validate", "jobs", "jobs/good.yaml")
+
+    assert (status, out) == (4, "jobs/good.yaml: ok\njobs/warned.yaml: ok\n")
+    assert err.count("error: ") == 2
+    assert "3 job files checked, 1 wrong. 1 other YAML file skipped" in err
+    assert "jobs/compose.yaml: skipped, no job file" in call("validate", "jobs", "-v")[2]
+
+
+@pytest.mark.usefixtures("jobs")
+def test_strict_lets_warnings_fail(call: Call) -> None:
+    """A warning alone fails with --strict only, and says that it is for that."""
+    assert call("validate", "jobs/warned.yaml")[0] == 0
+    for how in ("text", "github", "sarif"):
+        status, out, err = call("validate", "jobs/warned.yaml", "--strict", "--format", how)
+
+        assert status == 4
+        assert ": ok" not in out
+        assert "jobs/warned.yaml: refused, because warnings fail with --strict" in err
+    assert call("validate", "jobs/good.yaml", "--strict")[0] == 0
+
+
+@pytest.mark.usefixtures("jobs")
+def test_findings_come_as_data_too(call: Call) -> None:
+    """The JSON form holds each file with its diagnostics, and what was skipped."""
+    status, out, err = call("validate", "jobs", "--format", "json", "-q")
+
+    document = json.loads(out)
+    assert (status, err) == (4, "")
+    assert document["ok"] is False
+    assert {file["file"]: file["ok"] for file in document["files"]} == {
+        "jobs/bad.yaml": False,
+        "jobs/good.yaml": True,
+        "jobs/warned.yaml": True,
+    }
+    assert document["files"][0]["diagnostics"][0]["file"] == "jobs/bad.yaml"
+    assert document["skipped"] == [{"file": "jobs/compose.yaml", "reason": "no job file"}]
+
+
+@pytest.mark.usefixtures("jobs")
+def test_a_runner_gets_commands_that_nothing_defuses(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GitHub runner the annotations are the only lines that are commands."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+
+    status, out, _ = call("validate", "jobs", "--format", "github")
+
+    assert status == 4
+    assert [line.partition(" ")[0] for line in out.splitlines()] == [
+        "::error",
+        "::error",
+        "::warning",
+    ]
+    assert "file=jobs/bad.yaml,line=2" in out
+    assert render_github([], environ={}, cwd=Path()) == ""
+
+
+@pytest.mark.usefixtures("jobs")
+def test_code_scanning_gets_one_log_for_all_files(call: Call) -> None:
+    """The SARIF log holds the findings of every file."""
+    status, out, _ = call("validate", "jobs", "--format", "sarif")
+
+    results = json.loads(out)["runs"][0]["results"]
+    assert status == 4
+    assert sorted(one["ruleId"] for one in results) == [
+        "missing-key",
+        "unknown-key",
+        "unknown-lint",
+    ]
+
+
+def test_an_unknown_format_is_refused(call: Call) -> None:
+    """The forms there are, are listed."""
+    status, _, err = call("validate", "job.yaml", "--format", "xml")
+
+    assert status == 4
+    assert "github" in err
