@@ -22,9 +22,16 @@ from runpod_deploy.cli.views.plain import PlainView
 from runpod_deploy.cli.views.view import Guarded, View
 from runpod_deploy.cli.views.watch import Watch
 from runpod_deploy.errors import Leaked
-from runpod_deploy.executor.engine import Detached
+from runpod_deploy.executor.endings import Detached
 from runpod_deploy.executor.interrupts import Interrupts
-from runpod_deploy.executor.run import Listeners, Outcome, Saved, Target, execute
+from runpod_deploy.executor.run import (
+    Listeners,
+    ManifestUnwritten,
+    Outcome,
+    Saved,
+    Target,
+    execute,
+)
 from runpod_deploy.record.journal import utc_stamp
 
 
@@ -49,11 +56,17 @@ def apply(planned: Planned, target: Target, terminal: Terminal, show: Show) -> i
     failure: BaseException | None
     try:
         outcome = asyncio.run(_execute(planned, watch, view, interrupts, terminal, show))
+    except ManifestUnwritten as error:
+        failure = error
+        watch.run = error.run
+        status = Leaked.exit_code if error.run.leaked else error.exit_code
     except Exception as error:  # noqa: BLE001 - every end is told with the exit status it has
         failure = error
         status = _status_without_outcome(error, watch)
     else:
         failure = outcome.failure
+        # A journal on a full disk may have told less than is known.
+        watch.run = outcome.run
         status = exits.of_run(outcome.run, failure, interrupts.signal)
     view.close()
     ending = summary.Ending(

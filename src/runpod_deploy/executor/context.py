@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ from runpod_deploy.executor.ports import Clock, Cloud, Connector, Pod, Transport
 from runpod_deploy.executor.progress import Progress
 from runpod_deploy.executor.ring import Ring
 from runpod_deploy.executor.undo import UndoStack
-from runpod_deploy.record.journal import Journal, JournalError
+from runpod_deploy.record.journal import Journal, JournalError, utc_stamp
 from runpod_deploy.record.masking import Masker
-from runpod_deploy.record.run import JobEnd, PodRecord, fold
+from runpod_deploy.record.run import JobEnd, PodRecord, Run, fold
 from runpod_deploy.record.run_folder import RunFolder
 
 
@@ -39,6 +39,9 @@ class RunContext:
         run_ends_by: When its supervisor will have ended the run; infinity without any limit.
         filled_scripts: Script name to the sha256 of its text with tokens filled.
         verified: Labels of artifacts whose digests matched on both sides.
+        missing: Labels of artifacts that were looked for and are not on the pod.
+        leaks: Pods that could not be confirmed gone, by id or else by name; also those that a
+            journal on a full disk could not be told of.
     """
 
     plan_file: PlanFile
@@ -68,6 +71,8 @@ class RunContext:
     filled_scripts: dict[str, str] = field(default_factory=dict)
     job_end: JobEnd | None = None
     verified: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
+    leaks: dict[str, PodRecord] = field(default_factory=dict)
     artifact_files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     refused_files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
@@ -135,7 +140,43 @@ class RunContext:
 
     def leaked(self) -> tuple[PodRecord, ...]:
         """Return the pods that could not be confirmed gone so far."""
-        return fold(self.journal.events).leaked
+        return self.concluded(fold(self.journal.events)).leaked
+
+    def leak(self, pod_id: str | None, name: str | None = None) -> None:
+        """Remember a pod that could not be confirmed gone; one that never answered has no id."""
+        rate, candidate = None, self.candidate
+        if self.pod is not None and self.pod.id == pod_id:
+            name, rate = self.pod.name, self.pod.cost
+        name = name or pod_id or ""
+        self.leaks[pod_id or name] = PodRecord(
+            name=name,
+            gpu_id=candidate.gpu if candidate else "",
+            datacenter_id=candidate.datacenter if candidate else None,
+            cloud_type=candidate.cloud if candidate else "",
+            status="leaked",
+            pod_id=pod_id,
+            cost_per_hour_usd=rate,
+            created_at=utc_stamp(self.billed_since),
+        )
+
+    def concluded(self, run: Run) -> Run:
+        """Return `run` with what the journal could not be told: pods that may still be there."""
+        known = {pod.pod_id or pod.name: pod for pod in run.pods.values()}
+        pods = dict(run.pods)
+        for key, leak in self.leaks.items():
+            found = known.get(key) or run.pods.get(leak.name) or leak
+            pods[found.name] = replace(
+                found, status="leaked", pod_id=found.pod_id or leak.pod_id, ended_at=None
+            )
+        return replace(run, pods=pods)
+
+    def unproven(self) -> tuple[str, ...]:
+        """Return the required artifacts that may lie on the pod and are not verified here."""
+        return tuple(
+            artifact.label
+            for artifact in self.plan.artifacts
+            if artifact.required and artifact.label not in self.verified | self.missing
+        )
 
     def warn(self, code: str, message: str) -> None:
         """Record something remarkable that does not stop the run; never raises."""

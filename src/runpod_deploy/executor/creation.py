@@ -88,6 +88,8 @@ async def _reconcile(ctx: RunContext, request: PodRequest, error: EffectUnknown)
                 await release.delete_pod(ctx, extra.id, reason="duplicate of a create call")
             return found[0]
     outcome = "none" if looked else "unknown"
+    if not looked:
+        ctx.leak(None, request.name)
     _settle(ctx, request, outcome, None, error.message)
     if not looked:
         ctx.warn(
@@ -133,6 +135,8 @@ async def settle_strays(ctx: RunContext, *, last: bool) -> None:
         gone = [
             await release.delete_pod(ctx, pod.id, reason="stray of a create call") for pod in found
         ]
+        if all(gone):
+            ctx.leaks.pop(name, None)
         if run.pods[name].status == "leaked" and all(gone):
             _settle_again(ctx, name)
 

@@ -11,13 +11,12 @@ from runpod_deploy.errors import (
     ConnectionLost,
     HostKeyChanged,
     HostUnusable,
-    RunpodDeployError,
     StepFailed,
     TransportError,
-    UnknownOutcome,
 )
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import settle_strays
+from runpod_deploy.executor.endings import Detached, cause_of, final_state, raise_verdict
 from runpod_deploy.executor.interrupts import Interrupts, Request
 from runpod_deploy.executor.steps import (
     admit,
@@ -32,6 +31,7 @@ from runpod_deploy.executor.steps import (
     setup,
     stage,
 )
+from runpod_deploy.executor.undoing import Undoing
 from runpod_deploy.record.run import RunState
 
 Step = Callable[[RunContext], Awaitable[None]]
@@ -50,22 +50,20 @@ STEPS: Mapping[str, Step] = {
     "release": release.do,
 }
 
-# What is worth the run is worth bringing home while the money lasts, and never less than this.
-SALVAGE_AT_LEAST_SEC = 600.0
-SALVAGE_AT_MOST_SEC = 6 * 3600.0
-
-
-class Detached(Exception):
-    """The run was left alone on purpose."""
-
 
 class Engine:
-    """Runs the steps of one plan."""
+    """Runs the steps of one plan.
+
+    Attributes:
+        failure: What kept the run from succeeding, None for a success.
+        state: Where the run stands, also where the journal could not be told.
+    """
 
     def __init__(self, ctx: RunContext, interrupts: Interrupts) -> None:
         self.ctx = ctx
         self.interrupts = interrupts
         self.failure: BaseException | None = None
+        self.state = RunState.NEW
 
     async def run(self) -> None:
         """Carry the plan out; afterwards the journal holds a final state. Never raises.
@@ -101,8 +99,7 @@ class Engine:
             await self._undo()
             return
         await self._settle_strays()
-        leaked = bool(self.ctx.leaked())
-        self._state(RunState.LEAKED if leaked else RunState.SUCCEEDED, None)
+        self._finally()
 
     async def _until_done_or_asked(self, work: asyncio.Task[None]) -> Request | None:
         asked: Request | None = None
@@ -151,7 +148,7 @@ class Engine:
                 continue
             if step.name == "execute":
                 self.interrupts.can_detach = False
-                self._raise_verdict()
+                raise_verdict(self.ctx.job_end)
             position += 1
 
     async def _step(self, step: StepPlan) -> None:
@@ -201,27 +198,16 @@ class Engine:
                 what = f"In step {step.name} the pod did not answer in time. {error}".rstrip()
             raise StepFailed(what, cause="timeout") from error
 
-    def _raise_verdict(self) -> None:
-        end = self.ctx.job_end
-        if end is None or end.outcome == "unknown":
-            raise UnknownOutcome(
-                "The run left no exit code on the pod: it is not known whether it succeeded."
-            )
-        if end.outcome == "failed":
-            raise StepFailed(_failure_text(end.cause, end.exit_code), cause=end.cause or "failed")
-
     async def _undo(self) -> None:
-        ctx = self.ctx
         self.interrupts.undoing = True
         cause = cause_of(self.failure)
         self._state(RunState.UNDOING, cause)
-        keep = cause == "not_verified"
-        if keep:
-            ctx.undo.drop("pod")
-            ctx.undo.push("pod", lambda: release.keep(ctx))
-        await self._unwind()
+        undoing = Undoing(self.ctx, self.interrupts)
+        if cause == "not_verified":
+            undoing.keep()
+        await undoing.unwind()
         await self._settle_strays()
-        self._state(self._final_state(kept=keep), cause)
+        self._finally(kept=undoing.kept)
 
     async def _settle_strays(self) -> None:
         try:
@@ -229,57 +215,13 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - the end must be written down all the same
             self.ctx.warn("strays-unsettled", f"Stray pods could not be looked for: {error!r}")
 
-    async def _unwind(self) -> None:
-        """Run the undo stack; asked again, all that is left is dropped and the pod released at once."""
-        ctx = self.ctx
-        hurry = False
-        while ctx.undo.names():
-            name = ctx.undo.names()[0]
-            if hurry and name != "pod":
-                ctx.undo.drop(name)
-                continue
-            action = asyncio.create_task(ctx.undo.pop(self._undo_failed))
-            if name == "pod":
-                # Never given up: this is what ends the bill.
-                await asyncio.wait({action})
-                continue
-            hurry = await self._asked_again(action)
-            if not action.done():
-                action.cancel()
-                self.ctx.progress.message(f"Leaving {name} as it is; releasing the pod now.")
-                await asyncio.wait({action})
-
-    async def _asked_again(self, action: asyncio.Task[None]) -> bool:
-        """Wait for `action`, but not longer than anybody is willing to; True when that was asked for."""
-        now = asyncio.get_running_loop().time
-        paid_for = self.ctx.capped_at() - self.ctx.clock.now()
-        give_up = now() + min(max(paid_for, SALVAGE_AT_LEAST_SEC), SALVAGE_AT_MOST_SEC)
-        while not action.done() and now() < give_up:
-            mail = asyncio.create_task(self.interrupts.next())
-            await asyncio.wait(
-                {action, mail}, timeout=give_up - now(), return_when=asyncio.FIRST_COMPLETED
-            )
-            # A terminal that is closed meanwhile is no reason to leave results behind.
-            if mail.done() and mail.result() is not Request.DETACH:
-                return True
-            mail.cancel()
-        return False
-
-    def _undo_failed(self, name: str, error: Exception) -> None:
-        self.ctx.warn("undo-failed", f"Undoing {name} failed: {error!r}")
-
-    def _final_state(self, *, kept: bool) -> RunState:
-        if self.ctx.leaked():
-            return RunState.LEAKED
-        if kept:
-            return RunState.KEPT
-        if isinstance(self.failure, asyncio.CancelledError):
-            return RunState.CANCELLED
-        if isinstance(self.failure, UnknownOutcome):
-            return RunState.UNKNOWN
-        return RunState.FAILED
+    def _finally(self, *, kept: bool = False) -> None:
+        leaked = bool(self.ctx.leaked())
+        state = final_state(self.failure, leaked=leaked, kept=kept)
+        self._state(state, None if self.failure is None else cause_of(self.failure))
 
     def _state(self, state: RunState, cause: str | None) -> None:
+        self.state = state
         self.ctx.note("state_changed", state=state.value, cause=cause)
 
 
@@ -292,26 +234,3 @@ def _host_problem(step: StepPlan, error: StepFailed | TransportError) -> HostUnu
     if isinstance(error, TransportError):
         return HostUnusable(error.message, cause="no_login")
     return HostUnusable(error.message, cause="timeout") if error.cause == "timeout" else None
-
-
-def cause_of(error: BaseException | None) -> str:
-    """Return the short machine-readable reason of a failure."""
-    if isinstance(error, StepFailed):
-        return error.cause
-    if isinstance(error, asyncio.CancelledError):
-        return "cancelled"
-    if isinstance(error, RunpodDeployError):
-        return type(error).__name__
-    return "internal_error"
-
-
-def _failure_text(cause: str | None, exit_code: int | None) -> str:
-    texts = {
-        "exit_code": f"The run ended with exit code {exit_code}.",
-        "marker_missing": "The run exited 0, but its success marker never came.",
-        "failure_marker": "The run exited 0, but its log holds a failure marker.",
-        "max_runtime": "The run was ended: budget.max_runtime_minutes was reached.",
-        "cost_cap": "The run was ended: budget.cost_cap_usd was reached.",
-        "cancelled": "The run was cancelled.",
-    }
-    return texts.get(cause or "", f"The run was ended: {cause}.")

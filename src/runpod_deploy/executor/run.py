@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runpod_deploy._version import __version__
@@ -25,6 +25,7 @@ from runpod_deploy.executor.interrupts import Interrupts
 from runpod_deploy.executor.ports import Clock
 from runpod_deploy.executor.progress import Progress, Silent
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
+from runpod_deploy.executor.secret_values import known_texts
 from runpod_deploy.executor.ssh.connector import AsyncsshConnector
 from runpod_deploy.executor.ssh.keys import SALT_BYTES, derive_key, read_public_key
 from runpod_deploy.facts.git import GitState, git_state
@@ -97,6 +98,22 @@ class Outcome:
     failure: BaseException | None
 
 
+class ManifestUnwritten(JobFailed):
+    """The run came to its end, and its manifest cannot be written.
+
+    Attributes:
+        run: How it ended, which no file may tell.
+    """
+
+    def __init__(self, folder: Path, run: Run, error: OSError) -> None:
+        super().__init__(
+            f"The manifest in {folder} cannot be written: {error.strerror or error}. "
+            f"The run ended as {run.state}; {JOURNAL_NAME} there tells how.",
+            help="Make room, or make the folder writable.",
+        )
+        self.run = run
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listeners:
     """Who is told what while the run works; `opened` is called once the run folder is claimed."""
@@ -128,7 +145,7 @@ async def execute(
     Raises:
         PlanRefused: The project changed since the plan was made, or the plan was used already.
         InvalidInput: `RUNPOD_DEPLOY_OWNER`, the API's address or a name in `saved.allow` cannot be.
-        JobFailed: The run came to its end, and its manifest cannot be written.
+        ManifestUnwritten: The run came to its end, and its manifest cannot be written.
         OSError: The run folder cannot be created.
     """
     listeners = listeners or Listeners()
@@ -156,7 +173,9 @@ async def execute(
             note_plan_use(project_root, plan_file.plan_id, at, folder.path)
         run_id = f"{plan_file.plan.job.run_id_prefix}-{folder.stamp}"
         listeners.opened(folder.path, run_id)
-        masker = Masker([target.api_key, *_secret_texts(plan_file, project_root, environ)])
+        # From the first line on, no sink shows a secret that can be read now.
+        texts, _ = known_texts(plan_file.plan.secrets, project_root, environ)
+        masker = Masker([target.api_key, *texts])
         journal = Journal(folder.path, masker=masker, now=clock.now, sinks=listeners.sinks)
         ctx = RunContext(
             plan_file=plan_file,
@@ -207,15 +226,11 @@ async def _carry_out(ctx: RunContext, interrupts: Interrupts, git: GitState | No
         finally:
             if ctx.transport is not None:
                 await ctx.transport.close()
-        run = fold(ctx.journal.events)
+        run = replace(ctx.concluded(fold(ctx.journal.events)), state=engine.state)
         try:
             manifest = await asyncio.to_thread(_write_manifest, ctx, run, git)
         except OSError as error:
-            raise JobFailed(
-                f"The manifest in {ctx.folder.path} cannot be written: {error.strerror or error}. "
-                f"The run ended as {run.state}; {JOURNAL_NAME} there tells how.",
-                help="Make room, or make the folder writable.",
-            ) from error
+            raise ManifestUnwritten(ctx.folder.path, run, error) from error
     finally:
         with contextlib.suppress(JournalError):
             ctx.journal.close()
@@ -252,17 +267,6 @@ def _connector(folder: RunFolder, target: Target) -> AsyncsshConnector:
 def _extra_keys(plan_file: PlanFile) -> tuple[str, ...]:
     path = plan_file.plan.pod.ssh_key_path
     return (read_public_key(Path(path).expanduser()),) if path else ()
-
-
-def _secret_texts(plan_file: PlanFile, project_root: Path, environ: Mapping[str, str]) -> list[str]:
-    """Return every secret value that can be read now, so that no sink shows one from the first line on."""
-    texts = []
-    for secret in plan_file.plan.secrets:
-        texts += [environ[name] for name in secret.env if name in environ]
-        if secret.file is not None:
-            with contextlib.suppress(OSError):
-                texts.append((project_root / secret.file).read_text("utf-8", "replace"))
-    return texts
 
 
 def _write_manifest(ctx: RunContext, run: Run, git: GitState | None) -> Manifest:

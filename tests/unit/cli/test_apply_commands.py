@@ -21,7 +21,7 @@ from runpod_deploy.errors import (
     StockOut,
     UnknownOutcome,
 )
-from runpod_deploy.executor.engine import Detached
+from runpod_deploy.executor.endings import Detached
 from runpod_deploy.executor.run import Listeners, Outcome, Saved
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.manifest import Manifest

@@ -77,7 +77,10 @@ class RunPodCloud:
         """
         secrets = tuple(v for v in request.env.values() if len(v) >= _SHORTEST_SECRET)
         answer = await self._api.send("POST", PODS, json=create_body(request), secrets=secrets)
-        pod = pod_from(answer)
+        try:
+            pod = pod_from(answer)
+        except CloudError as exc:
+            raise EffectUnknown(exc.message) from exc
         if pod is None:
             msg = f"POST {PODS} succeeded without describing the pod"
             raise EffectUnknown(msg)

@@ -1,9 +1,8 @@
 """check: everything that can fail for free fails here, before anything is paid for."""
 
-import shlex
-
 from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
 from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.secret_values import read_secret
 
 
 async def do(ctx: RunContext) -> None:
@@ -39,21 +38,8 @@ def _missing_paths(ctx: RunContext) -> list[Diagnostic]:
 def _read_secrets(ctx: RunContext) -> list[Diagnostic]:
     problems = []
     for secret in ctx.plan.secrets:
-        if secret.file is not None:
-            try:
-                ctx.secret_values[secret.name] = (ctx.project_root / secret.file).read_bytes()
-            except OSError as error:
-                problems.append(
-                    _problem(
-                        "secret-missing",
-                        "Secret missing",
-                        f"Secret {secret.name!r} is to come from the file {secret.file!r}: {error}",
-                        "Create the file where this command runs; it is never part of the plan.",
-                    )
-                )
-            continue
         unset = [name for name in secret.env if name not in ctx.environ]
-        if unset:
+        if secret.file is None and unset:
             problems.append(
                 _problem(
                     "secret-missing",
@@ -64,6 +50,17 @@ def _read_secrets(ctx: RunContext) -> list[Diagnostic]:
                 )
             )
             continue
-        lines = [f"export {name}={shlex.quote(ctx.environ[name])}\n" for name in secret.env]
-        ctx.secret_values[secret.name] = "".join(lines).encode()
+        try:
+            value = read_secret(secret, ctx.project_root, ctx.environ)
+        except OSError as error:
+            problems.append(
+                _problem(
+                    "secret-missing",
+                    "Secret missing",
+                    f"Secret {secret.name!r} is to come from the file {secret.file!r}: {error}",
+                    "Create the file where this command runs; it is never part of the plan.",
+                )
+            )
+            continue
+        ctx.secret_values[secret.name] = value
     return problems

@@ -43,8 +43,11 @@ async def do(ctx: RunContext) -> None:
 
 
 async def salvage(ctx: RunContext) -> None:
-    """Pull what there is after a failure; nothing here fails the run any further."""
-    if ctx.transport is None:
+    """Pull what there is after a failure; nothing here fails the run any further.
+
+    What then stands in `ctx.unproven()` may lie on the pod alone.
+    """
+    if ctx.transport is None and not await _again(ctx):
         return
     for artifact in ctx.plan.artifacts:
         if artifact.label not in ctx.verified:
@@ -124,7 +127,9 @@ def _remember(
     ctx.artifact_files[artifact.label] = [dict(entry) for entry in report.entries]
     ctx.refused_files[artifact.label] = [dict(entry) for entry in report.refused]
     if report.missing:
+        ctx.missing.add(artifact.label)
         return report, MISSING
+    ctx.missing.discard(artifact.label)
     if report.refused and artifact.required:
         names = ", ".join(str(entry["path"]) for entry in report.refused[:5])
         return report, f"{len(report.refused)} entries were refused or changed: {names}"

@@ -31,12 +31,30 @@ async def on_failure(ctx: RunContext) -> None:
 
 async def keep(ctx: RunContext) -> None:
     """Keep the pod that holds results which could not be verified: stopped where the disk survives."""
+    await _end(ctx, "stop" if _survives_a_stop(ctx) else "preserve")
+    ctx.undo.drop("pod")
+
+
+async def may_hold_results(ctx: RunContext) -> bool:
+    """Return whether the pod in hand can still hold what was not brought home.
+
+    A pod that is gone holds nothing, and one that was stopped only what lies on its mount. An API
+    that does not answer proves neither.
+    """
+    try:
+        seen = await ctx.cloud.get(ctx.need_pod().id)
+    except RunpodDeployError:
+        return True
+    if seen is None or seen.status == "TERMINATED":
+        return False
+    return seen.status not in {"EXITED", "ERROR"} or _survives_a_stop(ctx)
+
+
+def _survives_a_stop(ctx: RunContext) -> bool:
     mount = ctx.plan.storage.mount
-    inside = mount is not None and all(
+    return mount is not None and all(
         artifact.remote_path.startswith(f"{mount.rstrip('/')}/") for artifact in ctx.plan.artifacts
     )
-    await _end(ctx, "stop" if inside else "preserve")
-    ctx.undo.drop("pod")
 
 
 async def discard(ctx: RunContext, *, reason: str) -> None:
@@ -79,8 +97,10 @@ async def delete_pod(ctx: RunContext, pod_id: str, *, reason: str) -> bool:
         return pod is None or pod.status == "TERMINATED"
 
     error = await _until_confirmed(ctx, attempt)
+    ctx.leaks.pop(pod_id, None)
     if error:
         # Said at once, and also where the journal cannot be written any more.
+        ctx.leak(pod_id)
         ctx.progress.message(f"Pod {pod_id} could not be confirmed gone: {error}")
     ctx.note(
         "pod_delete_settled",
@@ -105,7 +125,9 @@ async def stop_pod(ctx: RunContext, pod_id: str) -> bool:
         return pod is None or pod.status in AT_REST
 
     error = await _until_confirmed(ctx, attempt)
+    ctx.leaks.pop(pod_id, None)
     if error:
+        ctx.leak(pod_id)
         ctx.progress.message(f"Pod {pod_id} could not be confirmed stopped: {error}")
     ctx.note(
         "pod_action_settled",

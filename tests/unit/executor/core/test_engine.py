@@ -14,13 +14,14 @@ from runpod_deploy.errors import (
     InvalidInput,
     StepFailed,
 )
-from runpod_deploy.executor import engine as engine_module
+from runpod_deploy.executor import undoing as undoing_module
 from runpod_deploy.executor.commands import COMMAND_LOG
 from runpod_deploy.executor.ports import Completed
 from runpod_deploy.executor.undo import UndoStack
 from runpod_deploy.record.journal import Journal, JournalError
+from runpod_deploy.record.run import fold
 from support.fakes import FakeJob, run_virtual
-from support.plans import STEPS, changed, script, secret, small_plan
+from support.plans import STEPS, artifact, changed, script, secret, small_plan
 from support.rig import Rig, RigMaker
 
 HAPPY = [
@@ -249,6 +250,20 @@ def test_secrets_travel_on_standard_input_alone(make_rig: RigMaker, tmp_path: Pa
     assert ["chmod 0600" in modes[0], "chmod 0400" in modes[1]] == [True, True]
 
 
+def test_secret_file_in_the_home_folder_is_read_where_it_was_checked(
+    make_rig: RigMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`~` in `secrets[].file` is the home folder, for the check of the job file and for the run."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "token").write_bytes(b"from-home")
+    monkeypatch.setenv("HOME", str(home))
+    plan = replace(small_plan(), secrets=(secret("key", env=(), file="~/token"),))
+    rig = make_rig(plan)
+    assert "SUCCEEDED" == rig.run().state
+    assert b"from-home" in rig.machines[0].inputs.values()
+
+
 def test_missing_secrets_and_paths_cost_nothing(make_rig: RigMaker) -> None:
     """All that is missing is named at once, before a pod is asked for."""
     plan = replace(
@@ -311,11 +326,27 @@ def test_journal_that_breaks_at_any_event_still_releases_the_pod(
         assert all(transport.closed for transport in rig.connector.opened), good
 
 
+def test_pod_that_leaks_while_the_journal_is_broken_is_told_all_the_same(
+    make_rig: RigMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk cannot hide a leak: the engine knows its id and state without the journal."""
+    rig = make_rig()
+    rig.cloud.delete_always = "lie"
+    break_journal(monkeypatch, len(HAPPY) - 6)
+    run_virtual(rig.engine.run())
+    told = rig.ctx.concluded(fold(rig.events))
+    rig.ctx.journal.close()
+    assert "LEAKED" == rig.engine.state
+    assert ["pod1"] == [pod.pod_id for pod in told.leaked]
+    assert () == fold(rig.events).leaked
+
+
 def test_undo_that_fails_does_not_keep_the_others_from_running(
     make_rig: RigMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When stopping the run and saving artifacts both fail, the pod is released all the same."""
-    rig = make_rig(job=FakeJob(exit_code=1))
+    """When saving optional artifacts breaks down, the pod is released all the same."""
+    plan = replace(small_plan(), artifacts=(artifact(required=False),))
+    rig = make_rig(plan, job=FakeJob(exit_code=1))
 
     async def broken(_ctx: object) -> None:
         raise RuntimeError("no such thing")
@@ -330,10 +361,11 @@ def test_undo_that_fails_does_not_keep_the_others_from_running(
 def test_salvage_that_hangs_is_given_up(
     make_rig: RigMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Saving artifacts from a pod that hangs ends in time, and the pod is released."""
-    rig = make_rig(job=FakeJob(exit_code=1))
+    """Saving optional artifacts from a pod that hangs ends in time, and the pod is released."""
+    plan = replace(small_plan(), artifacts=(artifact(required=False),))
+    rig = make_rig(plan, job=FakeJob(exit_code=1))
     on_machine(rig, lambda machine: machine.hangs.add("^pull "))
-    monkeypatch.setattr(engine_module, "SALVAGE_AT_MOST_SEC", 50.0)
+    monkeypatch.setattr(undoing_module, "SALVAGE_AT_MOST_SEC", 50.0)
     run = rig.run()
     assert "FAILED" == run.state
     assert {} == rig.cloud.rented

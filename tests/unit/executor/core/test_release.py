@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from runpod_deploy.errors import AccountError, ConnectionLost, StepFailed
+from runpod_deploy.executor.interrupts import Request
 from runpod_deploy.executor.ports import Completed
 from support.fakes import FakeJob, unavailable
 from support.plans import artifact, changed, secret, small_plan
@@ -128,6 +129,69 @@ def test_unverified_required_artifact_keeps_the_pod(
     assert ("KEPT", "not_verified") == (run.state, run.cause)
     assert ["pod1"] == list(rig.cloud.rented)
     assert "delete" not in rig.clock.gate.passed
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [OSError(28, "No space left on device"), ConnectionLost("x"), StepFailed("sha", cause="x")],
+)
+def test_failed_run_whose_results_cannot_be_saved_keeps_its_pod(
+    make_rig: RigMaker, outcome: Exception
+) -> None:
+    """Also after a failure a pod is deleted only once what it holds is verified here: else KEPT."""
+    rig = make_rig(job=FakeJob(exit_code=3))
+    rig.downloads.outcomes["/workspace/results"] = [outcome] * 99
+    run = rig.run()
+    assert ("KEPT", "exit_code") == (run.state, run.cause)
+    assert ["pod1"] == list(rig.cloud.rented)
+    assert any("results" in warning for warning in run.warnings)
+
+
+@pytest.mark.parametrize(("again", "state"), [(False, "KEPT"), (True, "CANCELLED")])
+def test_cancelled_run_whose_results_cannot_be_saved_keeps_its_pod(
+    make_rig: RigMaker, state: str, *, again: bool
+) -> None:
+    """Who cancels once wants the results; who cancels again wants the pod gone."""
+    rig = make_rig(job=FakeJob(lasts=50.0))
+    rig.downloads.outcomes["/workspace/results"] = [OSError(28, "No space left on device")]
+    asked = [Request.HURRY, Request.CANCEL] if again else [Request.CANCEL]
+
+    def act(_number: int, _name: str) -> None:
+        ready = (
+            rig.interrupts.can_detach if asked[-1:] == [Request.CANCEL] else rig.interrupts.undoing
+        )
+        if asked and ready:
+            rig.interrupts.ask(asked.pop())
+
+    rig.clock.gate.act = act
+    run = rig.run()
+    assert (state, "cancelled") == (run.state, run.cause)
+    assert ([] if again else ["pod1"]) == list(rig.cloud.rented)
+
+
+def test_pod_that_holds_nothing_any_more_is_not_kept(make_rig: RigMaker) -> None:
+    """A stop wiped the disk: what could not be saved is lost, and the pod is deleted."""
+    rig = make_rig(job=FakeJob(lasts=50.0))
+
+    def act(_number: int, _name: str) -> None:
+        if rig.machines and rig.job.started_at is not None and "pod1" in rig.cloud.rented:
+            rig.cloud.change("pod1", status="EXITED", ssh=None)
+            rig.machines[0].kill()
+
+    rig.clock.gate.act = act
+    run = rig.run()
+    assert ("FAILED", "pod_killed") == (run.state, run.cause)
+    assert {} == rig.cloud.rented
+
+
+def test_pod_is_not_kept_beyond_its_money(make_rig: RigMaker) -> None:
+    """A run ended by its cost cap has nothing left to pay for a pod that is kept."""
+    plan = changed(small_plan(), budget={"cost_cap_usd": 0.5})
+    rig = make_rig(plan, job=FakeJob(lasts=1e6))
+    rig.downloads.outcomes["/workspace/results"] = [OSError(28, "No space left on device")]
+    run = rig.run()
+    assert ("FAILED", "cost_cap") == (run.state, run.cause)
+    assert {} == rig.cloud.rented
 
 
 def test_unverified_artifact_on_a_mount_stops_the_pod(make_rig: RigMaker) -> None:

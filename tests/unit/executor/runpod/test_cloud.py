@@ -294,6 +294,26 @@ def test_what_the_api_does_not_know_is_unknown(
     assert expected == getattr(pod, attribute)
 
 
+@pytest.mark.parametrize("id_", ["a b", "p1; rm -rf ~", "../p1", "p\n1", "-x", "é", "p" * 65])
+def test_what_is_no_id_is_never_one(id_: str) -> None:
+    """An id that could mean more in a command line or a path is not taken; nor is the pod passed over."""
+    created = Scripted([answer(201, {**POD, "id": id_})])
+    with pytest.raises(EffectUnknown, match="no id"):
+        created.do(lambda cloud: cloud.create(REQUEST))
+    listed = Scripted([answer(200, {"pods": [{**POD, "id": id_}]})])
+    with pytest.raises(CloudError, match="no id"):
+        listed.do(lambda cloud: cloud.find("rd-a"))
+
+
+@pytest.mark.parametrize("place", ["../../etc", "EU RO", "EU;id", ".."])
+def test_places_and_gpus_that_cannot_be_are_unknown(place: str) -> None:
+    """They are filled into local paths, so one that leads elsewhere counts as not told."""
+    row = {**POD, "dataCenterId": place, "gpu": {"id": f"{place}/x", "count": 1}}
+    pod = Scripted([answer(200, row)]).do(lambda cloud: cloud.get("p1"))
+    assert pod is not None
+    assert (None, None) == (pod.datacenter, pod.gpu)
+
+
 def test_a_pod_of_only_an_id_is_a_pod() -> None:
     """Missing fields are tolerated."""
     pod = Scripted([answer(200, {"id": "p1"})]).do(lambda cloud: cloud.get("p1"))
