@@ -21,6 +21,7 @@ from runpod_deploy.cli.lean import LeanCommand, spared
 from runpod_deploy.cli.manifest_summary_command import manifest_summary_command
 from runpod_deploy.cli.migrate_command import migrate_command
 from runpod_deploy.cli.plan_command import plan_command
+from runpod_deploy.cli.report_command import report_command
 from runpod_deploy.cli.runs_commands import compare_runs_command, ls_runs_command
 from runpod_deploy.cli.schema_command import schema_command
 from runpod_deploy.cli.terminal import open_terminal, remember_verbosity
@@ -227,6 +228,11 @@ app.command(
         "runpod-deploy events-query --filter event=gpu_selected --json | jq .gpu_id",
     ),
 )(events_query_command)
+app.command(
+    "report",
+    cls=LeanCommand,
+    epilog=examples("runpod-deploy report last", "runpod-deploy report --root . -o runs.html"),
+)(report_command)
 app.command(
     "capture-env", cls=LeanCommand, epilog=examples("runpod-deploy capture-env > environment.json")
 )(capture_env_command)
