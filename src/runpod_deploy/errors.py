@@ -18,6 +18,7 @@ RunpodDeployError
 │       ├── CandidateRefused  1   400, 403: this candidate cannot be had, the next one may
 │       ├── RateLimited       1   429
 │       ├── Unavailable       1   not reached, or a read that failed: nothing happened, ask again
+│       │   └── Unreachable   1   nobody answers at the API's address
 │       └── EffectUnknown     1   5xx, time-out: the effect may have happened
 ├── StockOut                  3   every candidate of the ring refused
 ├── AccountError              5   401, 402: key or balance
@@ -194,6 +195,10 @@ class RateLimited(CloudError):
 
 class Unavailable(CloudError):
     """The API was not reached or could not answer, and nothing can have happened: ask again."""
+
+
+class Unreachable(Unavailable):
+    """Nobody answers at the API's address: no network, a wrong name, a closed port, a bad proxy."""
 
 
 class EffectUnknown(CloudError):

@@ -1,5 +1,7 @@
 """Where a pod is had, and what happens where none is."""
 
+import socket
+
 import pytest
 
 from support.command import Bench
@@ -17,7 +19,7 @@ def named(bench: Bench, name: str) -> list[dict[str, object]]:
 
 def test_second_candidate_is_taken_when_the_first_is_out_of_stock(bench: Bench) -> None:
     """The ring goes on after a refusal, and the events say why."""
-    bench.emulator("stock-out:gpu=NVIDIA L4")
+    bench.emulator("stock-out:gpu=NVIDIA L4,hidden=1")
     bench.job(pod=TWO)
 
     status, output = bench.run(*RUN)
@@ -27,6 +29,64 @@ def test_second_candidate_is_taken_when_the_first_is_out_of_stock(bench: Bench) 
     assert [event["gpu_id"] for event in refused] == ["NVIDIA L4"]
     assert "instances available" in str(refused[0]["reason"])
     assert bench.manifest()["gpu_id"] == "NVIDIA RTX A5000"
+
+
+def test_candidate_that_the_catalog_shows_without_stock_is_not_asked_for(bench: Bench) -> None:
+    """Where the catalog says so beforehand, no create call is spent on it."""
+    bench.emulator("stock-out:gpu=NVIDIA L4")
+    bench.job(pod=TWO)
+
+    status, output = bench.run(*RUN)
+
+    assert status == 0, output
+    refused = named(bench, "candidate_refused")
+    assert [event["gpu_id"] for event in refused] == ["NVIDIA L4"]
+    assert "the catalog shows none free" in str(refused[0]["reason"])
+    asked = [event["gpu_id"] for event in named(bench, "pod_create_intended")]
+    assert asked == ["NVIDIA RTX A5000"]
+
+
+def test_cheapest_candidate_is_taken_where_price_is_preferred(bench: Bench) -> None:
+    """`prefer: price` asks the catalog at apply; the file's order decides between equals only."""
+    bench.emulator()
+    bench.job(pod={**TWO, "prefer": "price"})
+
+    status, output = bench.run(*RUN)
+
+    assert status == 0, output
+    assert bench.manifest()["gpu_id"] == "NVIDIA RTX A5000"
+    assert named(bench, "candidate_refused") == []
+
+
+def test_unknown_price_fails_the_ceiling(bench: Bench) -> None:
+    """A GPU without a price in the catalog is not asked for while a ceiling stands."""
+    bench.emulator()
+    bench.job(pod={"gpu_order": ["NVIDIA A30", "NVIDIA L4"], "max_price_per_hour_usd": 1})
+
+    status, output = bench.run(*RUN)
+
+    assert status == 0, output
+    assert [str(event["reason"]) for event in named(bench, "candidate_refused")] == [
+        "no SECURE price is known, and max_price_per_hour_usd is 1"
+    ]
+    assert bench.manifest()["gpu_id"] == "NVIDIA L4"
+
+
+def test_api_out_of_reach_is_told_as_that(bench: Bench) -> None:
+    """An address where nobody answers ends with exit status 1 and no word about candidates."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    bench.extra |= {"RUNPOD_API_URL": f"http://127.0.0.1:{port}", "RUNPOD_API_KEY": "rpa_x"}
+    bench.job(pod=TWO)
+
+    status, output = bench.run("run", "job.yaml")
+
+    assert status == 1, output
+    assert f"http://127.0.0.1:{port} could not be reached" in output
+    assert "RUNPOD_API_URL" in output
+    assert "candidate could be had" not in output
+    assert named(bench, "candidate_refused") == []
+    assert bench.manifest()["cause"] == "Unreachable"
 
 
 def test_everything_out_of_stock_lists_each_refusal(bench: Bench) -> None:

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runpod_deploy.errors import CandidateRefused, Unavailable
-from runpod_deploy.executor.ports import Endpoint, GpuOffer, Pod, PodAction, PodRequest, Volume
+from runpod_deploy.executor.ports import (
+    Endpoint,
+    GpuOffer,
+    Pod,
+    PodAction,
+    PodRequest,
+    StockQuery,
+    Volume,
+)
 from support.fake_pod import FakeMachine
 from support.virtual_time import FakeClock
 
@@ -69,6 +77,7 @@ class FakeCloud:
     rented: dict[str, Rented] = field(default_factory=dict)
     gone: dict[str, Rented] = field(default_factory=dict)
     requests: list[PodRequest] = field(default_factory=list)
+    asked: list[StockQuery] = field(default_factory=list)
     made: int = 0
 
     async def create(self, request: PodRequest) -> Pod:
@@ -134,12 +143,13 @@ class FakeCloud:
         await self.clock.gate.through("volumes")
         return list(self.known_volumes)
 
-    async def catalog(self, gpus: tuple[str, ...], gpu_count: int) -> list[GpuOffer]:  # noqa: ARG002 - the port's
-        """Answer with the scripted prices."""
+    async def catalog(self, query: StockQuery) -> list[GpuOffer]:
+        """Answer with the scripted prices and stock."""
         await self.clock.gate.through("catalog")
+        self.asked.append(query)
         if isinstance(self.offers, Exception):
             raise self.offers
-        return [offer for offer in self.offers if offer.id in gpus]
+        return list(self.offers)
 
     async def close(self) -> None:
         """Nothing is open."""

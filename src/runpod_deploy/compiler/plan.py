@@ -9,7 +9,9 @@ only while the plan is applied stand as late-bound tokens `@@rd:NAME@@` (see `la
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
+
+from runpod_deploy.compiler.observed import Estimate, ObservedCatalog
 
 PLAN_FORMAT = "runpod-deploy.plan/1"
 POD_PROTOCOL = 1
@@ -348,7 +350,7 @@ class Observed:
         overrides: Variables that were set on the command line, as they were given: with them the
             job file is compiled anew.
         catalog: Price and stock per candidate, when asked for live.
-        estimate: Cost in USD, when prices are known.
+        estimate: What a run would cost by that.
     """
 
     compiled_at: str
@@ -356,8 +358,8 @@ class Observed:
     git: GitFacts | None = None
     lockfile: LockfileFacts | None = None
     overrides: Mapping[str, str] = field(default_factory=dict)
-    catalog: Mapping[str, Any] | None = None
-    estimate: Mapping[str, Any] | None = None
+    catalog: ObservedCatalog | None = None
+    estimate: Estimate | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -40,6 +40,18 @@ def _problems(plan_file: PlanFile) -> Iterator[str]:
         yield "its steps are not the steps of a run"
     if not plan.candidates:
         yield "it has no candidate"
+    yield from _observed(plan_file)
+
+
+def _observed(plan_file: PlanFile) -> Iterator[str]:
+    seen, candidates = plan_file.observed, plan_file.plan.candidates
+    if seen.catalog is not None:
+        offered = [(one.gpu, one.datacenter, one.cloud) for one in seen.catalog.candidates]
+        if offered != [(one.gpu, one.datacenter, one.cloud) for one in candidates]:
+            yield "the prices it shows are not those of its candidates"
+    choice = None if seen.estimate is None else seen.estimate.candidate
+    if choice is not None and not 0 <= choice < len(candidates):
+        yield "its estimate is for a candidate that it does not have"
 
 
 def _payload(plan_file: PlanFile) -> Iterator[str]:

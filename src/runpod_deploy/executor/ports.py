@@ -79,14 +79,32 @@ class GpuOffer:
     """A row of the catalog; prices in USD per hour for one GPU, None when unknown.
 
     Attributes:
-        stock: Data center id to `LOW`, `MEDIUM` or `HIGH`; a missing one has none.
+        stock: Cloud to data center id to `LOW`, `MEDIUM` or `HIGH`: a data center that is missing has
+            none. The data center `""` is the cloud as a whole, `NONE` included. A cloud that is
+            missing did not say.
+        max_count: Cloud to the most GPUs that one pod can have there; a missing one did not say.
     """
 
     id: str
     memory_gb: int
     secure_price: float | None
     community_price: float | None
-    stock: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    stock: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    max_count: Mapping[str, int] = field(default_factory=dict)
+
+    def price(self, cloud: str) -> float | None:
+        """Return the price of one GPU in a cloud, USD per hour."""
+        return self.secure_price if cloud == "SECURE" else self.community_price
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StockQuery:
+    """Whose stock is asked for: that of pods with `gpu_count` GPUs, in each of these clouds."""
+
+    gpu_count: int = 1
+    clouds: tuple[str, ...] = ("SECURE", "COMMUNITY")
+    min_cuda: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,8 +142,8 @@ class Cloud(Protocol):
     async def volumes(self) -> list[Volume]:
         """Return the account's network volumes."""
 
-    async def catalog(self, gpus: tuple[str, ...], gpu_count: int) -> list[GpuOffer]:
-        """Return price and stock of the named GPUs; those unknown to the catalog are absent."""
+    async def catalog(self, query: StockQuery) -> list[GpuOffer]:
+        """Return every GPU of the catalog with its prices and the stock that was asked for."""
 
     async def close(self) -> None:
         """Close connections; idempotent."""

@@ -10,11 +10,16 @@ from runpod_deploy.compiler.plan import Candidate
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a candidate could not be had."""
+    """Why a candidate could not be had.
+
+    Attributes:
+        api_failed: The API could not answer, which says nothing about the candidate.
+    """
 
     candidate: Candidate
     reason: str
     status: int = 0
+    api_failed: bool = False
 
 
 @dataclass(slots=True)
@@ -25,22 +30,32 @@ class Ring:
         attempts: Rounds at most; None: as often as fits before `until`.
         until: Monotonic time after which no further round begins; None: `attempts` alone decides,
             and without those one round is all.
+        told: What was said once and need not be said again in each round.
     """
 
     candidates: Sequence[Candidate]
     attempts: int | None
     until: float | None
     refusals: list[Refusal] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
     round: int = 0
-    _next: int = 0
+    _waiting: list[Candidate] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._waiting = list(self.candidates)
+
+    @property
+    def waiting(self) -> tuple[Candidate, ...]:
+        """Those that this round has not come to yet."""
+        return tuple(self._waiting)
+
+    def arrange(self, order: Sequence[Candidate]) -> None:
+        """Let the rest of this round go in `order`; those that are not in it are left out."""
+        self._waiting = [candidate for candidate in order if candidate in self._waiting]
 
     def take(self) -> Candidate | None:
         """Return the next candidate of this round, None at its end."""
-        if self._next >= len(self.candidates):
-            return None
-        candidate = self.candidates[self._next]
-        self._next += 1
-        return candidate
+        return self._waiting.pop(0) if self._waiting else None
 
     def next_round(self, now: float) -> bool:
         """Begin another round if attempts and time allow."""
@@ -51,11 +66,18 @@ class Ring:
             return False
         if self.until is not None and now >= self.until:
             return False
-        self._next = 0
+        self._waiting = list(self.candidates)
         return True
 
-    def refuse(self, candidate: Candidate, reason: str, status: int = 0) -> Refusal:
+    def refuse(
+        self, candidate: Candidate, reason: str, status: int = 0, *, api_failed: bool = False
+    ) -> Refusal:
         """Note that `candidate` cannot be had."""
-        refusal = Refusal(candidate, reason, status)
+        refusal = Refusal(candidate, reason, status, api_failed)
         self.refusals.append(refusal)
         return refusal
+
+    def last_refusals(self) -> list[Refusal]:
+        """Return the latest refusal of each candidate, in the order of the candidates."""
+        latest = {refusal.candidate: refusal for refusal in self.refusals}
+        return [latest[candidate] for candidate in self.candidates if candidate in latest]

@@ -1,14 +1,16 @@
 """Answers of the API in our words; unknown fields are ignored, missing ones become unknown."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import Any, cast
 
 from runpod_deploy.errors import CloudError
 from runpod_deploy.executor.ports import Endpoint, GpuOffer, Pod, PodStatus, Volume
 
 _STATUSES = frozenset({"PROVISIONING", "STARTING", "RUNNING", "EXITED", "ERROR", "TERMINATED"})
-_IN_STOCK = frozenset({"LOW", "MEDIUM", "HIGH"})
+_IN_STOCK = ("HIGH", "MEDIUM", "LOW")
 
 # Ids go into command lines that people copy and into paths: what could mean more there is none.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -54,25 +56,52 @@ def volume_from(row: Any) -> Volume | None:
     )
 
 
-def offer_from(row: Any) -> GpuOffer | None:
-    """Return the catalog row that a JSON value describes, None when it is not one."""
+def offer_from(cloud: str, row: Any) -> GpuOffer | None:
+    """Return the catalog row that a JSON value describes, its stock being that of `cloud`.
+
+    None when it is not one: it has no id.
+    """
     if not isinstance(row, dict) or not isinstance(row.get("id"), str):
         return None
-    price = _object(row.get("price"))
-    centers = row.get("dataCenters")
-    stock = {}
-    for center in centers if isinstance(centers, list) else []:
-        level = str(_object(center).get("availability")).upper()
-        name = _text(_object(center).get("id"))
-        if name and level in _IN_STOCK:
-            stock[name] = level
+    price, most = _object(row.get("price")), _object(row.get("maxCount"))
+    counts = {name: _whole(most.get(name.lower())) for name in ("SECURE", "COMMUNITY")}
     return GpuOffer(
         id=row["id"],
+        name=_text(row.get("name")) or "",
         memory_gb=_whole(row.get("memory")) or 0,
         secure_price=_price(price.get("secure")),
         community_price=_price(price.get("community")),
-        stock=stock,
+        stock=_stock(cloud, row),
+        max_count={name: count for name, count in counts.items() if count is not None},
     )
+
+
+def merged_offers(answers: Sequence[Sequence[GpuOffer]]) -> list[GpuOffer]:
+    """Return one row for each GPU, from answers that each tell the stock of another cloud."""
+    merged: dict[str, GpuOffer] = {}
+    for offer in chain.from_iterable(answers):
+        known = merged.get(offer.id)
+        merged[offer.id] = (
+            offer if known is None else replace(offer, stock={**known.stock, **offer.stock})
+        )
+    return list(merged.values())
+
+
+def _stock(cloud: str, row: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the stock of a row; a row that says nothing about it has none at all, not even NONE."""
+    centers = row.get("dataCenters")
+    levels = {}
+    for center in centers if isinstance(centers, list) else []:
+        level = (_text(_object(center).get("availability")) or "").upper()
+        name = _text(_object(center).get("id"))
+        if name and level in _IN_STOCK:
+            levels[name] = level
+    overall = (_text(row.get("availability")) or "").upper()
+    if overall in {"NONE", *_IN_STOCK}:
+        levels[""] = overall
+    elif isinstance(centers, list):
+        levels[""] = next((one for one in _IN_STOCK if one in levels.values()), "NONE")
+    return {cloud: levels} if levels else {}
 
 
 def _endpoint(direct: object) -> Endpoint | None:

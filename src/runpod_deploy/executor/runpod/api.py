@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from runpod_deploy._version import __version__
-from runpod_deploy.errors import CloudError, EffectUnknown, Unavailable
+from runpod_deploy.errors import CloudError, EffectUnknown, Unavailable, Unreachable
 from runpod_deploy.executor.runpod.address import checked_base, checked_key
 from runpod_deploy.executor.runpod.problems import error_for
 
@@ -15,7 +15,7 @@ _TIMEOUT = httpx.Timeout(connect=10.0, read=90.0, write=30.0, pool=10.0)
 _LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=8, keepalive_expiry=30.0)
 
 # The request cannot have left this machine in whole, so it cannot have had an effect.
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
 
 
 class Api:
@@ -68,6 +68,7 @@ class Api:
             secrets: Values of the body that no message may show.
 
         Raises:
+            Unreachable: Nobody answers at the base URL; nothing was sent.
             Unavailable: Nothing was sent, or it was a read; the request may be repeated.
             EffectUnknown: The request was sent and its outcome did not arrive.
             CloudError: The API refused; see `error_for` for which kind.
@@ -78,11 +79,13 @@ class Api:
             response = await self._client.request(
                 method, path, params=dict(params) if params else None, json=json
             )
-        except _NOT_SENT as exc:
-            raise Unavailable(
+        except _NOT_REACHED as exc:
+            raise Unreachable(
                 f"{where}: {self.base_url} could not be reached ({type(exc).__name__})",
                 help="Check the network, proxy settings and RUNPOD_API_URL.",
             ) from exc
+        except httpx.PoolTimeout as exc:
+            raise Unavailable(f"{where}: not sent, every connection is busy") from exc
         except httpx.HTTPError as exc:
             kind = Unavailable if method == "GET" else EffectUnknown
             raise kind(f"{where}: no answer arrived ({type(exc).__name__})") from exc

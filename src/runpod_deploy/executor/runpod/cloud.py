@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
@@ -9,8 +10,16 @@ import httpx
 
 from runpod_deploy.errors import CloudError, EffectUnknown, NotFound
 from runpod_deploy.executor.clock import SystemClock
-from runpod_deploy.executor.ports import Clock, GpuOffer, Pod, PodAction, PodRequest, Volume
-from runpod_deploy.executor.runpod.answers import offer_from, pod_from, volume_from
+from runpod_deploy.executor.ports import (
+    Clock,
+    GpuOffer,
+    Pod,
+    PodAction,
+    PodRequest,
+    StockQuery,
+    Volume,
+)
+from runpod_deploy.executor.runpod.answers import merged_offers, offer_from, pod_from, volume_from
 from runpod_deploy.executor.runpod.api import Api
 from runpod_deploy.executor.runpod.backoff import Backoff
 from runpod_deploy.executor.runpod.body import create_body
@@ -123,11 +132,19 @@ class RunPodCloud:
         """Return the account's network volumes."""
         return await self._rows("/v2/network-volumes", "networkVolumes", volume_from)
 
-    async def catalog(self, gpus: tuple[str, ...], gpu_count: int) -> list[GpuOffer]:
-        """Return price and stock of the named GPUs; those unknown to the catalog are absent."""
-        asked = {"include": "AVAILABILITY", "product": "POD", "count": str(gpu_count)}
-        offers = await self._rows("/v2/catalog/gpus", "gpus", offer_from, asked)
-        return [offer for offer in offers if offer.id in gpus]
+    async def catalog(self, query: StockQuery) -> list[GpuOffer]:
+        """Return every GPU of the catalog with its prices and the stock that was asked for."""
+        asked = {"include": "AVAILABILITY", "product": "POD", "count": str(query.gpu_count)}
+        if query.min_cuda is not None:
+            asked["minCudaVersion"] = query.min_cuda
+        # The API tells the stock of one cloud at a time.
+        answers = [
+            await self._rows(
+                "/v2/catalog/gpus", "gpus", partial(offer_from, cloud), {**asked, "cloud": cloud}
+            )
+            for cloud in query.clouds
+        ]
+        return merged_offers(answers)
 
     async def close(self) -> None:
         """Close connections; idempotent."""

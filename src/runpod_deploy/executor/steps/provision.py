@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 
 from runpod_deploy.compiler.plan import Candidate
 from runpod_deploy.errors import (
-    AccountError,
     CandidateRefused,
-    CloudError,
     EffectUnknown,
     HostUnusable,
     RateLimited,
     StepFailed,
-    StockOut,
     Unavailable,
+    Unreachable,
 )
+from runpod_deploy.executor.choosing import ROUND_PAUSE_SEC, arrange, nothing_had, reached, refuse
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import create_settled, settle_strays
-from runpod_deploy.executor.ports import GpuOffer, Pod, PodRequest, Volume
+from runpod_deploy.executor.ports import Pod, PodRequest, Volume
 from runpod_deploy.executor.readiness import wait_for_endpoint
-from runpod_deploy.executor.ring import Refusal, Ring
+from runpod_deploy.executor.ring import Ring
 from runpod_deploy.executor.shielding import finish
 from runpod_deploy.executor.steps import release
 
 SAME_CANDIDATE_TRIES = 3
-ROUND_PAUSE_SEC = 10.0
+RATE_LIMIT_PATIENCE_SEC = 600.0
 BOOT_OVERHEAD_SEC = 3600.0
 
 
@@ -36,26 +36,24 @@ async def do(ctx: RunContext) -> None:
     Raises:
         StockOut: Every candidate refused; each refusal is named.
         AccountError: Key or balance.
+        Unavailable: The API could not be reached, or failed for every candidate.
         StepFailed: The network volume does not exist.
     """
     if ctx.ring is None:
         wait = ctx.plan.capacity.wait_minutes
         until = ctx.clock.monotonic() + wait * 60 if wait else None
         ctx.ring = Ring(ctx.plan.candidates, ctx.plan.capacity.attempts, until)
-    volume = await _volume(ctx)
-    offers = await _offers(ctx)
+    volume = await reached(ctx, ctx.ring, lambda: _volume(ctx))
+    await arrange(ctx, ctx.ring, volume)
     while True:
         candidate = ctx.ring.take()
         if candidate is None:
             if not ctx.ring.next_round(ctx.clock.monotonic()):
-                raise StockOut(_all_refused(ctx.ring.refusals), help=_stock_help())
+                raise nothing_had(ctx.ring)
             await ctx.clock.sleep(ROUND_PAUSE_SEC)
+            await arrange(ctx, ctx.ring, volume)
             continue
-        too_dear = price_refusal(ctx, candidate, offers)
-        if too_dear:
-            refuse(ctx, candidate, too_dear)
-            continue
-        if await _try(ctx, candidate, volume):
+        if await reached(ctx, ctx.ring, partial(_try, ctx, candidate, volume)):
             await _settle_strays(ctx)
             return
 
@@ -79,41 +77,9 @@ async def give_up_host(ctx: RunContext, problem: HostUnusable) -> None:
         raise asyncio.CancelledError
 
 
-def refuse(ctx: RunContext, candidate: Candidate, reason: str, status: int = 0) -> None:
-    """Note in ring and journal why a candidate was passed over."""
-    if ctx.ring is not None:
-        ctx.ring.refuse(candidate, reason, status)
-    ctx.journal.write(
-        "candidate_refused",
-        gpu_id=candidate.gpu,
-        datacenter_id=candidate.datacenter,
-        cloud_type=candidate.cloud,
-        reason=reason,
-        status=status,
-    )
-
-
-def price_refusal(
-    ctx: RunContext, candidate: Candidate, offers: dict[str, GpuOffer] | None
-) -> str | None:
-    """Return why a candidate's price keeps it out; an unknown price fails a ceiling."""
-    ceiling = ctx.plan.pod.max_price_per_hour_usd
-    if ceiling is None or offers is None:
-        return None
-    offer = offers.get(candidate.gpu)
-    if offer is None:
-        return "the catalog does not know this GPU, so its price cannot be held against the ceiling"
-    single = offer.secure_price if candidate.cloud == "SECURE" else offer.community_price
-    if single is None:
-        return f"no {candidate.cloud} price is known, and max_price_per_hour_usd is {ceiling:g}"
-    rate = single * ctx.plan.pod.gpu_count
-    if rate > ceiling:
-        return f"${rate:.2f}/h is above max_price_per_hour_usd {ceiling:g}"
-    return None
-
-
 async def _try(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> bool:
-    for attempt in range(1, SAME_CANDIDATE_TRIES + 1):
+    tries, patience = 0, ctx.clock.monotonic() + RATE_LIMIT_PATIENCE_SEC
+    while True:
         request = _request(ctx, candidate, volume)
         ctx.billed_since = ctx.clock.now()
         try:
@@ -121,21 +87,35 @@ async def _try(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> 
         except CandidateRefused as error:
             refuse(ctx, candidate, error.message, error.status)
             return False
-        except (RateLimited, Unavailable, EffectUnknown) as error:
-            if attempt == SAME_CANDIDATE_TRIES:
-                refuse(ctx, candidate, error.message, error.status)
+        except RateLimited as error:
+            # The next candidate would hear the same: the limit is waited out.
+            if ctx.clock.monotonic() > patience:
+                refuse(ctx, candidate, error.message, error.status, api_failed=True)
                 return False
-            await ctx.clock.sleep(error.retry_after or 2.0**attempt)
+            await ctx.clock.sleep(error.retry_after or ROUND_PAUSE_SEC)
             continue
-        _take(ctx, pod, candidate)
-        try:
-            _hold_against_plan(ctx, pod, candidate)
-            await wait_for_endpoint(ctx)
-        except HostUnusable as problem:
-            await give_up_host(ctx, problem)
+        except (Unavailable, EffectUnknown) as error:
+            tries += 1
+            if tries < SAME_CANDIDATE_TRIES:
+                await ctx.clock.sleep(error.retry_after or 2.0**tries)
+                continue
+            if isinstance(error, Unreachable):
+                raise
+            refuse(ctx, candidate, error.message, error.status, api_failed=True)
             return False
-        return True
-    return False
+        return await _ready(ctx, pod, candidate)
+
+
+async def _ready(ctx: RunContext, pod: Pod, candidate: Candidate) -> bool:
+    """Tell whether a pod is what was asked for and opens its SSH port; else it is given back."""
+    _take(ctx, pod, candidate)
+    try:
+        _hold_against_plan(ctx, pod, candidate)
+        await wait_for_endpoint(ctx)
+    except HostUnusable as problem:
+        await give_up_host(ctx, problem)
+        return False
+    return True
 
 
 def _take(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
@@ -258,44 +238,4 @@ async def _volume(ctx: RunContext) -> Volume | None:
         f"The account has no network volume called {name!r}.",
         cause="volume_missing",
         help="Create it in the RunPod console, or correct storage.volume_name.",
-    )
-
-
-async def _offers(ctx: RunContext) -> dict[str, GpuOffer] | None:
-    plan = ctx.plan.pod
-    if plan.max_price_per_hour_usd is None and plan.prefer != "price":
-        return None
-    gpus = tuple(dict.fromkeys(candidate.gpu for candidate in ctx.plan.candidates))
-    try:
-        offers = {offer.id: offer for offer in await ctx.cloud.catalog(gpus, plan.gpu_count)}
-    except AccountError:
-        raise
-    except CloudError as error:
-        # The pod's own cost is still held against the ceiling once it is known.
-        ctx.warn("catalog-unavailable", f"The catalog gives no prices: {error.message}")
-        return None
-    if plan.prefer == "price" and ctx.ring is not None:
-        ctx.ring.candidates = sorted(
-            ctx.ring.candidates,
-            key=lambda candidate: _price_of(offers.get(candidate.gpu), candidate),
-        )
-    return offers
-
-
-def _price_of(offer: GpuOffer | None, candidate: Candidate) -> float:
-    price = None
-    if offer is not None:
-        price = offer.secure_price if candidate.cloud == "SECURE" else offer.community_price
-    return float("inf") if price is None else price
-
-
-def _all_refused(refusals: list[Refusal]) -> str:
-    rows = [f"  {refusal.candidate}: {refusal.reason}" for refusal in refusals]
-    return "No candidate could be had; nothing is left running.\n" + "\n".join(rows)
-
-
-def _stock_help() -> str:
-    return (
-        "Add GPUs to pod.gpu_order, widen pod.datacenters to `any`, allow COMMUNITY in "
-        "pod.cloud_type, or wait: capacity.wait_minutes goes round the candidates again."
     )

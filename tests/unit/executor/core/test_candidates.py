@@ -8,8 +8,16 @@ from typing import Any
 import pytest
 
 from runpod_deploy.compiler.plan import Candidate
-from runpod_deploy.errors import AccountError, ConnectFailed, HostUnusable, StockOut
-from runpod_deploy.executor.ports import GpuOffer, Volume
+from runpod_deploy.errors import (
+    AccountError,
+    ConnectFailed,
+    HostUnusable,
+    RateLimited,
+    StockOut,
+    Unavailable,
+    Unreachable,
+)
+from runpod_deploy.executor.ports import GpuOffer, StockQuery, Volume
 from runpod_deploy.executor.ring import Ring
 from support.fakes import unavailable
 from support.plans import A4000, L4, changed, small_plan
@@ -162,6 +170,140 @@ def test_prefer_price_orders_by_the_catalog(make_rig: RigMaker) -> None:
     sold_out(rig)
     rig.run()
     assert [A4000.gpu, L4.gpu, third.gpu] == [request.gpu for request in rig.cloud.requests]
+
+
+def stocked(gpu: str, level: str, price: float = 1.0) -> GpuOffer:
+    """Return a row of the catalog with so much stock in Secure Cloud, everywhere."""
+    places = () if level == "NONE" else ("EU-RO-1", "EU-SE-1")
+    levels = {"": level, **dict.fromkeys(places, level)}
+    return GpuOffer(
+        id=gpu, memory_gb=24, secure_price=price, community_price=None, stock={"SECURE": levels}
+    )
+
+
+def test_a_candidate_without_stock_is_passed_over(make_rig: RigMaker) -> None:
+    """Where the catalog shows none, the next candidate is asked first, and the journal says why."""
+    rig = make_rig()
+    rig.cloud.offers = [stocked(L4.gpu, "NONE"), stocked(A4000.gpu, "LOW")]
+    run = rig.run()
+    assert "SUCCEEDED" == run.state
+    assert [A4000.gpu] == [request.gpu for request in rig.cloud.requests]
+    refused = rig.one("candidate_refused")
+    assert (L4.gpu, 0) == (refused["gpu_id"], refused["status"])
+    assert "the catalog shows none free" in refused["reason"]
+    assert [StockQuery(gpu_count=1, clouds=("SECURE",))] == rig.cloud.asked
+
+
+def test_the_catalog_alone_never_says_that_nothing_can_be_had(make_rig: RigMaker) -> None:
+    """Stock is a hint: candidates that the catalog shows without are asked for last, not never."""
+    rig = make_rig()
+    rig.cloud.offers = [stocked(L4.gpu, "NONE"), stocked(A4000.gpu, "NONE")]
+    run = rig.run()
+    assert "SUCCEEDED" == run.state
+    assert [L4.gpu] == [request.gpu for request in rig.cloud.requests]
+    assert [] == rig.names("candidate_refused")
+
+
+def test_each_round_reads_the_catalog_anew(make_rig: RigMaker) -> None:
+    """While capacity is waited for, stock that comes up is seen and asked for first."""
+    rig = make_rig(changed(small_plan(), capacity={"wait_minutes": 10.0}))
+    sold_out(rig)
+    rig.cloud.offers = [stocked(L4.gpu, "NONE"), stocked(A4000.gpu, "NONE")]
+
+    def act(_number: int, _name: str) -> None:
+        if rig.clock.monotonic() > 60:
+            rig.cloud.no_stock.clear()
+            rig.cloud.offers = [stocked(L4.gpu, "NONE"), stocked(A4000.gpu, "HIGH")]
+
+    rig.clock.gate.act = act
+    assert "SUCCEEDED" == rig.run().state
+    assert A4000.gpu == rig.cloud.requests[-1].gpu
+    assert len(rig.cloud.asked) > 5
+
+
+def test_each_candidate_is_named_once_however_many_rounds_there_were(make_rig: RigMaker) -> None:
+    """The message of a stock-out holds the last refusal of each candidate."""
+    rig = make_rig(changed(small_plan(), capacity={"attempts": 5}))
+    sold_out(rig)
+    rig.run()
+    assert 1 == str(rig.engine.failure).count(L4.gpu)
+
+
+def test_an_api_out_of_reach_is_an_error_of_its_own(make_rig: RigMaker) -> None:
+    """An address where nobody answers is not told as candidates that refused."""
+    rig = make_rig()
+    rig.cloud.offers = Unreachable("https://api.example could not be reached")
+    run = rig.run()
+    assert rig.cloud.offers is rig.engine.failure
+    assert 1 == rig.engine.failure.exit_code
+    assert [] == rig.cloud.requests
+    assert [] == rig.names("candidate_refused")
+    assert "Unreachable" == run.cause
+
+
+def test_an_api_that_goes_out_of_reach_while_asking_is_an_error_of_its_own(
+    make_rig: RigMaker,
+) -> None:
+    """The create call is repeated, and then the run ends with what really happened."""
+    gone = Unreachable("https://api.example could not be reached")
+    rig = make_rig()
+    rig.cloud.creates.extend([gone] * 3)
+    rig.run()
+    assert gone is rig.engine.failure
+    assert [L4.gpu] * 3 == [request.gpu for request in rig.cloud.requests]
+
+
+def test_an_api_out_of_reach_is_waited_for_as_long_as_capacity_is(make_rig: RigMaker) -> None:
+    """Within `capacity.wait_minutes` a network that is away for a while does not end the run."""
+    rig = make_rig(changed(small_plan(), capacity={"wait_minutes": 10.0}))
+    rig.cloud.offers = Unreachable("https://api.example could not be reached")
+
+    def act(_number: int, _name: str) -> None:
+        if rig.clock.monotonic() > 120:
+            rig.cloud.offers = []
+
+    rig.clock.gate.act = act
+    run = rig.run()
+    assert "SUCCEEDED" == run.state
+    assert 1 == sum("tried again" in warning for warning in run.warnings)
+
+
+def test_waiting_for_an_api_out_of_reach_ends(make_rig: RigMaker) -> None:
+    """Once `capacity.wait_minutes` are over, an API that is still away ends the run."""
+    rig = make_rig(changed(small_plan(), capacity={"wait_minutes": 5.0}))
+    rig.cloud.offers = Unreachable("https://api.example could not be reached")
+    rig.run()
+    assert rig.cloud.offers is rig.engine.failure
+    assert 300 <= rig.clock.monotonic() < 330
+
+
+def test_an_api_that_fails_for_every_candidate_is_not_a_stock_out(make_rig: RigMaker) -> None:
+    """When no candidate was refused and every call failed, the run says that and not `no stock`."""
+    rig = make_rig()
+    rig.cloud.creates.extend([unavailable()] * 6)
+    rig.run()
+    assert isinstance(rig.engine.failure, Unavailable)
+    assert 1 == rig.engine.failure.exit_code
+    assert "failed for every candidate" in str(rig.engine.failure)
+    assert A4000.gpu in str(rig.engine.failure)
+
+
+def test_a_rate_limit_is_waited_out_however_often_it_comes(make_rig: RigMaker) -> None:
+    """Five answers of 429 cost time, and no candidate: the next one would hear the same."""
+    rig = make_rig()
+    rig.cloud.creates.extend([RateLimited("429", status=429, retry_after=30.0)] * 5)
+    assert "SUCCEEDED" == rig.run().state
+    assert {L4.gpu} == {request.gpu for request in rig.cloud.requests}
+    assert rig.clock.monotonic() > 150
+
+
+def test_a_rate_limit_that_never_lifts_ends_the_run(make_rig: RigMaker) -> None:
+    """After ten minutes of 429 a candidate is given up, and in the end the limit is what is told."""
+    rig = make_rig(replace(small_plan(), candidates=(L4,)))
+    rig.cloud.creates.extend([RateLimited("429", status=429, retry_after=60.0)] * 20)
+    rig.run()
+    assert isinstance(rig.engine.failure, Unavailable)
+    assert "429" in str(rig.engine.failure)
 
 
 def test_refused_key_at_the_catalog_ends_the_run(make_rig: RigMaker) -> None:

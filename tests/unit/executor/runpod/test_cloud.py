@@ -20,8 +20,9 @@ from runpod_deploy.errors import (
     RateLimited,
     RunpodDeployError,
     Unavailable,
+    Unreachable,
 )
-from runpod_deploy.executor.ports import Cloud, Endpoint, PodRequest
+from runpod_deploy.executor.ports import Cloud, Endpoint, PodRequest, StockQuery
 from runpod_deploy.executor.runpod.api import Api
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
 
@@ -155,8 +156,8 @@ def test_a_create_is_one_post_with_our_headers() -> None:
         (httpx.ReadError("t"), EffectUnknown),
         (httpx.WriteError("t"), EffectUnknown),
         (httpx.RemoteProtocolError("t"), EffectUnknown),
-        (httpx.ConnectError("t"), Unavailable),
-        (httpx.ConnectTimeout("t"), Unavailable),
+        (httpx.ConnectError("t"), Unreachable),
+        (httpx.ConnectTimeout("t"), Unreachable),
         (httpx.PoolTimeout("t"), Unavailable),
     ],
 )
@@ -321,30 +322,67 @@ def test_a_pod_of_only_an_id_is_a_pod() -> None:
     assert (pod.id, pod.status, pod.ssh, pod.cost) == ("p1", "UNKNOWN", None, None)
 
 
-def test_the_catalog_gives_price_and_stock_of_what_was_asked() -> None:
-    """Rows of other GPUs are dropped, 0 is an unknown price, centers without stock are absent."""
-    rows = [
-        {
-            "id": "NVIDIA L4",
-            "memory": 24,
-            "price": {"secure": 0.49, "community": 0.0},
-            "dataCenters": [
-                {"id": "EU-RO-1", "availability": "HIGH"},
-                {"id": "US-TX-3", "availability": "NONE"},
-                {"id": "US-KS-2", "availability": "Low"},
-            ],
-        },
-        {"id": "NVIDIA A40", "memory": 48, "price": {"secure": 1, "community": 1}},
-    ]
-    script = Scripted([answer(200, {"gpus": rows})])
-    (offer,) = script.do(lambda cloud: cloud.catalog(("NVIDIA L4", "NVIDIA X"), 2))
-    assert (offer.memory_gb, offer.secure_price, offer.community_price) == (24, 0.49, None)
-    assert offer.stock == {"EU-RO-1": "HIGH", "US-KS-2": "LOW"}
-    assert dict(script.requests[0].url.params) == {
-        "include": "AVAILABILITY",
-        "product": "POD",
-        "count": "2",
+def test_the_catalog_gives_price_and_stock_of_each_cloud() -> None:
+    """Each cloud is asked; 0 is an unknown price, and centers without stock are absent."""
+    row = {
+        "id": "NVIDIA L4",
+        "name": "L4",
+        "memory": 24,
+        "price": {"secure": 0.49, "community": 0.0},
+        "maxCount": {"secure": 9, "community": None},
     }
+    secure = {
+        "availability": "HIGH",
+        "dataCenters": [
+            {"id": "EU-RO-1", "availability": "HIGH"},
+            {"id": "US-TX-3", "availability": "NONE"},
+            {"id": "US-KS-2", "availability": "Low"},
+        ],
+    }
+    script = Scripted(
+        [
+            answer(200, {"gpus": [{**row, **secure}, "no row", {"name": "no id"}]}),
+            answer(200, {"gpus": [{**row, "availability": "NONE"}]}),
+        ]
+    )
+    query = StockQuery(gpu_count=2, min_cuda="12.8")
+    (offer,) = script.do(lambda cloud: cloud.catalog(query))
+    assert (offer.name, offer.memory_gb, offer.max_count) == ("L4", 24, {"SECURE": 9})
+    assert (offer.price("SECURE"), offer.price("COMMUNITY")) == (0.49, None)
+    assert offer.stock == {
+        "SECURE": {"": "HIGH", "EU-RO-1": "HIGH", "US-KS-2": "LOW"},
+        "COMMUNITY": {"": "NONE"},
+    }
+    assert [dict(request.url.params) for request in script.requests] == [
+        {
+            "include": "AVAILABILITY",
+            "product": "POD",
+            "count": "2",
+            "minCudaVersion": "12.8",
+            "cloud": cloud,
+        }
+        for cloud in ("SECURE", "COMMUNITY")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "levels"),
+    [
+        ({}, None),
+        ({"availability": None}, None),
+        ({"availability": "SOME"}, None),
+        ({"dataCenters": []}, {"": "NONE"}),
+        ({"dataCenters": [{"id": "A", "availability": "LOW"}]}, {"A": "LOW", "": "LOW"}),
+        ({"availability": "MEDIUM", "dataCenters": {"A": 1}}, {"": "MEDIUM"}),
+    ],
+)
+def test_stock_that_is_not_told_is_not_known(
+    said: dict[str, Any], levels: dict[str, str] | None
+) -> None:
+    """A row without a level says nothing about stock, which is another thing than none."""
+    script = Scripted([answer(200, {"gpus": [{"id": "NVIDIA L4", **said}]})])
+    (offer,) = script.do(lambda cloud: cloud.catalog(StockQuery(clouds=("SECURE",))))
+    assert offer.stock == ({} if levels is None else {"SECURE": levels})
 
 
 def test_volumes_come_in_our_words() -> None:

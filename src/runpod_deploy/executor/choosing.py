@@ -1,0 +1,132 @@
+"""Which candidates are asked for, and in which order: the ring, arranged by the catalog as it is now."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from runpod_deploy.compiler.market import asking_order, reason
+from runpod_deploy.compiler.observed import CandidateOffer
+from runpod_deploy.compiler.plan import Candidate
+from runpod_deploy.errors import (
+    AccountError,
+    CloudError,
+    RunpodDeployError,
+    StockOut,
+    Unavailable,
+    Unreachable,
+)
+from runpod_deploy.executor.catalog import candidate_offers, stock_query, the_volume
+from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.ports import Volume
+from runpod_deploy.executor.ring import Ring
+
+T = TypeVar("T")
+
+ROUND_PAUSE_SEC = 10.0
+
+
+async def arrange(ctx: RunContext, ring: Ring, volume: Volume | None) -> None:
+    """Read the catalog and arrange the rest of this round by price and stock.
+
+    Candidates that the price keeps out are refused without being asked for; those without stock come
+    last. Without a catalog the round stays as it is: the pod's own cost is held against the ceiling
+    all the same, once it is known.
+
+    Raises:
+        Unreachable: Nobody answers at the API's address.
+        AccountError: The API refused the key.
+    """
+    offers = await reached(ctx, ring, lambda: _offers(ctx, ring, volume))
+    if offers is None:
+        return
+    candidates = ctx.plan.candidates
+    order = asking_order(ctx.plan.pod, offers)
+    in_stock = any(
+        candidates[index] in ring.waiting and offers[index].passed_over is None for index in order
+    )
+    for candidate, offer in zip(candidates, offers, strict=True):
+        why = reason(offer, ctx.plan.pod)
+        if why is None or candidate not in ring.waiting:
+            continue
+        if offer.passed_over != "out_of_stock":
+            refuse(ctx, candidate, why)
+        elif in_stock:
+            refuse(ctx, candidate, f"{why}; it is asked for last")
+    ring.arrange([candidates[index] for index in order])
+
+
+async def reached(ctx: RunContext, ring: Ring, call: Callable[[], Awaitable[T]]) -> T:
+    """Return what `call` returns; an API out of reach is waited for as long as capacity is.
+
+    Raises:
+        Unreachable: Nobody answers, and `capacity.wait_minutes` are over or none were given.
+    """
+    while True:
+        try:
+            return await call()
+        except Unreachable as error:
+            if ring.until is None or ctx.clock.monotonic() >= ring.until:
+                raise
+            _tell_once(ctx, ring, "api-unreachable", f"{error.message}; it is tried again.")
+        await ctx.clock.sleep(ROUND_PAUSE_SEC)
+
+
+def refuse(
+    ctx: RunContext,
+    candidate: Candidate,
+    why: str,
+    status: int = 0,
+    *,
+    api_failed: bool = False,
+) -> None:
+    """Note in ring and journal why a candidate was passed over."""
+    if ctx.ring is not None:
+        ctx.ring.refuse(candidate, why, status, api_failed=api_failed)
+    ctx.journal.write(
+        "candidate_refused",
+        gpu_id=candidate.gpu,
+        datacenter_id=candidate.datacenter,
+        cloud_type=candidate.cloud,
+        reason=why,
+        status=status,
+    )
+
+
+def nothing_had(ring: Ring) -> RunpodDeployError:
+    """Return the error of a ring that came to its end: no stock, or an API that never answered."""
+    refusals = ring.last_refusals()
+    rows = "\n".join(f"  {refusal.candidate}: {refusal.reason}" for refusal in refusals)
+    if refusals and all(refusal.api_failed for refusal in refusals):
+        return Unavailable(
+            f"RunPod's API failed for every candidate; nothing is left running.\n{rows}",
+            status=refusals[-1].status,
+            help="That says nothing about stock: try again later.",
+        )
+    return StockOut(
+        f"No candidate could be had; nothing is left running.\n{rows}",
+        help="Add GPUs to pod.gpu_order, widen pod.datacenters to `any`, allow COMMUNITY in "
+        "pod.cloud_type, or wait: capacity.wait_minutes goes round the candidates again.",
+    )
+
+
+async def _offers(
+    ctx: RunContext, ring: Ring, volume: Volume | None
+) -> tuple[CandidateOffer, ...] | None:
+    plan = ctx.plan
+    try:
+        rows = await ctx.cloud.catalog(stock_query(plan))
+    except (AccountError, Unreachable):
+        raise
+    except CloudError as error:
+        if plan.pod.max_price_per_hour_usd is not None or plan.pod.prefer == "price":
+            told = f"The catalog gives no prices: {error.message}"
+            _tell_once(ctx, ring, "catalog-unavailable", told)
+        return None
+    return candidate_offers(plan, rows, the_volume(plan, [volume] if volume else []))
+
+
+def _tell_once(ctx: RunContext, ring: Ring, code: str, message: str) -> None:
+    if code not in ring.told:
+        ring.told.add(code)
+        ctx.warn(code, message)
