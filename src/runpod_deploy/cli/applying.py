@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from runpod_deploy.cli import exits
 from runpod_deploy.cli.failures import report
@@ -54,6 +56,7 @@ def apply(planned: Planned, target: Target, terminal: Terminal, show: Show) -> i
     view = Guarded(_view(terminal, show, watch))
     interrupts = Interrupts()
     failure: BaseException | None
+    why: Mapping[str, Any] | None = None
     try:
         outcome = asyncio.run(_execute(planned, watch, view, interrupts, terminal, show))
     except ManifestUnwritten as error:
@@ -64,7 +67,7 @@ def apply(planned: Planned, target: Target, terminal: Terminal, show: Show) -> i
         failure = error
         status = _status_without_outcome(error, watch)
     else:
-        failure = outcome.failure
+        failure, why = outcome.failure, outcome.manifest.get("failure")
         # A journal on a full disk may have told less than is known.
         watch.run = outcome.run
         status = exits.of_run(outcome.run, failure, interrupts.signal)
@@ -76,6 +79,7 @@ def apply(planned: Planned, target: Target, terminal: Terminal, show: Show) -> i
         now=utc_stamp(time.time()),
         signal=interrupts.signal,
         error=None if failure is None else str(failure) or None,
+        failure=why,
     )
     with contextlib.suppress(OSError):
         # Whoever read along may be gone; the exit status says the rest.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -140,6 +141,8 @@ def _rows(run: RunSummary) -> Iterator[Row]:
         if run.cause and run.cause != "exit_code":
             parts.append(run.cause.replace("_", " "))
         yield Row(label="ended", text=", ".join(parts))
+    if run.failure:
+        yield Row(label="because", text=_because(run.failure))
     pod = run.pod_id or "none"
     state = f", {run.pod_final_state}" if run.pod_final_state and run.pod_id else ""
     yield Row(label="pod", text=f"{pod}{state}")
@@ -161,6 +164,14 @@ def _rows(run: RunSummary) -> Iterator[Row]:
     yield Row(label="lock file", text=lock if run.lockfile else "none")
     for pod_id in run.leaked_pods:
         yield Row(label="LEAKED", text=f"pod {pod_id} could not be confirmed gone")
+
+
+def _because(failure: Mapping[str, Any]) -> str:
+    proof = failure.get("evidence")
+    text = str(failure.get("text") or failure.get("kind"))
+    if not isinstance(proof, Mapping):
+        return text
+    return f"{text}\n{proof.get('file')}:{proof.get('line')}: {proof.get('text')}"
 
 
 def _artifact_lines(artifacts: tuple[ArtifactSummary, ...], terminal: Terminal) -> Iterator[str]:

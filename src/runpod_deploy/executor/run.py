@@ -32,6 +32,7 @@ from runpod_deploy.facts.git import GitState, git_state
 from runpod_deploy.facts.lockfile import find_lockfile
 from runpod_deploy.facts.project import git_toplevel
 from runpod_deploy.record.atomic import dump_json, write_atomic
+from runpod_deploy.record.failure import classify
 from runpod_deploy.record.journal import JOURNAL_NAME, Journal, JournalError, Sink, utc_stamp
 from runpod_deploy.record.manifest import (
     MANIFEST_NAME,
@@ -284,8 +285,7 @@ def _manifest_context(ctx: RunContext, run: Run, now: str, git: GitState | None)
         masked = ctx.masker.text(text).encode("utf-8", "surrogateescape")
         write_atomic(ctx.folder.path / PATCH_NAME, masked)
         patch_file = PATCH_NAME
-    log = ctx.folder.path / LOG_NAME
-    content = log.read_bytes() if log.exists() else None
+    log_bytes, log_sha256 = _digest(ctx.folder.path / LOG_NAME)
     return ManifestContext(
         written_at=now,
         tool_version=__version__,
@@ -296,12 +296,22 @@ def _manifest_context(ctx: RunContext, run: Run, now: str, git: GitState | None)
         patch_file=patch_file,
         filled_scripts=ctx.filled_scripts,
         accrued_usd=accrued_usd(run, now, ctx.plan.budget.assumed_hourly_rate_usd),
-        log_bytes=None if content is None else len(content),
-        log_sha256=None if content is None else hashlib.sha256(content).hexdigest(),
+        log_bytes=log_bytes,
+        log_sha256=log_sha256,
         artifact_files=ctx.artifact_files,
         refused_files=ctx.refused_files,
         telemetry_files=_telemetry_files(ctx),
+        failure=classify(run, ctx.folder.path),
     )
+
+
+def _digest(file: Path) -> tuple[int | None, str | None]:
+    """Return size and sha256 of a file of any size; None for one that is not there."""
+    try:
+        with file.open("rb") as stream:
+            return file.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None, None
 
 
 def _telemetry_files(ctx: RunContext) -> tuple[str, ...]:

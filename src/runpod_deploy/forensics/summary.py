@@ -45,6 +45,7 @@ class RunSummary:
         state: `RunState` as text; of files without one `SUCCEEDED` or `FAILED`, by `failed`.
         succeeded: Only what says so succeeded.
         started_at, ended_at: ISO 8601, UTC.
+        failure: `{kind, text, evidence}` where the manifest says why it failed.
         wall_time_sec: From the first start to the end.
         price_per_hour_usd: Of the whole pod.
         price_source: `pod_cost`, `pod_describe` or `assumed_rate`.
@@ -60,6 +61,7 @@ class RunSummary:
     succeeded: bool
     cause: str | None = None
     exit_code: int | None = None
+    failure: Mapping[str, Any] | None = None
     started_at: str | None = None
     ended_at: str | None = None
     wall_time_sec: float | None = None
@@ -114,6 +116,7 @@ def _from_manifest(folder: Path, data: Manifest) -> RunSummary:
         succeeded=data.succeeded,
         cause=tolerant.text(data, "cause"),
         exit_code=data.exit_code,
+        failure=_section(data, "failure") or None,
         started_at=tolerant.text(data, "started_at_utc"),
         ended_at=tolerant.text(data, "ended_at_utc") or tolerant.text(data, "pulled_at_utc"),
         wall_time_sec=tolerant.number(data, "wall_time_sec"),

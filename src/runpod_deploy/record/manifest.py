@@ -15,6 +15,7 @@ from typing import Any
 from runpod_deploy.compiler.late_bound import fill
 from runpod_deploy.compiler.plan import GitFacts, LockfileFacts, Plan, PlanArtifact, PlanFile
 from runpod_deploy.record import tolerant
+from runpod_deploy.record.failure import Failure, failure_json
 from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.run import ArtifactRecord, PodRecord, Run, RunState
 from runpod_deploy.schema.plain import to_plain
@@ -115,6 +116,7 @@ class ManifestContext:
         log_sha256: Of `run.log` as it lies in the folder.
         artifact_files: Label to the pulled files `{path, size, sha256}`.
         telemetry_files: Names of the files of the run folder.
+        failure: Why the run failed; None for a success.
     """
 
     written_at: str
@@ -132,6 +134,7 @@ class ManifestContext:
     artifact_files: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     refused_files: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     telemetry_files: tuple[str, ...] = ()
+    failure: Failure | None = None
 
 
 def build_manifest(plan_file: PlanFile, run: Run, context: ManifestContext) -> dict[str, Any]:
@@ -143,6 +146,7 @@ def build_manifest(plan_file: PlanFile, run: Run, context: ManifestContext) -> d
         "manifest_format": MANIFEST_FORMAT,
         "state": run.state.value,
         "cause": run.cause,
+        "failure": failure_json(context.failure),
         "exit_code": run.job_end.exit_code if run.job_end else None,
         "started_at_utc": run.started_at,
         "ended_at_utc": run.ended_at,

@@ -24,6 +24,7 @@ class Ending:
         status: The tool's exit status.
         cost_usd: What the run has cost.
         signal: Name of the signal that ended it.
+        failure: Why it failed, as the manifest says it.
     """
 
     watch: Watch
@@ -32,6 +33,7 @@ class Ending:
     now: str
     signal: str | None = None
     error: str | None = None
+    failure: Mapping[str, Any] | None = None
 
 
 def headline(ending: Ending) -> str:
@@ -53,14 +55,19 @@ def render(ending: Ending, style: Style, *, width: int, unicode: bool = True) ->
     watch = ending.watch
     tone = {"SUCCEEDED": style.good, "DETACHED": style.warn, "KEPT": style.warn}
     head = tone.get(watch.run.state.value, style.bad)(headline(ending))
-    lines = ["", style.bold(head), *labelled(_facts(watch), style, width)]
+    lines = ["", style.bold(head), *labelled(_facts(ending), style, width)]
     lines += _artifacts(watch, style, unicode=unicode)
     if watch.folder is not None:
         lines.append(f"{INDENT}{'run folder':<16}{line(shown(watch.folder))}")
     return "\n".join(lines)
 
 
-def _facts(watch: Watch) -> Iterable[Row]:
+def _facts(ending: Ending) -> Iterable[Row]:
+    watch = ending.watch
+    proof = (ending.failure or {}).get("evidence")
+    if ending.failure and proof:
+        text = f"{ending.failure['text']}\n{proof['file']}:{proof['line']}: {proof['text']}"
+        yield Row(label="because", text=text)
     pod = watch.run.pod
     if pod is not None:
         rate = "" if pod.cost_per_hour_usd is None else f"{usd(pod.cost_per_hour_usd)}/h"
@@ -117,6 +124,7 @@ def result(ending: Ending) -> Mapping[str, Any]:
         "job_exit_code": run.job_end.exit_code if run.job_end else None,
         "cause": run.cause,
         "error": ending.error,
+        "failure": ending.failure,
         "signal": ending.signal,
         "run_id": watch.run_id or None,
         "run_dir": None if folder is None else str(folder),
