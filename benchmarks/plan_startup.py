@@ -1,113 +1,27 @@
 """How long a plan takes from the shell, against importing the libraries it cannot do without.
 
-Both are whole processes of this interpreter, run in turn so that a busy machine slows both alike.
-Only ratios of one run mean anything; the seconds are those of this machine, now.
 Exits 1 when the median ratio is above the target, 2 when a command does not work.
 """
 
-import argparse
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from statistics import median
+from collections.abc import Sequence
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+import paired
+
 JOB = "examples/hello/job.yaml"
-BASELINE = (sys.executable, "-c", "import typer, yaml, jsonschema, jinja2")
-FEWEST_PAIRS = 11
-WARM_UPS = 2
-
-Measure = Callable[[Sequence[str]], float]
-
-
-class CommandFailed(Exception):
-    """A measured command ended with an error, so its time means nothing."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Comparison:
-    """Pairs of seconds, told as medians and as the ratio within each pair."""
-
-    plan_s: float
-    baseline_s: float
-    ratio_min: float
-    ratio_median: float
-    ratio_max: float
+IMPORTS = "import typer, yaml, jsonschema, jinja2"
+SUBJECT = paired.Subject(
+    name="plan start-up",
+    ours=(sys.executable, "-m", "runpod_deploy", "plan", JOB),
+    baseline=(sys.executable, "-c", IMPORTS),
+    labels=(f"runpod-deploy plan {JOB}", IMPORTS),
+    target=1.5,
+)
 
 
-def compare(pairs: Sequence[tuple[float, float]]) -> Comparison:
-    """Sum up (plan, baseline) pairs of seconds; the ratios are taken pair by pair."""
-    ratios = [plan / baseline for plan, baseline in pairs]
-    return Comparison(
-        plan_s=median(plan for plan, _ in pairs),
-        baseline_s=median(baseline for _, baseline in pairs),
-        ratio_min=min(ratios),
-        ratio_median=median(ratios),
-        ratio_max=max(ratios),
-    )
-
-
-def render(result: Comparison, *, pairs: int, target: float) -> str:
-    """Lay the table out; its last line is the summary."""
-    rows = [
-        ("", "median"),
-        (f"runpod-deploy plan {JOB}", f"{result.plan_s:.3f} s"),
-        (BASELINE[-1], f"{result.baseline_s:.3f} s"),
-        (
-            f"ratio over {pairs} pairs: min / median / max",
-            f"{result.ratio_min:.2f} / {result.ratio_median:.2f} / {result.ratio_max:.2f}",
-        ),
-    ]
-    width = max(len(name) for name, _ in rows)
-    table = "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in rows)
-    summary = f"plan start-up: ratio {result.ratio_median:.2f} (target <= {target:.2f})"
-    return f"{table}\n{summary}"
-
-
-def seconds(command: Sequence[str]) -> float:
-    """Run a command from the repository's root and return how long it took.
-
-    Raises:
-        CommandFailed: It ended with an error; carries what it said.
-    """
-    start = time.perf_counter()
-    done = subprocess.run(
-        command,
-        cwd=REPOSITORY,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        check=False,
-    )
-    took = time.perf_counter() - start
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        message = f"exit status {done.returncode} from: {' '.join(command)}\n{said}"
-        raise CommandFailed(message)
-    return took
-
-
-def main(argv: Sequence[str] | None = None, measure: Measure = seconds) -> int:
+def main(argv: Sequence[str] | None = None, measure: paired.Measure = paired.seconds) -> int:
     """Measure, print, and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=15, help=f"at least {FEWEST_PAIRS}")
-    parser.add_argument("--target", type=float, default=1.5, help="highest passing median")
-    args = parser.parse_args(argv)
-    if args.pairs < FEWEST_PAIRS:
-        parser.error(f"--pairs {args.pairs}: fewer than {FEWEST_PAIRS} say nothing")
-
-    plan = (sys.executable, "-m", "runpod_deploy", "plan", JOB)
-    try:
-        measured = [(measure(plan), measure(BASELINE)) for _ in range(WARM_UPS + args.pairs)]
-    except CommandFailed as error:
-        print(f"plan start-up: not measured, {error}", file=sys.stderr)
-        return 2
-    result = compare(measured[WARM_UPS:])
-    print(render(result, pairs=args.pairs, target=args.target))
-    return int(result.ratio_median > args.target)
+    return paired.main(SUBJECT, __doc__, argv, measure)
 
 
 if __name__ == "__main__":

@@ -35,12 +35,28 @@ def compile_resolution(resolution: Resolution, facts: Facts) -> tuple[Plan, tupl
     Raises:
         InvalidInput: As `compile_job`.
     """
+    resolution, facts, diagnostics = _sound(resolution, facts)
+    return _plan(resolution.config, facts), diagnostics
+
+
+def accept_resolution(resolution: Resolution, facts: Facts) -> tuple[Diagnostic, ...]:
+    """Return the warnings about a rendered job that can be planned, without planning it.
+
+    Raises:
+        InvalidInput: As `compile_job`.
+    """
+    return _sound(resolution, facts)[2]
+
+
+def _sound(
+    resolution: Resolution, facts: Facts
+) -> tuple[Resolution, Facts, tuple[Diagnostic, ...]]:
     resolution = anchored(resolution, facts.job_file)
     facts = with_rendered_script(resolution, facts)
     diagnostics = check_resolution(resolution, facts)
     if has_errors(diagnostics):
         raise InvalidInput(_headline(resolution.config, diagnostics), diagnostics=diagnostics)
-    return _plan(resolution.config, facts), diagnostics
+    return resolution, facts, diagnostics
 
 
 def _headline(config: Resolved, diagnostics: tuple[Diagnostic, ...]) -> str:

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from operator import is_
 from typing import Any, NewType
 
 from runpod_deploy.compiler.findings import Finding
@@ -59,16 +61,29 @@ def resolve(config: JobConfig) -> Resolution:
 
 
 def _walk(value: Any, pointer: str, scope: Scope) -> Any:
+    """Return `value` rendered; what holds nothing to render is returned as it is."""
     if isinstance(value, str):
         return scope.render(value, pointer)
+    if value is None or isinstance(value, (int, float)):
+        return value
     if isinstance(value, tuple):
-        return tuple(_walk(item, f"{pointer}/{i}", scope) for i, item in enumerate(value))
+        items = tuple([_walk(item, f"{pointer}/{i}", scope) for i, item in enumerate(value)])
+        return value if all(map(is_, items, value)) else items
     if isinstance(value, Mapping):
         return {key: _walk(item, f"{pointer}/{escape(key)}", scope) for key, item in value.items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        items = {
-            item.name: _walk(getattr(value, item.name), f"{pointer}/{item.name}", scope)
-            for item in dataclasses.fields(value)
-        }
-        return dataclasses.replace(value, **items)
-    return value
+    cls: Any = type(value)
+    changed = {}
+    for name in _field_names(cls):
+        item = getattr(value, name)
+        new = _walk(item, f"{pointer}/{name}", scope)
+        if new is not item:
+            changed[name] = new
+    return dataclasses.replace(value, **changed) if changed else value
+
+
+@cache
+def _field_names(cls: Any) -> tuple[str, ...]:
+    """Return the fields of a dataclass; none for any other type."""
+    if not dataclasses.is_dataclass(cls):
+        return ()
+    return tuple(item.name for item in dataclasses.fields(cls))

@@ -7,6 +7,7 @@ only, one with a `/` inside or a `**` is matched against the whole path, others 
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from runpod_deploy.facts.rules import MAY_BE_FOLDER, MUST_BE_FOLDER, PathRule, PathRules
 from runpod_deploy.facts.wildmatch import rsync_regex
@@ -36,6 +37,7 @@ def filter_rules(patterns: Iterable[str]) -> PathRules:
     return PathRules(rules)
 
 
+@lru_cache(maxsize=1024)
 def _rule(pattern: str) -> PathRule | None:
     raw = pattern.encode()
     if pattern.startswith(("+ ", "- ")):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from runpod_deploy.compiler.compile import compile_resolution
+from runpod_deploy.compiler.compile import accept_resolution, compile_resolution
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.planfile import make_plan_file
 from runpod_deploy.compiler.resolve import resolve
@@ -51,4 +51,4 @@ def check_job_file(
     """
     resolution = resolve(config)
     project = project_of(resolution, Path(config.source.path), allow_paths)
-    return compile_resolution(resolution, gather_resolution(resolution, project))[1]
+    return accept_resolution(resolution, gather_resolution(resolution, project))

@@ -61,8 +61,8 @@ def is_everything(folder: Path) -> bool:
     if folder == Path("/"):
         return True
     try:
-        return folder == Path.home().resolve()
-    except RuntimeError:  # there is no home folder
+        return folder.samefile(Path.home())
+    except (OSError, RuntimeError):  # there is no such folder, or no home folder
         return False
 
 

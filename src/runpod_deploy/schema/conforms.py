@@ -11,6 +11,10 @@ from typing import Any
 from runpod_deploy.schema.dialect import compiled, first_duplicate, is_integer
 
 Schema = Mapping[str, Any]
+Check = Callable[[Any], bool]
+
+_MADE: dict[int, tuple[Schema, Check]] = {}
+"""Id of a schema to the schema, so that the id stays its own, and its check."""
 
 _TYPES: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
@@ -46,23 +50,44 @@ def conforms(data: Any, schema: Schema, root: Schema) -> bool:
     Raises:
         KeyError: The schema uses a keyword that is not known here.
     """
+    return _check_of(schema, root)(data)
+
+
+def _check_of(schema: Schema, root: Schema) -> Check:
+    """Return the check that a schema makes, made once: many files are held against the same one."""
+    known = _MADE.get(id(schema))
+    if known is None or known[0] is not schema:
+        known = _MADE[id(schema)] = (schema, _make(schema, root))
+    return known[1]
+
+
+def _make(schema: Schema, root: Schema) -> Check:
+    checks = []
     for keyword, rule in schema.items():
-        if keyword in ANNOTATIONS:
-            continue
         if keyword in _VALUE_RULES:
-            kind, holds = _VALUE_RULES[keyword]
-            if _TYPES.get(kind, _anything)(data) and not holds(data, rule):
-                return False
+            checks.append(_value_check(*_VALUE_RULES[keyword], rule))
         elif keyword in _COMBINED:
-            if not _COMBINED[keyword](data, schema, root):
+            if keyword != "additionalProperties" or "properties" not in schema:
+                checks.append(_COMBINED[keyword](schema, root))
+        elif keyword not in ANNOTATIONS:
+            raise KeyError(keyword)
+    if len(checks) == 1:
+        return checks[0]
+
+    def check(data: Any) -> bool:
+        for one in checks:  # noqa: SIM110 - a generator costs more than all that it calls
+            if not one(data):
                 return False
-        elif not _inside(keyword, data, schema, root):
-            return False
-    return True
+        return True
+
+    return check
 
 
-def _anything(_: Any) -> bool:
-    return True
+def _value_check(kind: str, holds: Callable[[Any, Any], bool], rule: Any) -> Check:
+    if kind == "any":
+        return lambda data: holds(data, rule)
+    is_kind = _TYPES[kind]
+    return lambda data: not is_kind(data) or holds(data, rule)
 
 
 def has_type(value: Any, types: str | list[str]) -> bool:
@@ -95,48 +120,65 @@ _VALUE_RULES: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
 """Keyword to the JSON type that it speaks of, and whether a value of that type keeps the rule."""
 
 
-def _reference(data: Any, schema: Schema, root: Schema) -> bool:
-    return conforms(data, root["$defs"][schema["$ref"].rpartition("/")[2]], root)
+def _reference(schema: Schema, root: Schema) -> Check:
+    return _check_of(root["$defs"][schema["$ref"].rpartition("/")[2]], root)
 
 
-def _any_of(data: Any, schema: Schema, root: Schema) -> bool:
-    return any(conforms(data, one, root) for one in schema["anyOf"])
+def _any_of(schema: Schema, root: Schema) -> Check:
+    if {} in schema["anyOf"]:
+        return lambda _: True  # the other alternatives are what an editor offers
+    checks = [_check_of(one, root) for one in schema["anyOf"]]
+    return lambda data: any(check(data) for check in checks)
 
 
-def _one_of(data: Any, schema: Schema, root: Schema) -> bool:
-    return sum(conforms(data, one, root) for one in schema["oneOf"]) == 1
+def _one_of(schema: Schema, root: Schema) -> Check:
+    checks = [_check_of(one, root) for one in schema["oneOf"]]
+    return lambda data: sum(check(data) for check in checks) == 1
 
 
-def _if_then(data: Any, schema: Schema, root: Schema) -> bool:
-    rule = schema.get("then" if conforms(data, schema["if"], root) else "else")
-    return rule is None or conforms(data, rule, root)
+def _if_then(schema: Schema, root: Schema) -> Check:
+    condition = _check_of(schema["if"], root)
+    holds = _check_of(schema.get("then", {}), root)
+    fails = _check_of(schema.get("else", {}), root)
+    return lambda data: holds(data) if condition(data) else fails(data)
 
 
-_COMBINED: dict[str, Callable[[Any, Schema, Schema], bool]] = {
+def _items(schema: Schema, root: Schema) -> Check:
+    check = _check_of(schema["items"], root)
+    return lambda data: not isinstance(data, list) or all(map(check, data))
+
+
+def _names(schema: Schema, root: Schema) -> Check:
+    check = _check_of(schema["propertyNames"], root)
+    return lambda data: not isinstance(data, dict) or all(map(check, data))
+
+
+def _properties(schema: Schema, root: Schema) -> Check:
+    known = {key: _check_of(rule, root) for key, rule in schema.get("properties", {}).items()}
+    extra = schema.get("additionalProperties", {})
+    other: Check = (lambda _: False) if extra is False else _check_of(extra, root)
+
+    def check(data: Any) -> bool:
+        if isinstance(data, dict):
+            for key, value in data.items():
+                if not known.get(key, other)(value):
+                    return False
+        return True
+
+    return check
+
+
+_COMBINED: dict[str, Callable[[Schema, Schema], Check]] = {
     "$ref": _reference,
     "anyOf": _any_of,
     "oneOf": _one_of,
     "if": _if_then,
+    "items": _items,
+    "propertyNames": _names,
+    "properties": _properties,
+    "additionalProperties": _properties,
 }
+"""Keyword to what makes the check of the schema that holds it; references form no circles."""
 
-
-_INSIDE = frozenset({"items", "properties", "additionalProperties", "propertyNames"})
-KEYWORDS = ANNOTATIONS | _VALUE_RULES.keys() | _COMBINED.keys() | _INSIDE
+KEYWORDS = ANNOTATIONS | _VALUE_RULES.keys() | _COMBINED.keys()
 """Every keyword that a schema read here may use."""
-
-
-def _inside(keyword: str, data: Any, schema: Schema, root: Schema) -> bool:
-    if keyword not in _INSIDE:
-        raise KeyError(keyword)
-    rule = schema[keyword]
-    if keyword == "items":
-        return not isinstance(data, list) or all(conforms(item, rule, root) for item in data)
-    if not isinstance(data, dict):
-        return True
-    if keyword == "propertyNames":
-        return all(conforms(key, rule, root) for key in data)
-    known = schema.get("properties", {})
-    if keyword == "properties":
-        return all(conforms(data[key], rule[key], root) for key in data if key in known)
-    extra = [value for key, value in data.items() if key not in known]
-    return not extra if rule is False else all(conforms(value, rule, root) for value in extra)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import cache
 from typing import Any, Literal, TypeVar, Union
 
 T = TypeVar("T")
+Reader = Callable[[Any, str], Any]
+"""Takes plain data and its JSON pointer, and returns the value."""
 
 
 class PlainDataError(ValueError):
@@ -58,92 +60,140 @@ def from_plain(
     Raises:
         PlainDataError: An unknown or missing key, or a value of another type than annotated.
     """
-    result: T = _read_dataclass(cls, data, pointer, ready) if ready else _read(cls, data, pointer)
+    kind: Any = cls
+    result: T = (
+        _dataclass_reader(kind)(data, pointer, ready) if ready else _reader(kind)(data, pointer)
+    )
     return result
 
 
 @cache
-def _hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
-
-
-def _read(kind: Any, data: Any, pointer: str) -> Any:  # noqa: PLR0911 - one branch per kind of type
+def _reader(kind: Any) -> Reader:  # noqa: PLR0911 - one branch per kind of type
+    """Return what reads a value of that type, made once: a job file holds hundreds of them."""
     if kind is Any or kind is object:
-        return data
+        return lambda data, _: data
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _read_dataclass(kind, data, pointer)
+        return _dataclass_reader(kind)
     origin = typing.get_origin(kind)
     arguments = typing.get_args(kind)
     if origin in (Union, types.UnionType):
-        return _read_union(arguments, data, pointer)
+        return _union_reader(arguments)
     if origin is Literal:
-        if data not in arguments:
-            raise PlainDataError(
-                pointer, f"{data!r} is not one of {', '.join(map(repr, arguments))}"
-            )
-        return data
+        return _literal_reader(arguments)
     if origin is tuple:
+        return _list_reader(_reader(arguments[0]))
+    if origin is not None and issubclass(origin, Mapping):
+        return _mapping_reader(_reader(arguments[1]))
+    return _scalar_reader(kind)
+
+
+def _literal_reader(allowed: tuple[Any, ...]) -> Reader:
+    def read(data: Any, pointer: str) -> Any:
+        if data not in allowed:
+            raise PlainDataError(pointer, f"{data!r} is not one of {', '.join(map(repr, allowed))}")
+        return data
+
+    return read
+
+
+def _list_reader(item: Reader) -> Reader:
+    def read(data: Any, pointer: str) -> Any:
         if not isinstance(data, list):
             raise PlainDataError(pointer, "a list is needed")
-        return tuple(_read(arguments[0], item, f"{pointer}/{i}") for i, item in enumerate(data))
-    if origin is not None and issubclass(origin, Mapping):
+        return tuple(item(one, f"{pointer}/{i}") for i, one in enumerate(data))
+
+    return read
+
+
+def _mapping_reader(item: Reader) -> Reader:
+    def read(data: Any, pointer: str) -> Any:
         if not isinstance(data, Mapping):
             raise PlainDataError(pointer, "a mapping is needed")
-        return {
-            str(k): _read(arguments[1], v, f"{pointer}/{escape(str(k))}") for k, v in data.items()
-        }
-    return _read_scalar(kind, data, pointer)
+        return {str(k): item(v, f"{pointer}/{escape(str(k))}") for k, v in data.items()}
+
+    return read
 
 
-def _read_dataclass(
-    cls: Any, data: Any, pointer: str, ready: Mapping[str, object] | None = None
-) -> Any:
-    if not isinstance(data, Mapping):
-        raise PlainDataError(pointer, "a mapping is needed")
-    hints = _hints(cls)
-    unknown = [key for key in data if key not in hints]
-    if unknown:
-        raise PlainDataError(f"{pointer}/{escape(str(unknown[0]))}", "unknown key")
-    values = {k: _read(hints[k], v, f"{pointer}/{escape(k)}") for k, v in data.items()}
-    values.update(ready or {})
-    for field in dataclasses.fields(cls):
-        needed = (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        )
-        if needed and field.name not in values:
-            raise PlainDataError(f"{pointer}/{field.name}", "missing key")
-    return cls(**values)
+@cache
+def _dataclass_reader(cls: Any) -> Callable[..., Any]:
+    readers: dict[str, Reader] = {}
+    hints = typing.get_type_hints(cls)
+    needed = [
+        field.name
+        for field in dataclasses.fields(cls)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]
+
+    def read(data: Any, pointer: str, ready: Mapping[str, object] | None = None) -> Any:
+        if not isinstance(data, Mapping):
+            raise PlainDataError(pointer, "a mapping is needed")
+        values: dict[str, Any] = {}
+        for key, value in data.items():
+            if key not in readers:  # made late: what is `ready` may be of any type
+                if key not in hints:
+                    raise PlainDataError(f"{pointer}/{escape(str(key))}", "unknown key")
+                readers[key] = _reader(hints[key])
+            values[key] = readers[key](value, f"{pointer}/{escape(key)}")
+        values.update(ready or {})
+        for name in needed:
+            if name not in values:
+                raise PlainDataError(f"{pointer}/{name}", "missing key")
+        return cls(**values)
+
+    return read
 
 
-def _read_union(arguments: tuple[Any, ...], data: Any, pointer: str) -> Any:
-    if data is None and type(None) in arguments:
-        return None
-    problem: PlainDataError | None = None
-    for kind in arguments:
-        if kind is type(None):
-            continue
-        try:
-            return _read(kind, data, pointer)
-        except PlainDataError as error:
-            problem = error
-    assert problem is not None  # noqa: S101 - a union of None alone is not used
-    raise problem
+def _union_reader(arguments: tuple[Any, ...]) -> Reader:
+    readers = [_reader(kind) for kind in arguments if kind is not type(None)]
+    nullable = type(None) in arguments
+
+    def read(data: Any, pointer: str) -> Any:
+        if data is None and nullable:
+            return None
+        problem: PlainDataError | None = None
+        for reader in readers:
+            try:
+                return reader(data, pointer)
+            except PlainDataError as error:
+                problem = error
+        assert problem is not None  # noqa: S101 - a union of None alone is not used
+        raise problem
+
+    return read
 
 
-def _read_scalar(kind: Any, data: Any, pointer: str) -> Any:
-    if kind is float and isinstance(data, (int, float)) and not isinstance(data, bool):
+def _scalar_reader(kind: Any) -> Reader:
+    if kind is float:
+        return _read_float
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return _enum_reader(kind)
+    name = getattr(kind, "__name__", kind)
+
+    def read(data: Any, pointer: str) -> Any:
+        if type(data) is kind and kind in (str, int, bool, type(None)):
+            return data
+        raise PlainDataError(pointer, f"{name} is needed, not {data!r}")
+
+    return read
+
+
+def _read_float(data: Any, pointer: str) -> float:
+    if isinstance(data, (int, float)) and not isinstance(data, bool):
         try:
             return float(data)
         except OverflowError:
             raise PlainDataError(pointer, "the number is too large") from None
-    if kind in (str, int, bool, type(None)) and type(data) is kind:
-        return data
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
+    raise PlainDataError(pointer, f"float is needed, not {data!r}")
+
+
+def _enum_reader(kind: type[StrEnum]) -> Reader:
+    def read(data: Any, pointer: str) -> Any:
         try:
             return kind(data)
         except ValueError:
             raise PlainDataError(pointer, f"{data!r} is not one of {', '.join(kind)}") from None
-    raise PlainDataError(pointer, f"{getattr(kind, '__name__', kind)} is needed, not {data!r}")
+
+    return read
 
 
 def escape(key: str) -> str:

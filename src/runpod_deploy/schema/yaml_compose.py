@@ -21,7 +21,7 @@ from yaml.events import (
 
 from runpod_deploy.schema.near_miss import near_miss
 from runpod_deploy.schema.report import Report, Stop, shorten
-from runpod_deploy.schema.yaml_bounds import COST, Bounds
+from runpod_deploy.schema.yaml_bounds import COST, MAX_DEPTH, Bounds
 from runpod_deploy.schema.yaml_nodes import Node, Place
 from runpod_deploy.schema.yaml_values import check_tag, scalar_value
 
@@ -29,10 +29,10 @@ _MERGE = "<<"
 
 
 class Composer:
-    """Builds the one document of a stream of events; `next_event` returns None after the last."""
+    """Builds the one document of a stream of events, none of which is asked for after the last."""
 
-    def __init__(self, next_event: Callable[[], Event | None], report: Report) -> None:
-        self._next_event = next_event
+    def __init__(self, next_event: Callable[[], Event], report: Report) -> None:
+        self._next = next_event
         self._report = report
         self._bounds = Bounds(report)
         self._anchors: dict[str, Node | None] = {}
@@ -71,16 +71,12 @@ class Composer:
             help="To begin with a complete example, run:\n\n  runpod-deploy init",
         )
 
-    def _next(self) -> Event:
-        event = self._next_event()
-        assert event is not None  # noqa: S101 - each start event is followed by its end event
-        return event
-
     def _node(self, event: Event, depth: int) -> Node:
         if isinstance(event, AliasEvent):
             return self._alias(event, depth)
         place = _place(event)
-        self._bounds.depth(depth, place)
+        if depth > MAX_DEPTH:
+            self._bounds.depth(depth, place)
         anchor = getattr(event, "anchor", None)
         if anchor is not None:
             self._anchors[anchor] = None
@@ -157,7 +153,8 @@ class Composer:
         merged: list[Node] | None = None
         while not isinstance(key := self._next(), MappingEndEvent):
             at = _place(key)
-            name = _MERGE if _is_merge(key) else self._node(key, depth + 1).value
+            merges = _is_merge(key)
+            name = _MERGE if merges else self._node(key, depth + 1).value
             value = self._node(self._next(), depth + 1)
             if value.value is None and value.text == "":
                 value = value.at(at)  # an empty value is shown at its key
@@ -167,7 +164,7 @@ class Composer:
                 self._bad_key(key, at)
             elif name in places:
                 self._duplicate(name, at, places[name])
-            elif _is_merge(key):
+            elif merges:
                 merged, places[name] = self._sources(value), at
             else:
                 items[name], places[name] = value, at

@@ -77,12 +77,12 @@ class _PureParser(Reader, Scanner, Parser):
         Parser.__init__(self)
 
 
-def _event_source(text: str, *, pure: bool) -> Callable[[], Event | None]:
+def _event_source(text: str, *, pure: bool) -> Callable[[], Event]:
     if pure:
         parser: Any = _PureParser(text)
     else:
         from yaml._yaml import CParser  # noqa: PLC0415 - exists only where libyaml does
 
         parser = CParser(text)
-    next_event: Callable[[], Event | None] = parser.get_event
+    next_event: Callable[[], Event] = parser.get_event
     return next_event
