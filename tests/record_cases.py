@@ -85,6 +85,7 @@ def plan_file() -> p.PlanFile:
             ports=("22/tcp",),
             env={"A": "b"},
             start_command=None,
+            args=None,
             python_version=None,
             prefer="gpu",
             ssh_key_path=None,
@@ -147,7 +148,12 @@ def plan_file() -> p.PlanFile:
             keep_hours=72.0,
         ),
         lease=p.PlanLease(
-            silence_minutes=30.0, boot_grace_minutes=30.0, while_running="continue", required=False
+            silence_minutes=30.0,
+            boot_grace_minutes=30.0,
+            while_running="continue",
+            required=False,
+            at_boot=False,
+            spares_results=False,
         ),
         budget=p.PlanBudget(
             cost_cap_usd=10.0,

@@ -9,126 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.pod_scripts import render, run_context
+from support.shell_pod import CONTAINER_ENV, LIMIT, SHELLS, Pod, running, wait_until
 
 pytestmark = pytest.mark.interop
 
-SHELLS = ("dash", "bash", "busybox")
-LIMIT = 30.0
 PR_SET_CHILD_SUBREAPER = 36
-
-CONTAINER_ENV = {
-    "PATH": "/image/bin",
-    "IMAGE_VALUE": 'it\'s a $(touch pwned) `id` "value"',
-    "MANY_LINES": "one\nINJECTED=yes\nthree",
-    "BYTES": "caf\udce9 latin-1",
-    "UID": "1000",
-    "PPID": "1",
-    "HOME": "/nowhere",
-    "RUNPOD_API_KEY": "secret-of-the-pod",
-    "PUBLIC_KEY": "ssh-ed25519 AAAA",
-}
-
-
-def wait_until(true: Callable[[], bool], why: str) -> None:
-    """Poll until something is so."""
-    give_up = time.monotonic() + LIMIT
-    while not true():
-        assert time.monotonic() < give_up, why
-        time.sleep(0.02)
-
-
-def running(pid: int) -> bool:
-    """Return whether a process is there and is no zombie."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
-
-
-@dataclass
-class Pod:
-    """A home with the scripts in it, and the shell that runs them."""
-
-    root: Path
-    shell: str
-
-    @property
-    def home(self) -> Path:
-        """The run's folder."""
-        return self.root / "it's home"
-
-    @property
-    def job(self) -> Path:
-        """What the supervisor writes."""
-        return self.home / "job"
-
-    @property
-    def log(self) -> Path:
-        """The job's log."""
-        return self.root / "logs here" / "run.log"
-
-    @property
-    def session_env(self) -> dict[str, str]:
-        """The environment of an SSH session."""
-        return {"PATH": f"{self.root / 'bin'}:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
-
-    def install(self, body: str, **run: object) -> None:
-        """Lay down the scripts of a run with this body."""
-        script = self.root / "run me.sh"
-        script.write_text(body, encoding="utf-8")
-        context = run_context(command=["sh", str(script)], log_path=str(self.log), **run)
-        (self.home / "bin").mkdir(parents=True)
-        environ = self.root / "environ"
-        raw = b"".join(os.fsencode(f"{key}={value}\0") for key, value in CONTAINER_ENV.items())
-        environ.write_bytes(raw)
-        for name in ("supervisor", "env", "base-env", "step"):
-            text = render(name, home=str(self.home), run=context, exports={"EXPORTED": "x y"})
-            # The tests' own first process is not a container's.
-            text = text.replace("/proc/1/environ", f"'{environ}'")
-            (self.home / "bin" / f"{name}.sh").write_text(text, encoding="utf-8")
-        shells = self.root / "bin"
-        shells.mkdir()
-        (shells / "sh").symlink_to(shutil.which(self.shell) or "")
-
-    def start_process(self, *words: str) -> subprocess.Popen[str]:
-        """Call the supervisor without waiting."""
-        return subprocess.Popen(
-            ["sh", str(self.home / "bin" / "supervisor.sh"), *words],
-            env={**self.session_env, "HOME": str(self.root)},
-            cwd=self.root,
-            executable=str(self.root / "bin" / "sh"),
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-
-    def call(self, *words: str) -> str:
-        """Call the supervisor and return its answer."""
-        process = self.start_process(*words)
-        out, err = process.communicate(timeout=LIMIT)
-        assert 0 == process.returncode, err
-        return out
-
-    def clean(self) -> None:
-        """End what is left of the run."""
-        for name in ("supervisor.pid", "run.pid"):
-            try:
-                pid = int((self.job / name).read_text("ascii"))
-            except (OSError, ValueError):
-                continue
-            for kill in (os.killpg, os.kill):
-                try:
-                    kill(pid, signal.SIGKILL)
-                except OSError:
-                    continue
 
 
 @pytest.fixture(params=SHELLS)
@@ -272,6 +163,100 @@ def test_background_children_end_with_the_script(pod: Pod) -> None:
         wait_until(lambda child=child: not running(child), "a child still runs")  # type: ignore[misc]  # a default
 
 
+DETACHED = """\
+(setsid sh -c 'trap "" TERM; echo $$ >"$1"; while :; do sleep 0.2; done' sh "$PWD/double" &) &
+(env -i PATH="$PATH" sh -c 'echo $$ >"$1"; while :; do sleep 0.2; done' sh "$PWD/bare" &) &
+until [ -s double ] && [ -s bare ]; do sleep 0.1; done
+"""
+
+
+@pytest.mark.parametrize("ending", ["by itself", "stopped"])
+def test_whole_tree_ends_with_the_script(pod: Pod, ending: str) -> None:
+    """A child forked twice into a session of its own ends too, and one without its environment."""
+    pod.install(
+        DETACHED + ("exit 4\n" if ending == "by itself" else "echo on\nsleep 60\n"),
+        workdir=str(pod.root),
+    )
+    pod.call("start", "0", "max_runtime")
+    if ending == "stopped":
+        wait_until(lambda: pod.log.exists() and pod.log.read_text("utf-8") == "on\n", "no log")
+        assert pod.call("stop", "cancelled").startswith("exited ")
+    else:
+        assert pod.call("wait").startswith("exited 4 ")
+    for name in ("double", "bare"):
+        left = int((pod.root / name).read_text("ascii"))
+        wait_until(lambda left=left: not running(left), f"{name} still runs")  # type: ignore[misc]  # a default
+
+
+@pytest.mark.parametrize("ending", ["by itself", "stopped"])
+def test_without_setsid_the_tree_ends_as_well(pod: Pod, ending: str) -> None:
+    """Where no session can be made, the script's mark tells whose processes they are."""
+    pod.tools = ()
+    body = "sh -c \"trap '' TERM; while :; do sleep 0.2; done\" &\necho $!\n"
+    pod.install(body + ("exit 4\n" if ending == "by itself" else "sleep 60\n"))
+    pod.call("start", "0", "max_runtime")
+    wait_until(lambda: pod.log.exists() and pod.log.read_text("utf-8").endswith("\n"), "no log")
+    child = int(pod.log.read_text("utf-8"))
+    if ending == "stopped":
+        assert pod.call("stop", "cancelled").startswith("exited ")
+    else:
+        assert pod.call("wait").startswith("exited 4 ")
+    wait_until(lambda: not running(child), "the child still runs")
+
+
+def test_others_are_left_alone(pod: Pod) -> None:
+    """What runs beside the script on the pod, as a server that setup started, is not its tree."""
+    pod.install("exit 0\n")
+    bystander = subprocess.Popen(
+        ["sleep", "60"], env={"SAME": str(pod.root), "RUNPOD_DEPLOY_JOB": f"{pod.job}-other"}
+    )
+    try:
+        pod.call("start", "0", "max_runtime")
+        pod.call("wait")
+        assert None is bystander.poll()
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_limit_does_not_follow_the_date(pod: Pod) -> None:
+    """A clock that is set back an hour again and again neither ends a run early nor keeps it."""
+    pod.install("echo on\nsleep 60\n")
+    jumping = pod.root / "bin" / "date"
+    jumping.write_text("#!/bin/sh\necho $(($$ * 100000))\n", encoding="utf-8")
+    jumping.chmod(0o755)
+    began = time.monotonic()
+    pod.call("start", "3", "max_runtime")
+    answer = pod.call("wait").split()
+    assert ("exited", "max_runtime") == (answer[0], answer[3])
+    assert 2 <= time.monotonic() - began < LIMIT
+
+
+def test_fast_time_reaches_the_limit_early(pod: Pod) -> None:
+    """An emulator's clock decides where there is one: two minutes pass in seconds."""
+    pod.speed = 60.0
+    pod.install("echo on\nsleep 60\n")
+    pod.call("start", "120", "max_runtime")
+    assert "max_runtime" == pod.call("wait").split()[3]
+
+
+def test_exit_code_is_written_on_a_full_disk(pod: Pod) -> None:
+    """Where no byte can be added any more, the end of the run is told all the same."""
+    pod.install("exit 9\n")
+    pod.call("start", "0", "max_runtime")
+    pod.call("wait")
+    (pod.job / "exit_code").rename(pod.job / "exit_code.room")
+    (pod.job / "exit_code.room").write_text(" " * 16 + "\n", encoding="ascii")
+    script = "\n".join(
+        (
+            (pod.home / "bin" / "supervisor.sh").read_text("utf-8").partition("\ncase ")[0],
+            'put() { echo full >&2; return 1; }\nput_reserved "$job/exit_code" 9\nreport\n',
+        )
+    )
+    (pod.home / "bin" / "full.sh").write_text(script, encoding="utf-8")
+    assert "exited 9 0 -\n" == pod.call(script="full")
+
+
 def test_heartbeat_is_written(pod: Pod) -> None:
     """While the script runs its heartbeat holds the time."""
     pod.install("sleep 60\n")
@@ -341,7 +326,7 @@ def test_step_runs_a_command_with_and_without_the_jobs_environment(
         assert (3, f"{seen} two  words\n".encode()) == (done.returncode, done.stdout), done.stderr
 
 
-@pytest.mark.parametrize("name", ["supervisor", "env", "base-env", "step"])
+@pytest.mark.parametrize("name", ["supervisor", "env", "base-env", "step", "lease", "boot"])
 def test_shellcheck_finds_nothing(tmp_path: Path, name: str) -> None:
     """The scripts are POSIX sh without a finding."""
     if shutil.which("shellcheck") is None:

@@ -125,7 +125,12 @@ def small_plan() -> Plan:
             keep_hours=24.0,
         ),
         lease=PlanLease(
-            silence_minutes=20.0, boot_grace_minutes=45.0, while_running="continue", required=False
+            silence_minutes=20.0,
+            boot_grace_minutes=45.0,
+            while_running="continue",
+            required=False,
+            at_boot=False,
+            spares_results=False,
         ),
         budget=PlanBudget(
             cost_cap_usd=10.0,
@@ -160,6 +165,7 @@ def _pod() -> PlanPod:
         ports=("22/tcp",),
         env={},
         start_command=None,
+        args=None,
         python_version=None,
         prefer="gpu",
         ssh_key_path=None,

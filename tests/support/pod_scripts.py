@@ -8,7 +8,7 @@ from runpod_deploy.compiler.scripts import _pod_environment
 
 
 def render(name: str, **changes: Any) -> str:
-    """Return the script `name` (`supervisor`, `env`, `base-env`, `step`)."""
+    """Return the script `name` (`supervisor`, `lease`, `env`, …)."""
     context: dict[str, Any] = {
         "home": "/root/.runpod-deploy/demo",
         "protocol": 1,
@@ -18,6 +18,7 @@ def render(name: str, **changes: Any) -> str:
         "source_files": [],
         "secret_files": [],
         "run": run_context(),
+        "lease": lease_context(),
     }
     return _pod_environment().get_template(f"{name}.sh.j2").render({**context, **changes})
 
@@ -30,5 +31,18 @@ def run_context(**changes: Any) -> dict[str, Any]:
         "workdir": None,
         "log_path": "/root/job/log",
         "script_path": "/root/run.sh",
+        **changes,
+    }
+
+
+def lease_context(**changes: Any) -> dict[str, Any]:
+    """Return what the templates of lease and boot are told."""
+    return {
+        "silence_sec": 1800,
+        "boot_grace_sec": 1800,
+        "keep_sec": 259_200,
+        "while_running": "continue",
+        "action": "terminate",
+        "spares_results": 0,
         **changes,
     }

@@ -163,7 +163,7 @@ def run(plan: Plan) -> Iterator[Row]:
 
 def ending(plan: Plan) -> Iterator[Row]:
     """Return what becomes of the pod, and who ends it when nobody is there."""
-    of, lease = plan.lifecycle, plan.lease
+    of = plan.lifecycle
     kept = "stop" in {of.on_success, of.on_failure, of.on_orphaned}
     texts = [of.on_success, of.on_failure, of.on_orphaned]
     for label, action in zip(("on success", "on failure", "on orphaned"), texts, strict=True):
@@ -176,13 +176,32 @@ def ending(plan: Plan) -> Iterator[Row]:
         )
     if of.accept_loss:
         yield Row(label="accept loss", text="yes: results on a wiped disk may be lost")
+    yield from _lease(plan)
+
+
+def _lease(plan: Plan) -> Iterator[Row]:
+    of, action = plan.lease, plan.lifecycle.on_orphaned
+    if action == "preserve":
+        yield Row(label="lease", text="none: nothing on the pod ends it when nobody comes back")
+        return
+    booting = f"{of.boot_grace_minutes:g} min after its start if nobody logs in"
     yield Row(
         label="lease",
-        text=f"{lease.silence_minutes:g} min of silence, {lease.boot_grace_minutes:g} min while it "
-        "boots; kept for later: this version puts no watchdog on the pod",
-        default=_same(LeaseSection, "silence_minutes", lease.silence_minutes)
-        and _same(LeaseSection, "boot_grace_minutes", lease.boot_grace_minutes),
+        text=f"a watchdog on the pod does that: {booting}"
+        if of.at_boot
+        else "a watchdog on the pod does that, from the first login on; none while it boots",
+        default=of.at_boot and _same(LeaseSection, "boot_grace_minutes", of.boot_grace_minutes),
     )
+    running = "also while the job runs" if of.while_running == "stop" else "not while the job runs"
+    after = "; once it has begun, when the money is spent" if of.spares_results else ""
+    yield Row(
+        label="",
+        text=f"{of.silence_minutes:g} min after the last sign of us, {running}{after}",
+        default=of.while_running == "continue"
+        and _same(LeaseSection, "silence_minutes", of.silence_minutes),
+    )
+    if of.required:
+        yield Row(label="", text="required: the run ends before setup where it cannot work")
 
 
 def telemetry(plan: Plan) -> Row:

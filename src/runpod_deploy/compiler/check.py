@@ -15,6 +15,7 @@ RULES: tuple[Rule, ...] = (
     naming.reserved_pod_env,
     machine.image_or_template,
     machine.ssh_port,
+    machine.lease_at_boot,
     machine.cuda_format,
     machine.network_volume,
     machine.ephemeral_size,

@@ -1,6 +1,6 @@
 """The compiler: a job and the facts about its files in, the plan out."""
 
-from runpod_deploy.compiler import lifecycle, sections
+from runpod_deploy.compiler import lease, lifecycle, sections
 from runpod_deploy.compiler.candidates import ring
 from runpod_deploy.compiler.check import check_resolution, has_errors
 from runpod_deploy.compiler.facts import Facts
@@ -87,7 +87,7 @@ def _plan(config: Resolved, facts: Facts) -> Plan:
         artifacts=sections.artifacts(config),
         steps=all_steps(config, candidates, staging),
         lifecycle=lifecycle.decide(config),
-        lease=sections.lease(config),
+        lease=lease.decide(config),
         budget=sections.budget(config),
         telemetry=sections.telemetry(config),
     )

@@ -81,7 +81,13 @@ class PlanAdmission:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanPod:
-    """The machine; `max_price_per_hour_usd` is the whole pod's rate."""
+    """The machine; `max_price_per_hour_usd` is the whole pod's rate.
+
+    Attributes:
+        start_command: As the job file says it; None keeps the image's own.
+        args: The container's command as RunPod is told it, None keeps the image's own. With the
+            script `boot` in the plan it starts that watchdog beside the original command.
+    """
 
     image: str | None
     template_id: str | None
@@ -93,6 +99,7 @@ class PlanPod:
     ports: tuple[str, ...]
     env: Mapping[str, str]
     start_command: str | None
+    args: str | None
     python_version: str | None
     prefer: Literal["gpu", "datacenter", "price"]
     ssh_key_path: str | None
@@ -236,12 +243,20 @@ class PlanLifecycle:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanLease:
-    """The watchdog on the pod, in minutes."""
+    """The watchdog on the pod, in minutes.
+
+    Attributes:
+        at_boot: Whether it watches from the pod's start on; else from the first login on.
+        spares_results: Once the job has begun, silence does not act: the results lie on a disk that
+            acting would wipe, so it waits until the money is spent.
+    """
 
     silence_minutes: float
     boot_grace_minutes: float
     while_running: Literal["continue", "stop"]
     required: bool
+    at_boot: bool
+    spares_results: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from runpod_deploy.compiler import lease
 from runpod_deploy.compiler.late_bound import LATE_BOUND, MARK, token
 from runpod_deploy.compiler.plan import POD_PROTOCOL, Script
 from runpod_deploy.compiler.resolve import Resolved
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 HOME = f"/root/.runpod-deploy/{token('run_id')}"
-POD_SCRIPTS = ("base-env", "env", "step", "supervisor")
+POD_SCRIPTS = ("base-env", "env", "step", "supervisor", "lease")
+BOOT_SCRIPT = "boot"
 BASH = ("bash",)
 STRICT_BASH = ("bash", "-eo", "pipefail")
 _MODE = "0700"
@@ -100,7 +102,8 @@ def _commands(phase: Any, entries: tuple[CommandEntry, ...]) -> Iterator[Script]
 
 def _pod_scripts(config: Resolved, run: Script) -> Iterator[Script]:
     context = _pod_context(config, run)
-    for name in POD_SCRIPTS:
+    boot = (BOOT_SCRIPT,) if lease.decide(config).at_boot else ()
+    for name in (*POD_SCRIPTS, *boot):
         text = _pod_environment().get_template(f"{name}.sh.j2").render(context)
         yield _script(name, "pod", f"{HOME}/bin/{name}.sh", text)
 
@@ -109,6 +112,7 @@ def _pod_context(config: Resolved, run: Script) -> Mapping[str, Any]:
     return {
         "home": HOME,
         "protocol": POD_PROTOCOL,
+        "lease": lease.script_context(config),
         "late_bound": {name.upper(): token(name) for name in LATE_BOUND},
         "pod_env_names": list(config.pod.env),
         "exports": dict(config.remote_env.exports),

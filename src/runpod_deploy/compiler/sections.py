@@ -1,5 +1,6 @@
 """The plan's sections, each from the job's section of the same name."""
 
+from runpod_deploy.compiler import lease
 from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.local_paths import artifact_path, in_project
 from runpod_deploy.compiler.payload import total_bytes, tree_sha256
@@ -8,7 +9,6 @@ from runpod_deploy.compiler.plan import (
     PlanArtifact,
     PlanBudget,
     PlanJob,
-    PlanLease,
     PlanPod,
     PlanRun,
     PlanSecret,
@@ -54,6 +54,7 @@ def pod(config: Resolved) -> PlanPod:
         ports=said.ports,
         env=said.env,
         start_command=said.start_command,
+        args=lease.args(config),
         python_version=said.python_version,
         prefer=said.prefer,
         ssh_key_path=config.ssh.key_path,
@@ -132,16 +133,6 @@ def artifacts(config: Resolved) -> tuple[PlanArtifact, ...]:
             delete=entry.delete,
         )
         for entry in config.artifacts
-    )
-
-
-def lease(config: Resolved) -> PlanLease:
-    """Return the watchdog's terms."""
-    return PlanLease(
-        silence_minutes=config.lease.silence_minutes,
-        boot_grace_minutes=config.lease.boot_grace_minutes,
-        while_running=config.lease.while_running,
-        required=config.lease.required,
     )
 
 

@@ -40,6 +40,9 @@ KINDS: Mapping[str, Kind] = {
     "server-error": Kind(times=1, params={"status": 503}, effect="5xx before anything happens"),
     "slow": Kind(times=ALWAYS, params={"seconds": 1}, effect="requests wait before they act"),
     "balance-too-low": Kind(times=ALWAYS, params={}, effect="creates answer 402"),
+    "pod-key-refused": Kind(
+        times=ALWAYS, params={"status": 403}, effect="the key inside the pod is refused"
+    ),
     "image-refused": Kind(times=ALWAYS, params={}, effect="creates answer 422"),
     "wrong-price": Kind(
         times=ALWAYS, params={"factor": 2}, effect="the pod costs `factor` times the list price"

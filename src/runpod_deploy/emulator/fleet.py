@@ -20,7 +20,7 @@ from runpod_deploy.emulator.placement import Placement, Placer
 from runpod_deploy.emulator.pod_document import observed, pod_document
 from runpod_deploy.emulator.pod_env import injected_env, process_env
 from runpod_deploy.emulator.pod_request import PodRequest, read_pod_request
-from runpod_deploy.emulator.ports import GpuModel, PodHost, PodSpec
+from runpod_deploy.emulator.ports import GpuModel, PodClock, PodHost, PodSpec
 from runpod_deploy.emulator.problems import (
     HOST_FULL,
     TRANSIENT,
@@ -286,6 +286,7 @@ class Fleet:
             mount_path=pod.mount_path or "/workspace",
             gpu=self._gpu_model(pod, first=first),
             accept_ssh=mapped and bool(env.get("PUBLIC_KEY")) and not no_sshd,
+            clock=PodClock(speed=self._clock.speed, now=self._clock.now()),
         )
         return Launch(
             image=pod.image, spec=spec, shows_ssh=mapped, context=_context(pod), first=first

@@ -40,6 +40,14 @@ class GpuModel:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PodClock:
+    """How time runs inside: `speed` times as fast as outside, from `now` (POSIX seconds) on."""
+
+    speed: float = 1.0
+    now: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PodSpec:
     """What it takes to start one pod's processes once; a restart is a new spec, same workspace.
 
@@ -52,6 +60,7 @@ class PodSpec:
         mount_path: Where the volume is mounted, "/workspace" unless the request says otherwise.
         gpu: What nvidia-smi shows.
         accept_ssh: False stands for an image without sshd: nothing listens.
+        clock: Shown by `date` and `sleep`, which `$RD_DATE` and `$RD_SLEEP` name where it runs fast.
     """
 
     pod_id: str
@@ -62,6 +71,7 @@ class PodSpec:
     mount_path: str
     gpu: GpuModel
     accept_ssh: bool
+    clock: PodClock = PodClock()
 
 
 class PodProcess(Protocol):

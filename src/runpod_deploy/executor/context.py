@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -37,6 +38,7 @@ class RunContext:
         candidate: What the pod in hand was asked for as.
         billed_since: When the pod in hand was asked for, seconds since the epoch.
         run_ends_by: When its supervisor will have ended the run; infinity without any limit.
+        heartbeat: Tells the watchdog on the pod that we are here; None while nobody does.
         filled_scripts: Script name to the sha256 of its text with tokens filled.
         verified: Labels of artifacts whose digests matched on both sides.
         missing: Labels of artifacts that were looked for and are not on the pod.
@@ -67,6 +69,7 @@ class RunContext:
     transport: Transport | None = None
     billed_since: float = 0.0
     run_ends_by: float = 0.0
+    heartbeat: asyncio.Task[None] | None = None
     attempts: int = 0
     filled_scripts: dict[str, str] = field(default_factory=dict)
     job_end: JobEnd | None = None

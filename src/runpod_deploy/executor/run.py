@@ -15,6 +15,7 @@ from runpod_deploy._version import __version__
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.planfile import dumps
 from runpod_deploy.errors import JobFailed, PlanRefused
+from runpod_deploy.executor import lease
 from runpod_deploy.executor.clock import SystemClock
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.engine import Engine
@@ -225,6 +226,7 @@ async def _carry_out(ctx: RunContext, interrupts: Interrupts, git: GitState | No
         try:
             await engine.run()
         finally:
+            lease.stop_beating(ctx)
             if ctx.transport is not None:
                 await ctx.transport.close()
         run = replace(ctx.concluded(fold(ctx.journal.events)), state=engine.state)

@@ -47,10 +47,4 @@ PLANNED = (
     Planned(
         "/lifecycle/on_success", "pods kept for the next run", "use `delete` or `stop`", "recycle"
     ),
-    Planned(
-        "/lease/required",
-        "runs that end when the pod's watchdog cannot work",
-        "such a run goes on with a warning",
-        True,
-    ),
 )

@@ -142,6 +142,7 @@ def sample() -> PlanFile:
             ports=("22/tcp",),
             env={"MODE": "fast"},
             start_command=None,
+            args=None,
             python_version=None,
             prefer="gpu",
             ssh_key_path=None,
@@ -216,7 +217,12 @@ def sample() -> PlanFile:
             keep_hours=72.0,
         ),
         lease=PlanLease(
-            silence_minutes=30.0, boot_grace_minutes=30.0, while_running="continue", required=False
+            silence_minutes=30.0,
+            boot_grace_minutes=30.0,
+            while_running="continue",
+            required=False,
+            at_boot=False,
+            spares_results=False,
         ),
         budget=PlanBudget(
             cost_cap_usd=0.5,

@@ -163,7 +163,7 @@ def test_findings_come_in_the_order_of_the_file_with_their_lines() -> None:
             "schema_version: 3\n"
             "name: x\n"
             "pod:\n"
-            "  image: a\n"
+            "  image: runpod/base:1\n"
             "  gpu_order: [A40]\n"
             "  ports: [8888/http]\n"
             "run: {body: 'true'}\n"

@@ -87,7 +87,8 @@ def test_order_names_and_digests() -> None:
     plan = plan_of(job({"setup": [{"command": "a"}], "preflight": [{"command": "b"}]}))
 
     names = [script.name for script in plan.scripts]
-    assert ["base-env", "env", "step", "supervisor", "setup-1", "preflight-1", "run"] == names
+    ours = ["base-env", "env", "step", "supervisor", "lease", "boot"]
+    assert [*ours, "setup-1", "preflight-1", "run"] == names
     for script in plan.scripts:
         assert hashlib.sha256(script.text.encode()).hexdigest() == script.sha256
     assert all(s.path == f"{HOME}/bin/{s.name}.sh" for s in plan.scripts if s.phase == "pod")

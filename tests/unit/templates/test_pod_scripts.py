@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 import pytest
@@ -105,7 +106,14 @@ def test_late_bound_values_cannot_end_their_quotes(value: str) -> None:
     ] == words(tail)
 
 
-@pytest.mark.parametrize("name", ["env", "base-env", "step", "supervisor"])
+def test_boot_script_survives_the_image_that_prints_the_environment() -> None:
+    """Official images write each line `NAME=…` of the environment, quoted once more, into a shell file."""
+    lines = render("boot").splitlines()
+    assert not [line for line in lines if re.match(r"[A-Z_][A-Z0-9_]*=", line)]
+    assert not set("\"'`$\\!") & set(lines[0])
+
+
+@pytest.mark.parametrize("name", ["env", "base-env", "step", "supervisor", "lease", "boot"])
 def test_scripts_are_whole_texts(name: str) -> None:
     """Every script ends with a newline and has no Windows line ends or template left."""
     text = render(name, exports={"A": "1"}, late_bound={"RUN_ID": token("run_id")})

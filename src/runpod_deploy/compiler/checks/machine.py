@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from runpod_deploy.compiler import lease, lifecycle
 from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.findings import Finding
 from runpod_deploy.compiler.pod_paths import normal
@@ -35,6 +36,24 @@ def ssh_port(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG0
             detail="SSH is the only way into the pod, so `22/tcp` must be one of its ports.",
             help=f"Write:\n  ports: [{ports}]",
         )
+
+
+def lease_at_boot(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule
+    """A pod that nothing ends before the first login is told about."""
+    ends = lifecycle.decide(config).on_orphaned != "preserve"
+    if not ends or lease.decide(config).at_boot:
+        return
+    where = ("start_command", "template_id", "image")
+    key = next((name for name in where if getattr(config.pod, name)), "image")
+    yield Finding(
+        pointer=f"/pod/{key}",
+        severity=Severity.WARNING,
+        code="lease-after-login",
+        summary="No lease until the pod is connected",
+        detail="What this container runs by itself is not known here, so no watchdog can be started "
+        "beside it. Should this machine be lost before the first login, nothing on the pod ends it.",
+        help="Say what it runs, and the watchdog starts with it:\n  start_command: /start.sh",
+    )
 
 
 def cuda_format(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule

@@ -87,6 +87,8 @@ class Gate:
             return "account"
         for pod_id, tenant in self._cloud.fleet.tenants.items():
             if _same(key, tenant.pod.api_key):
+                if refused := self._cloud.board.take("pod-key-refused", name=tenant.pod.name):
+                    raise Problem(int(refused.number("status")), "access denied")
                 own = f"/v2/pods/{pod_id}"
                 if (method, path) in {("GET", own), ("DELETE", own), ("POST", f"{own}/action")}:
                     return f"pod:{pod_id}"

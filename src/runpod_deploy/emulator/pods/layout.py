@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from runpod_deploy.emulator.pods.blueprint import Blueprint, FileText, Folder
+from runpod_deploy.emulator.pods.fast_time import shims
 from runpod_deploy.emulator.pods.nvidia_smi import script
 from runpod_deploy.emulator.ports import PodSpec
 
@@ -49,7 +50,8 @@ def container_environment(spec: PodSpec) -> dict[str, str]:
     """Give the environment of PID 1: the pod's own, and what every container has."""
     path = spec.env.get("PATH", _SYSTEM_PATH)
     common = {"HOME": "/root", "HOSTNAME": spec.pod_id}
-    return {**common, **spec.env, "PATH": f"{STUB_FOLDER}:{path}"}
+    fast = {f"RD_{name.upper()}": f"{STUB_FOLDER}/{name}" for name in shims(spec.clock)}
+    return {**common, **fast, **spec.env, "PATH": f"{STUB_FOLDER}:{path}"}
 
 
 def draw(spec: PodSpec, *, state_dir: Path, scratch: Path, user_namespace: bool) -> Blueprint:
@@ -156,6 +158,8 @@ def _files(spec: PodSpec) -> list[FileText]:
         ("/etc/hosts", 0o644, f"{hosts.rstrip()}\n127.0.1.1\t{spec.pod_id}\n", False),
         ("/etc/profile.d/00-pod-path.sh", 0o644, profile, False),
     ]
+    for name, text in shims(spec.clock).items():
+        wanted.append((f"{STUB_FOLDER}/{name}", 0o755, text, True))
     if resolver:
         wanted.append(("/etc/resolv.conf", 0o644, resolver, False))
     return [

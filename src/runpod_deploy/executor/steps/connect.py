@@ -17,6 +17,7 @@ from runpod_deploy.errors import (
     RunpodDeployError,
     StepFailed,
 )
+from runpod_deploy.executor import lease
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.ports import Transport
 from runpod_deploy.executor.untrusted import first_lines
@@ -27,15 +28,16 @@ LONGEST_PAUSE_SEC = 5.0
 
 
 async def do(ctx: RunContext) -> None:
-    """Log in and lay the run's scripts on the pod.
+    """Log in, lay the run's scripts on the pod, and arm its lease.
 
     Raises:
         HostUnusable: Nobody answered in time.
-        StepFailed: The pod answers but does not know our key.
+        StepFailed: The pod answers but does not know our key, or its lease is required and cannot work.
         HostKeyChanged: Another machine answers.
     """
     await login(ctx)
     await _upload_scripts(ctx)
+    await lease.arm(ctx)
 
 
 async def login(ctx: RunContext) -> None:

@@ -16,6 +16,7 @@ from runpod_deploy.errors import (
     Unavailable,
     Unreachable,
 )
+from runpod_deploy.executor import lease
 from runpod_deploy.executor.choosing import ROUND_PAUSE_SEC, arrange, nothing_had, reached, refuse
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import create_settled, settle_strays
@@ -27,7 +28,6 @@ from runpod_deploy.executor.steps import release
 
 SAME_CANDIDATE_TRIES = 3
 RATE_LIMIT_PATIENCE_SEC = 600.0
-BOOT_OVERHEAD_SEC = 3600.0
 
 
 async def do(ctx: RunContext) -> None:
@@ -193,7 +193,7 @@ def _request(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> Po
         mount=plan.storage.mount if volume or persistent else None,
         network_volume_id=volume.id if volume else None,
         persistent_gb=plan.storage.volume_gb if persistent else None,
-        args=ctx.fill(plan.pod.start_command) if plan.pod.start_command else None,
+        args=None if plan.pod.args is None else ctx.fill(plan.pod.args),
         env={
             **env,
             "PUBLIC_KEY": ctx.public_keys(),
@@ -202,22 +202,14 @@ def _request(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> Po
                     "run": ctx.run_id,
                     "plan_hash": ctx.plan_file.plan_hash,
                     "owner": ctx.owner,
-                    "dead_after": _dead_after(ctx),
+                    "dead_after": lease.dead_after(ctx),
                 },
                 separators=(",", ":"),
             ),
             "RUNPOD_DEPLOY_API_URL": ctx.api_url,
+            **lease.boot_env(ctx),
         },
     )
-
-
-def _dead_after(ctx: RunContext) -> int:
-    """Return the epoch second after which nobody can still want the pod: runtime, boot and grace."""
-    plan = ctx.plan
-    runtime = plan.budget.max_runtime_minutes
-    hours = plan.lifecycle.keep_hours if runtime is None else runtime / 60
-    grace = plan.lease.boot_grace_minutes * 60 + BOOT_OVERHEAD_SEC
-    return int(ctx.clock.now() + hours * 3600 + plan.budget.ssh_ready_timeout_sec + grace)
 
 
 async def _volume(ctx: RunContext) -> Volume | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from runpod_deploy.errors import CloudError, RunpodDeployError
+from runpod_deploy.executor import lease
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.shielding import finish
 from runpod_deploy.executor.steps import secrets
@@ -31,7 +32,7 @@ async def on_failure(ctx: RunContext) -> None:
 
 async def keep(ctx: RunContext) -> None:
     """Keep the pod that holds results which could not be verified: stopped where the disk survives."""
-    await _end(ctx, "stop" if _survives_a_stop(ctx) else "preserve")
+    await _end(ctx, "stop" if _survives_a_stop(ctx) else "hold")
     ctx.undo.drop("pod")
 
 
@@ -67,6 +68,7 @@ async def discard(ctx: RunContext, *, reason: str) -> None:
 
 
 async def _hang_up(ctx: RunContext) -> None:
+    lease.stop_beating(ctx)
     transport, ctx.transport = ctx.transport, None
     if transport is None:
         return
@@ -80,6 +82,10 @@ async def _end(ctx: RunContext, action: str) -> None:
     pod = ctx.need_pod()
     if action != "delete":
         await secrets.remove(ctx)
+    if action == "preserve":
+        await lease.disarm(ctx)
+    elif action == "hold":
+        await lease.hold(ctx)
     await _hang_up(ctx)
     if action == "delete":
         await delete_pod(ctx, pod.id, reason="released")
