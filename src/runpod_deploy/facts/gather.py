@@ -158,7 +158,8 @@ class _Survey:
         found = find_payload(
             project.locate(entry.source),
             excludes,
-            gitignore_top=(project.toplevel or project.root) if entry.gitignore else None,
+            ignore_top=project.toplevel or project.root,
+            gitignore=entry.gitignore,
             use_cache=self.use_cache,
             environ=self.environ,
         )

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from runpod_deploy.facts.rules import MAY_BE_FOLDER, MUST_BE_FOLDER, PathRule, PathRules
 from runpod_deploy.facts.wildmatch import git_regex
 
-NAME = ".gitignore"
 _BOM = b"\xef\xbb\xbf"
 _SPECIAL = re.compile(rb"[*?\[\\]")
 _UNESCAPED_SPACES = re.compile(rb"((?:[^\\]|\\.)*?) +", re.DOTALL)

@@ -58,7 +58,8 @@ def find_payload(
     source: Path,
     excludes: tuple[str, ...],
     *,
-    gitignore_top: Path | None,
+    ignore_top: Path,
+    gitignore: bool,
     use_cache: bool,
     environ: Mapping[str, str],
 ) -> Payload:
@@ -67,11 +68,12 @@ def find_payload(
     Args:
         source: A folder or a file.
         excludes: Filter patterns, the first match wins.
-        gitignore_top: The topmost folder whose `.gitignore` counts; None: none does.
+        ignore_top: The topmost folder whose ignore files count.
+        gitignore: Whether `.gitignore` counts beside `.runpodignore`.
         use_cache: Whether known digests may stand in for reading.
         environ: Says where digests are kept.
     """
-    walked = walk(source, filter_rules(excludes), gitignore_top)
+    walked = walk(source, filter_rules(excludes), ignore_top, gitignore=gitignore)
     entries, unread = seal(source, walked.found, use_cache=use_cache, environ=environ)
     obstacles = {kind: tuple(sorted(paths)) for kind, paths in walked.obstacles.items()}
     if unread:

@@ -58,7 +58,8 @@ def _read(
     found = find_payload(
         source,
         staging.excludes,
-        gitignore_top=(project.toplevel or project.root) if staging.gitignore else None,
+        ignore_top=project.toplevel or project.root,
+        gitignore=staging.gitignore,
         use_cache=False,
         environ=environ,
     )

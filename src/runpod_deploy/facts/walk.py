@@ -8,12 +8,16 @@ import posixpath
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from runpod_deploy.facts.gitignore import NAME as GITIGNORE
 from runpod_deploy.facts.gitignore import IgnoreFile, parse
 from runpod_deploy.facts.rules import FOLDER, PathRules
+
+GITIGNORE = ".gitignore"
+RUNPODIGNORE = ".runpodignore"
+"""Ignore rules for staging alone, in git's syntax; what they say goes before any `.gitignore`."""
 
 Obstacle = Literal["link-leaves-source", "special-file", "name-not-utf8", "unreadable"]
 
@@ -47,13 +51,16 @@ class Walk:
         self.obstacles.setdefault(kind, []).append(shown)
 
 
-def walk(source: Path, filters: PathRules, ignore_from: Path | None) -> Walk:
+def walk(
+    source: Path, filters: PathRules, ignore_from: Path | None, *, gitignore: bool = True
+) -> Walk:
     """Return what travels when `source` is staged.
 
     Args:
         source: An existing folder or file, links resolved. Itself it is never dropped.
-        filters: Filter patterns relative to the source; what they say goes before `.gitignore`.
-        ignore_from: The topmost folder whose `.gitignore` counts, at or above `source`; None: none.
+        filters: Filter patterns relative to the source; what they say goes before ignore files.
+        ignore_from: The topmost folder whose ignore files count, at or above `source`; None: none.
+        gitignore: Whether `.gitignore` counts; `.runpodignore` does in any case.
     """
     result = Walk()
     status = source.stat()
@@ -63,8 +70,9 @@ def walk(source: Path, filters: PathRules, ignore_from: Path | None) -> Walk:
     if not stat.S_ISDIR(status.st_mode):
         result.hit("special-file", source.name)
         return result
-    above = () if ignore_from is None else tuple(_ignore_files_above(source, ignore_from))
-    _Walker(str(source), filters, result, gitignore=ignore_from is not None).run(above)
+    names = () if ignore_from is None else (RUNPODIGNORE, GITIGNORE)[: 1 + gitignore]
+    above = () if ignore_from is None else _ignore_files_above(source, ignore_from, names)
+    _Walker(str(source), filters, result, names).run(tuple(above))
     result.found.sort(key=_path)
     return result
 
@@ -73,34 +81,43 @@ def _path(found: Found) -> str:
     return found.path
 
 
-def _ignore_files_above(source: Path, top: Path) -> Iterator[IgnoreFile]:
-    """Yield the ignore files above `source`, the deepest first."""
-    for folder in source.parents:
-        if not folder.is_relative_to(top):
-            return
-        file = folder / GITIGNORE
-        if file.is_file() and not file.is_symlink():
-            prefix = f"/{source.relative_to(folder).as_posix()}"
-            yield IgnoreFile(parse(file.read_bytes()), prefix.encode())
+def _ignore_files_above(
+    source: Path, top: Path, names: tuple[str, ...]
+) -> Iterator[tuple[IgnoreFile, ...]]:
+    """Yield, for each name of ignore files, those above `source`, the deepest first."""
+    folders = [folder for folder in source.parents if folder.is_relative_to(top)]
+    for name in names:
+        found = []
+        for folder in folders:
+            file = folder / name
+            if file.is_file() and not file.is_symlink():
+                prefix = f"/{source.relative_to(folder).as_posix()}"
+                found.append(IgnoreFile(parse(file.read_bytes()), prefix.encode()))
+        yield tuple(found)
+
+
+_Ignores = tuple[tuple[IgnoreFile, ...], ...]
+"""The ignore files in effect: for each name, the deepest file first. All of one name decide before
+any of the next."""
 
 
 class _Walker:
-    def __init__(self, root: str, filters: PathRules, result: Walk, *, gitignore: bool) -> None:
+    def __init__(
+        self, root: str, filters: PathRules, result: Walk, ignore_names: tuple[str, ...]
+    ) -> None:
         self._root = root
         self._real_root = os.path.realpath(root)
         self._filters = filters
         self._result = result
-        self._gitignore = gitignore
+        self._ignore_names = ignore_names
 
-    def run(self, above: tuple[IgnoreFile, ...]) -> None:
+    def run(self, above: _Ignores) -> None:
         pending = [("", above)]
         while pending:
             prefix, ignores = pending.pop()
             pending.extend(self._folder(prefix, ignores))
 
-    def _folder(
-        self, prefix: str, ignores: tuple[IgnoreFile, ...]
-    ) -> list[tuple[str, tuple[IgnoreFile, ...]]]:
+    def _folder(self, prefix: str, ignores: _Ignores) -> list[tuple[str, _Ignores]]:
         """Take in one folder; return the folders below it with the ignore files in effect."""
         try:
             with os.scandir(f"{self._root}/{prefix}") as entries:
@@ -108,8 +125,8 @@ class _Walker:
         except OSError:
             self._result.hit("unreadable", prefix)
             return []
-        if self._gitignore:
-            ignores = self._own_ignore_file(listed, prefix) + ignores
+        ignores = self._with_own(listed, prefix, ignores)
+        rules = tuple(chain.from_iterable(ignores))
         below = []
         anchored = b"/" + os.fsencode(prefix)
         for entry in listed:
@@ -118,7 +135,7 @@ class _Walker:
             folder = entry.is_dir(follow_symlinks=False)
             if folder:
                 raw += FOLDER
-            if self._dropped(anchored + raw, raw, ignores):
+            if self._dropped(anchored + raw, raw, rules):
                 continue
             if folder:
                 below.append((f"{prefix}{name}/", ignores))
@@ -126,18 +143,23 @@ class _Walker:
                 self._take(entry, prefix + name)
         return below
 
-    def _own_ignore_file(
-        self, listed: list["os.DirEntry[str]"], prefix: str
-    ) -> tuple[IgnoreFile, ...]:
+    def _with_own(self, listed: list["os.DirEntry[str]"], prefix: str, above: _Ignores) -> _Ignores:
+        """Return the ignore files in effect in a folder: its own before those above it."""
+        own: dict[str, IgnoreFile] = {}
         for entry in listed:
-            if entry.name == GITIGNORE and entry.is_file(follow_symlinks=False):
+            if entry.name in self._ignore_names and entry.is_file(follow_symlinks=False):
                 try:
                     content = Path(entry.path).read_bytes()
                 except OSError:
                     self._result.hit("unreadable", prefix + entry.name)
-                    return ()
-                return (IgnoreFile(parse(content), b"", skip=len(os.fsencode(prefix))),)
-        return ()
+                    continue
+                own[entry.name] = IgnoreFile(parse(content), b"", skip=len(os.fsencode(prefix)))
+        if not own:
+            return above
+        return tuple(
+            (own[name], *files) if name in own else files
+            for name, files in zip(self._ignore_names, above, strict=True)
+        )
 
     def _dropped(self, path: bytes, name: bytes, ignores: tuple[IgnoreFile, ...]) -> bool:
         said = self._filters.drops(path, name)

@@ -132,6 +132,32 @@ def test_ignore_files_can_be_left_out(tmp_path: Path) -> None:
     assert [".gitignore", "a.log"] == paths(walk(tmp_path, filter_rules([]), None))
 
 
+def test_runpodignore_goes_before_every_gitignore(tmp_path: Path) -> None:
+    """What `.runpodignore` says holds against deeper `.gitignore` files, both ways."""
+    grown(tmp_path, "data/a", "notes/b", "x.py")
+    (tmp_path / ".gitignore").write_text("data/\n")
+    (tmp_path / "data" / ".gitignore").write_text("*\n")
+    (tmp_path / "notes" / ".gitignore").write_text("!b\n")
+    (tmp_path / ".runpodignore").write_text("!data/\n!data/**\n/notes/b\n")
+
+    found = paths(walk(tmp_path, filter_rules([]), tmp_path))
+
+    assert ["data/.gitignore", "data/a", "notes/.gitignore", "x.py"] == [
+        path for path in found if path not in (".gitignore", ".runpodignore")
+    ]
+
+
+def test_runpodignore_counts_without_gitignore(tmp_path: Path) -> None:
+    """A staging that does not follow `.gitignore` still follows `.runpodignore`, also from above."""
+    grown(tmp_path, "src/a.log", "src/b.ckpt")
+    (tmp_path / ".gitignore").write_text("*.log\n")
+    (tmp_path / ".runpodignore").write_text("*.ckpt\n")
+
+    found = paths(walk(tmp_path / "src", filter_rules([]), tmp_path, gitignore=False))
+
+    assert ["a.log"] == found
+
+
 def test_an_include_goes_before_ignore_files(tmp_path: Path) -> None:
     """`+ data/` in the job takes in what `.gitignore` leaves out."""
     grown(tmp_path, "data/a")
