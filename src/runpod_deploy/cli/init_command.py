@@ -14,9 +14,12 @@ from runpod_deploy.errors import InvalidInput
 SCHEMA_COPY = ".runpod-deploy/job.schema.json"
 """Where the job file's first line looks for the schema, relative to the job file."""
 
+SAMPLE = ".py"
+"""How a program that stands in for the user's own is named; it never replaces one that is there."""
+
 
 class Template(StrEnum):
-    """The starter jobs; `cluster` is reserved."""
+    """The starter jobs."""
 
     HELLO = "hello"
     TRAIN = "train"
@@ -28,7 +31,7 @@ class Template(StrEnum):
 
 def init_command(
     folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="The project's folder.", show_default=False)
+        Path, typer.Argument(metavar="DIR", help="The project's folder.", show_default=False)
     ] = Path(),
     template: Annotated[
         Template, typer.Option("--template", "-t", help="Which kind of job.")
@@ -42,26 +45,30 @@ def init_command(
     """Write a commented job file, ready for an editor and for `plan`."""
     terminal = open_terminal(verbose=verbose, quiet=quiet)
     files = _files(template)
+    yours = [name for name in files if name.endswith(SAMPLE) and os.path.lexists(folder / name)]
+    for name in yours:
+        del files[name]
     if not force:
         _refuse_to_overwrite(folder, files)
     _write(folder, files)
     for name in files:
         terminal.say(f"Written: {folder / name}")
+    for name in yours:
+        terminal.say(f"Left as it is: {folder / name}")
+    if template is Template.CLUSTER:
+        terminal.say("Several machines at once are planned; this job uses the GPUs of one.")
     job = folder / "job.yaml"
-    terminal.say(f"Edit {job}, then see what it would do:\n  runpod-deploy plan {job}")
+    terminal.say(
+        f"Edit {job}, then see what it would do, and rehearse it here for nothing:\n"
+        f"  runpod-deploy plan {job}\n"
+        f"  runpod-deploy apply {job} --cloud emulator"
+    )
 
 
 def _files(template: Template) -> dict[str, bytes]:
     from runpod_deploy.schema.hover import published_schema  # noqa: PLC0415 - not for `--help`
-    from runpod_deploy.templates.starter import STARTERS, starter_files  # noqa: PLC0415 - likewise
+    from runpod_deploy.templates.starter import starter_files  # noqa: PLC0415 - likewise
 
-    if template.value not in STARTERS:
-        raise InvalidInput(
-            f"the template `{template}` is planned and not there yet: this version has no `cluster` "
-            "key, a job runs on one pod",
-            help="Several GPUs of one machine are there now: `--template train`, and in its job "
-            "file:\n  pod: {gpu_count: 8}",
-        )
     return {**starter_files(template.value), SCHEMA_COPY: published_schema("job")}
 
 
