@@ -15,6 +15,12 @@ from runpod_deploy.cli import emulator_commands, exits
 from runpod_deploy.cli.apply_commands import apply_command, run_command
 from runpod_deploy.cli.arguments import examples
 from runpod_deploy.cli.capture_env_command import capture_env_command
+from runpod_deploy.cli.catalog_commands import (
+    gpu_inventory_command,
+    gpu_list_command,
+    gpu_prices_command,
+)
+from runpod_deploy.cli.estimate_command import estimate_command
 from runpod_deploy.cli.events_commands import events_command, events_query_command
 from runpod_deploy.cli.init_command import init_command
 from runpod_deploy.cli.lean import LeanCommand, spared
@@ -164,6 +170,7 @@ app.command(
     cls=LeanCommand,
     epilog=examples(
         "runpod-deploy plan job.yaml",
+        "runpod-deploy plan job.yaml --live",
         "runpod-deploy plan job.yaml --var seed=8 -o plan.json",
         "runpod-deploy plan plan.json --scripts",
     ),
@@ -176,6 +183,30 @@ app.command(
         "runpod-deploy validate jobs/ --strict --format github",
     ),
 )(validate_command)
+app.command(
+    "estimate",
+    cls=LeanCommand,
+    epilog=examples(
+        "runpod-deploy estimate job.yaml",
+        "runpod-deploy estimate job.yaml --cloud emulator --json",
+    ),
+)(estimate_command)
+app.command(
+    "gpu-list",
+    cls=LeanCommand,
+    epilog=examples("runpod-deploy gpu-list --datacenter EU-RO-1 --gpu-count 2"),
+)(gpu_list_command)
+app.command(
+    "gpu-prices", cls=LeanCommand, epilog=examples("runpod-deploy gpu-prices --cloud-type SECURE")
+)(gpu_prices_command)
+app.command(
+    "gpu-inventory",
+    cls=LeanCommand,
+    epilog=examples(
+        "runpod-deploy gpu-inventory job.yaml",
+        "until runpod-deploy gpu-inventory job.yaml --refresh; do sleep 300; done",
+    ),
+)(gpu_inventory_command)
 app.command(
     "schema",
     cls=LeanCommand,

@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runpod_deploy.cli.arguments import AllowPath, Config, Quiet, Var, VarsFile, Verbose, one_file
+from runpod_deploy.cli.arguments import (
+    AllowPath,
+    Cloud,
+    Config,
+    Quiet,
+    Var,
+    VarsFile,
+    Verbose,
+    one_file,
+)
 from runpod_deploy.cli.target import CloudName, choose_cloud
 from runpod_deploy.cli.terminal import Terminal, open_terminal
 from runpod_deploy.errors import InvalidInput, JobFailed
@@ -17,14 +26,6 @@ What = Annotated[
     Path | None,
     typer.Argument(
         metavar="PLAN.json|JOB.yaml", help="A saved plan, or a job file.", show_default=False
-    ),
-]
-Cloud = Annotated[
-    CloudName | None,
-    typer.Option(
-        "--cloud",
-        help="Where; by default RUNPOD_DEPLOY_CLOUD, else runpod.",
-        show_default=False,
     ),
 ]
 Project = Annotated[

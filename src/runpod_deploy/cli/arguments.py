@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from runpod_deploy.cli.target import CloudName
 from runpod_deploy.errors import InvalidInput
 
 Job = Annotated[
@@ -37,6 +38,18 @@ AllowPath = Annotated[
         help="Let the job file name paths in DIR, outside the project; repeatable.",
         show_default=False,
     ),
+]
+Cloud = Annotated[
+    CloudName | None,
+    typer.Option(
+        "--cloud",
+        help="Where; by default RUNPOD_DEPLOY_CLOUD, else runpod.",
+        show_default=False,
+    ),
+]
+Refresh = Annotated[
+    bool,
+    typer.Option("--refresh", "--no-price-cache", help="Ask the catalog anew, whatever was kept."),
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
 Quiet = Annotated[

@@ -6,6 +6,7 @@ from heapq import nlargest
 from runpod_deploy.cli import plan_rows
 from runpod_deploy.cli.amounts import count, limit, size
 from runpod_deploy.cli.layout import INDENT, Row, flow, labelled, section, table
+from runpod_deploy.cli.market_words import estimate_rows, then
 from runpod_deploy.cli.plan_rows import with_names
 from runpod_deploy.cli.printable import block, line
 from runpod_deploy.cli.style import Style
@@ -35,6 +36,7 @@ def render_plan(plan_file: PlanFile, style: Style, *, width: int, scripts: bool 
         view.candidates(),
         view.rows("Pod", "", [*plan_rows.pod(plan), *plan_rows.storage(plan)]),
         view.rows("Money and time", "", plan_rows.money(plan)),
+        view.estimate(),
         view.payload(),
         view.secrets(),
         view.script_text() if scripts else view.script_table(),
@@ -61,6 +63,14 @@ class _View:
 
     def candidates(self) -> list[str]:
         all_of_them = self.plan.candidates
+        order = _PREFERRED[self.plan.pod.prefer]
+        seen, title = self.plan_file.observed.catalog, f"Candidates ({len(all_of_them)})"
+        told = f"{INDENT}{then(self.plan_file.observed)}"
+        if seen is not None:
+            from runpod_deploy.cli import catalog_views  # noqa: PLC0415 - only for prices
+
+            rows = catalog_views.candidate_table(self.plan, seen, self.style, most=MOST_CANDIDATES)
+            return section(title, order, [*rows, self.style.dim(told)], self.style)
         shown = [
             [f"{number}", one.gpu, _place(one.datacenter), one.cloud]
             for number, one in enumerate(all_of_them[:MOST_CANDIDATES], 1)
@@ -68,8 +78,13 @@ class _View:
         body = table(shown, self.style, right="r")
         if len(all_of_them) > MOST_CANDIDATES:
             body.append(f"{INDENT}… and {len(all_of_them) - MOST_CANDIDATES} more")
-        order = _PREFERRED[self.plan.pod.prefer]
-        return section(f"Candidates ({len(all_of_them)})", order, body, self.style)
+        return section(title, order, [*body, self.style.dim(told)], self.style)
+
+    def estimate(self) -> list[str]:
+        seen, made = self.plan_file.observed.catalog, self.plan_file.observed.estimate
+        if seen is None or made is None:
+            return []
+        return self.rows("Estimate", "", estimate_rows(self.plan, seen, made))
 
     def payload(self) -> list[str]:
         staging = self.plan.staging

@@ -73,13 +73,11 @@ def prepare(
         raise InvalidInput(
             "--project goes with a saved plan; a job file says it by `local.project_root`"
         )
-    from runpod_deploy.compiler.resolve import resolve  # noqa: PLC0415 - not for `--help`
-    from runpod_deploy.facts.gather import project_of  # noqa: PLC0415 - likewise
-    from runpod_deploy.schema.load import load  # noqa: PLC0415 - likewise
+    from runpod_deploy.schema.load import load  # noqa: PLC0415 - not for `--help`
 
     config = load(path, variables, allow_paths=allow_paths)
     plan_file, diagnostics = compile_config(config, allow_paths, use_cache=False)
-    root = project_of(resolve(config), path, allow_paths).root
+    root = project_root_of(config, path, allow_paths)
     return Planned(
         plan_file=plan_file,
         diagnostics=diagnostics,
@@ -87,6 +85,18 @@ def prepare(
         saved=False,
         allow_paths=tuple(allow_paths),
     )
+
+
+def project_root_of(config: JobConfig, path: Path, allow_paths: Sequence[Path]) -> Path:
+    """Return the folder that every local path of a job is relative to.
+
+    Raises:
+        InvalidInput: It is outside of the repository, or not there.
+    """
+    from runpod_deploy.compiler.resolve import resolve  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.facts.gather import project_of  # noqa: PLC0415 - likewise
+
+    return project_of(resolve(config), path, allow_paths).root
 
 
 def for_saved(planned: Planned, *, allow: Sequence[str], again: bool) -> Planned:

@@ -10,34 +10,31 @@ from runpod_deploy.errors import InvalidInput
 
 _POD_CONSOLE = "Until then, RunPod's own console lists the pods and what they cost:\n  "
 _POD_CONSOLE += "https://console.runpod.io/pods"
-_CATALOG = "Until then, `gpu_order` in an editor offers every GPU with memory and price, from:\n  "
-_CATALOG += "runpod-deploy schema job -o job.schema.json"
 
 PLANNED_COMMANDS: Mapping[str, str] = {
     "cleanup": _POD_CONSOLE,
     "ls-stale": _POD_CONSOLE,
     "logs": "Until then, the log of a run is `run.log` in its run folder:\n  "
     "tail -f artifacts/runpod/RUN/run.log",
-    "gpu-list": _CATALOG,
-    "gpu-inventory": "Until then, a run goes round its candidates and says what each answered; "
-    "nothing is paid where none can be had.",
-    "gpu-prices": _CATALOG,
-    "estimate": "Until then, `plan` shows the cap and the limits:\n  runpod-deploy plan JOB.yaml",
 }
 """Each command that is planned, and what to do until it is there."""
 
 _IN_THE_FILE = "A plan says everything that will be done, so this is said in the job file:\n  "
 _LIVE = "It is planned, as part of `validate --live`. `validate` asks nothing of the network now."
 
+_NO_SPOT = "Leave it out: RunPod's API has no spot pods any more, every price is the one on demand."
+
 REPLACED_FLAGS: Mapping[tuple[str, str], str] = {
+    ("gpu-list", "--spot"): _NO_SPOT,
+    ("gpu-prices", "--spot"): _NO_SPOT,
     ("validate", "--check-local"): "Leave it out: local paths are always checked.",
     ("validate", "--check-availability"): _LIVE,
     ("validate", "--check-image-registry"): _LIVE,
     ("validate", "--skip-registry-check"): "Leave it out: `validate` asks no registry.",
     ("validate", "--scan-consumer"): "It is planned, as a warning that needs no flag.",
     ("validate", "--all"): "Name the files:\n  runpod-deploy validate configs/runpod/*.yaml",
-    ("run", "--dry-run"): "`plan` shows everything that would be done, and does nothing:\n  "
-    "runpod-deploy plan JOB.yaml",
+    ("run", "--dry-run"): "`plan` shows everything that would be done, and does nothing; with\n"
+    "--live it asks the cloud for prices and stock:\n  runpod-deploy plan JOB.yaml --live",
     ("run", "--offline-dry-run"): "`plan` works without network and account:\n  "
     "runpod-deploy plan JOB.yaml",
     ("run", "--cost-cap-usd"): f"{_IN_THE_FILE}budget: {{cost_cap_usd: 10}}",

@@ -58,6 +58,15 @@ def estimate(plan: Plan, catalog: ObservedCatalog, typical: TypicalSpend | None 
     )
 
 
+def expected_usd(made: Estimate | None) -> float | None:
+    """Return what a run is expected to cost: as usual, else at its longest; None when not known."""
+    if made is None:
+        return None
+    if made.typical is not None and made.typical.usd is not None:
+        return made.typical.usd
+    return made.at_max_runtime.usd if made.at_max_runtime is not None else None
+
+
 def _compute(plan: Plan, offer: CandidateOffer | None) -> tuple[float | None, PriceSource | None]:
     if offer is None:
         return None, None

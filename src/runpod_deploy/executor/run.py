@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runpod_deploy._version import __version__
+from runpod_deploy.compiler.estimate import expected_usd
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.planfile import dumps
 from runpod_deploy.errors import JobFailed, PlanRefused
@@ -298,6 +299,7 @@ def _manifest_context(ctx: RunContext, run: Run, now: str, git: GitState | None)
         patch_file=patch_file,
         filled_scripts=ctx.filled_scripts,
         accrued_usd=accrued_usd(run, now, ctx.plan.budget.assumed_hourly_rate_usd),
+        estimated_usd=expected_usd(ctx.plan_file.observed.estimate),
         log_bytes=log_bytes,
         log_sha256=log_sha256,
         artifact_files=ctx.artifact_files,

@@ -61,7 +61,7 @@ def offer_from(cloud: str, row: Any) -> GpuOffer | None:
 
     None when it is not one: it has no id.
     """
-    if not isinstance(row, dict) or not isinstance(row.get("id"), str):
+    if not isinstance(row, dict) or _matching(_GPU, row.get("id")) is None:
         return None
     price, most = _object(row.get("price")), _object(row.get("maxCount"))
     counts = {name: _whole(most.get(name.lower())) for name in ("SECURE", "COMMUNITY")}
@@ -93,7 +93,7 @@ def _stock(cloud: str, row: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     levels = {}
     for center in centers if isinstance(centers, list) else []:
         level = (_text(_object(center).get("availability")) or "").upper()
-        name = _text(_object(center).get("id"))
+        name = _matching(_ID, _object(center).get("id"))
         if name and level in _IN_STOCK:
             levels[name] = level
     overall = (_text(row.get("availability")) or "").upper()
