@@ -17,6 +17,7 @@ def render(name: str, **changes: Any) -> str:
         "exports": {},
         "source_files": [],
         "secret_files": [],
+        "telemetry": {"interval_sec": 30, "mount": "/workspace"},
         "run": run_context(),
         "lease": lease_context(),
     }

@@ -216,7 +216,7 @@ def telemetry(plan: Plan) -> Row:
     ]
     every = of.sample_interval_sec
     all_there = len(captured) == sum(one.name.startswith("capture_") for one in fields(of))
-    text = f"a sample every {every:g} s, {', '.join(captured) or 'nothing else'}; kept for later"
+    text = f"a sample every {every:g} s, {', '.join(captured) or 'nothing else'}"
     default = _same(TelemetrySection, "sample_interval_sec", every) and all_there
     return Row(label="telemetry", text=text, default=default)
 

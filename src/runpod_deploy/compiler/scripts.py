@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 HOME = f"/root/.runpod-deploy/{token('run_id')}"
-POD_SCRIPTS = ("base-env", "env", "step", "supervisor", "lease")
+POD_SCRIPTS = ("base-env", "env", "step", "supervisor", "lease", "sampler")
 BOOT_SCRIPT = "boot"
 BASH = ("bash",)
 STRICT_BASH = ("bash", "-eo", "pipefail")
@@ -120,6 +120,10 @@ def _pod_context(config: Resolved, run: Script) -> Mapping[str, Any]:
         "secret_files": [
             secret.destination for secret in config.secrets if secret.env and secret.export
         ],
+        "telemetry": {
+            "interval_sec": max(1, round(config.telemetry.sample_interval_sec)),
+            "mount": config.storage.volume_mount,
+        },
         "run": {
             "command": list(run.command),
             "env": dict(config.run.env),

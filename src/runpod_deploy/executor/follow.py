@@ -14,7 +14,7 @@ from runpod_deploy.errors import (
     StepFailed,
     TransportError,
 )
-from runpod_deploy.executor import supervision
+from runpod_deploy.executor import supervision, telemetry
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.markers import MarkerScanner, StepMark
 from runpod_deploy.executor.money import accrued
@@ -107,6 +107,7 @@ async def follow(ctx: RunContext, mirror: LogMirror) -> Report:
         HostKeyChanged: Another machine answers at the pod's address.
     """
     watch = asyncio.create_task(_watch_pod(ctx))
+    samples = asyncio.create_task(telemetry.follow_samples(ctx))
     try:
         while True:
             try:
@@ -116,8 +117,9 @@ async def follow(ctx: RunContext, mirror: LogMirror) -> Report:
             except TransportError as error:
                 await reconnect(ctx, error)
     finally:
-        watch.cancel()
-        await asyncio.gather(watch, return_exceptions=True)
+        for task in (watch, samples):
+            task.cancel()
+        await asyncio.gather(watch, samples, return_exceptions=True)
 
 
 async def _session(ctx: RunContext, mirror: LogMirror, watch: asyncio.Task[None]) -> Report:

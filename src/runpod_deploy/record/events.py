@@ -177,6 +177,7 @@ EVENT_TYPES: Mapping[str, EventType] = {
     "artifact_pull_failed": EventType(
         {"label": "string", "duration_sec": "number", "error": "string"}
     ),
+    "capture_failed": EventType({"file": "string", "reason": "string"}),
     "remote_log_pull_failed": EventType({"path": "string", "error": "string"}),
 }
 

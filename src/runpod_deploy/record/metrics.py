@@ -77,14 +77,15 @@ class MetricSample(Mapping[str, Any]):
 
     @property
     def memory_used_bytes(self) -> float | None:
-        """Memory in use."""
-        used = self._number("host_mem_used_mb")
+        """Memory in use: the pod's own where it has a limit, else the host's."""
+        name = "mem_used_mb" if self._number("mem_limit_mb") else "host_mem_used_mb"
+        used = self._number(name)
         return None if used is None else used * _MIB
 
     @property
     def memory_total_bytes(self) -> float | None:
-        """Memory that may be used."""
-        total = self._number("host_mem_total_mb")
+        """Memory that the pod may use: its limit, else what the host has."""
+        total = self._number("mem_limit_mb") or self._number("host_mem_total_mb")
         return None if total is None else total * _MIB
 
     @property

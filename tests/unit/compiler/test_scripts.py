@@ -87,7 +87,7 @@ def test_order_names_and_digests() -> None:
     plan = plan_of(job({"setup": [{"command": "a"}], "preflight": [{"command": "b"}]}))
 
     names = [script.name for script in plan.scripts]
-    ours = ["base-env", "env", "step", "supervisor", "lease", "boot"]
+    ours = ["base-env", "env", "step", "supervisor", "lease", "sampler", "boot"]
     assert [*ours, "setup-1", "preflight-1", "run"] == names
     for script in plan.scripts:
         assert hashlib.sha256(script.text.encode()).hexdigest() == script.sha256

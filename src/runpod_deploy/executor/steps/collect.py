@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runpod_deploy.compiler.plan import PlanArtifact
 from runpod_deploy.errors import StepFailed, TransportError
+from runpod_deploy.executor import telemetry
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.steps import connect
 from runpod_deploy.executor.sync.download import DownloadReport, download
@@ -22,6 +23,7 @@ async def do(ctx: RunContext) -> None:
         StepFailed: A required artifact is not on the pod (cause `artifact_missing`), or could not be
             brought over and verified (cause `not_verified`): then the pod must not be deleted.
     """
+    await telemetry.end(ctx)
     missing: list[str] = []
     unverified: list[str] = []
     for artifact in ctx.plan.artifacts:
@@ -49,6 +51,7 @@ async def salvage(ctx: RunContext) -> None:
     """
     if ctx.transport is None and not await _again(ctx):
         return
+    await telemetry.end(ctx)
     for artifact in ctx.plan.artifacts:
         if artifact.label not in ctx.verified:
             await pull(ctx, artifact)
