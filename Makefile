@@ -44,6 +44,7 @@ lock:  ## Refresh requirements.lock (needs uv)
 bench: $(STAMP)  ## Print our ratios against a peer measured in the same run
 	@$(PY) benchmarks/plan_startup.py
 	@$(PY) benchmarks/validate_many.py
+	@$(PY) benchmarks/events_query.py
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
