@@ -27,6 +27,7 @@ from runpod_deploy.cli.lean import LeanCommand, spared
 from runpod_deploy.cli.manifest_summary_command import manifest_summary_command
 from runpod_deploy.cli.migrate_command import migrate_command
 from runpod_deploy.cli.plan_command import plan_command
+from runpod_deploy.cli.plan_diff_command import plan_diff_command
 from runpod_deploy.cli.report_command import report_command
 from runpod_deploy.cli.runs_commands import compare_runs_command, ls_runs_command
 from runpod_deploy.cli.schema_command import schema_command
@@ -173,8 +174,17 @@ app.command(
         "runpod-deploy plan job.yaml --live",
         "runpod-deploy plan job.yaml --var seed=8 -o plan.json",
         "runpod-deploy plan plan.json --scripts",
+        "runpod-deploy plan job.yaml --against plan.json",
     ),
 )(plan_command)
+app.command(
+    "plan diff",
+    cls=LeanCommand,
+    epilog=examples(
+        "runpod-deploy plan diff old.json new.json",
+        "runpod-deploy plan diff artifacts/runpod/20260514T021200Z plan.json --format markdown",
+    ),
+)(plan_diff_command)
 app.command(
     "validate",
     cls=LeanCommand,

@@ -67,6 +67,24 @@ class Format(StrEnum):
 OutputFormat = Annotated[Format, typer.Option("--format", help="For people, or for programs.")]
 
 
+class DocumentFormat(StrEnum):
+    """How a plan or a difference is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+PlanFormat = Annotated[
+    DocumentFormat,
+    typer.Option("--format", help="For a terminal, for programs, or for a pull request."),
+]
+DetailedExitcode = Annotated[
+    bool,
+    typer.Option("--detailed-exitcode", help="Exit with 2 when something differs, 0 when not."),
+]
+
+
 def one_file(argument: Path | None, option: Path | None, *, what: str = "job file") -> Path:
     """Return the file that was named, by position or by flag.
 

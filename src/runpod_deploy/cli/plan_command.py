@@ -11,9 +11,10 @@ from runpod_deploy.cli.arguments import (
     AllowPath,
     Cloud,
     Config,
-    Format,
+    DetailedExitcode,
+    DocumentFormat,
     Job,
-    OutputFormat,
+    PlanFormat,
     Quiet,
     Refresh,
     Var,
@@ -23,7 +24,7 @@ from runpod_deploy.cli.arguments import (
 )
 from runpod_deploy.cli.target import CloudName
 from runpod_deploy.cli.terminal import Terminal, open_terminal
-from runpod_deploy.errors import InvalidInput
+from runpod_deploy.errors import EXIT_CHANGED, EXIT_OK, InvalidInput
 
 if TYPE_CHECKING:
     from runpod_deploy.compiler.plan import PlanFile
@@ -59,7 +60,17 @@ def plan_command(
             "--out", "-o", metavar="FILE", help="Save the plan there.", show_default=False
         ),
     ] = None,
-    output: OutputFormat = Format.TEXT,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="PLAN.json|RUN_DIR",
+            help="Show only what differs from a saved plan, or from what a run did.",
+            show_default=False,
+        ),
+    ] = None,
+    detailed_exitcode: DetailedExitcode = False,
+    output: PlanFormat = DocumentFormat.TEXT,
     scripts: Annotated[bool, typer.Option("--scripts", help="Show the scripts in full.")] = False,
     live: Annotated[
         bool,
@@ -72,7 +83,7 @@ def plan_command(
     allow_path: AllowPath = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
-) -> None:
+) -> int:
     """Show everything that would be done, and do none of it."""
     from runpod_deploy.cli.variables import read_variables  # noqa: PLC0415 - not for `--help`
 
@@ -81,21 +92,25 @@ def plan_command(
     values = read_variables(var or (), vars_file)
     market = Asked(live=live, cloud=cloud, refresh=refresh)
     plan_file = _plan(path, values, allow_path or (), out, market, terminal)
-    content = b""
-    if out is not None or output is Format.JSON:
-        from runpod_deploy.compiler.planfile import dumps  # noqa: PLC0415 - loaded already
-
-        content = dumps(plan_file)
     if out is not None:
         from runpod_deploy.cli.saving import save  # noqa: PLC0415 - only when writing
+        from runpod_deploy.compiler.planfile import dumps  # noqa: PLC0415 - loaded already
 
-        save(out, content)
-    if output is Format.JSON:
-        terminal.data(content)
+        save(out, dumps(plan_file))
+    status = EXIT_OK
+    if against is not None:
+        from runpod_deploy.cli import comparing  # noqa: PLC0415 - only to compare
+
+        other = comparing.find(against)
+        diff = comparing.show(other, plan_file, terminal, output, full=scripts)
+        status = EXIT_CHANGED if detailed_exitcode and not diff.same else EXIT_OK
+    elif detailed_exitcode:
+        raise InvalidInput("--detailed-exitcode goes with --against: it tells what differs")
     else:
-        _show(plan_file, terminal, scripts=scripts)
+        _show(plan_file, terminal, output, scripts=scripts)
     if out is not None:
         terminal.say(f"Plan written to {out}. To carry it out, once:\n  runpod-deploy apply {out}")
+    return status
 
 
 def _plan(
@@ -135,10 +150,20 @@ def _plan(
     return seen_live(plan_file, opened, root)
 
 
-def _show(plan_file: "PlanFile", terminal: Terminal, *, scripts: bool) -> None:
-    if terminal.quiet:
-        terminal.print(plan_file.plan_hash)
-        return
-    from runpod_deploy.cli.plan_view import render_plan  # noqa: PLC0415 - not for JSON
+def _show(
+    plan_file: "PlanFile", terminal: Terminal, output: DocumentFormat, *, scripts: bool
+) -> None:
+    if output is DocumentFormat.JSON:
+        from runpod_deploy.compiler.planfile import dumps  # noqa: PLC0415 - loaded already
 
-    terminal.print(render_plan(plan_file, terminal.out, width=terminal.width, scripts=scripts))
+        terminal.data(dumps(plan_file))
+    elif output is DocumentFormat.MARKDOWN:
+        from runpod_deploy.cli.plan_markdown import markdown_plan  # noqa: PLC0415 - likewise
+
+        terminal.data(markdown_plan(plan_file).encode("utf-8", "backslashreplace"))
+    elif terminal.quiet:
+        terminal.print(plan_file.plan_hash)
+    else:
+        from runpod_deploy.cli.plan_view import render_plan  # noqa: PLC0415 - not for JSON
+
+        terminal.print(render_plan(plan_file, terminal.out, width=terminal.width, scripts=scripts))

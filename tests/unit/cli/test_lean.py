@@ -41,4 +41,4 @@ def test_a_wrong_choice_names_the_right_ones(call: Call) -> None:
     """The message reads as Typer's own."""
     status, _, err = call("plan", "x", "--format", "xml")
     assert 4 == status
-    assert "'xml' is not one of 'text', 'json'." in err
+    assert "'xml' is not one of 'text', 'json', 'markdown'." in err

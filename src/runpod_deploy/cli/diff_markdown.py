@@ -1,0 +1,113 @@
+"""The difference of two plans as Markdown for a pull request: cost first, cut where it must be."""
+
+from collections.abc import Iterator, Sequence
+
+from runpod_deploy.cli import diff_summary as summary
+from runpod_deploy.cli.diff_view import file_line
+from runpod_deploy.cli.diff_words import TITLES
+from runpod_deploy.cli.markdown import cell, code, fence, html_code, table
+from runpod_deploy.cli.markdown_limit import MOST, Part, fitted
+from runpod_deploy.compiler.plan_diff import PlanDiff, ScriptChange
+
+_NAME = 50
+_SUMMED_UP = ("cost", "hardware")
+
+
+def markdown_diff(diff: PlanDiff, against: str, *, most: int = MOST) -> str:
+    """Return the difference of a job that was there before, as Markdown.
+
+    Args:
+        against: What the plan is compared with, in words.
+        most: The longest that the text may be, in bytes with line breaks counted twice.
+    """
+    return fitted(list(_parts(diff, against)), most)
+
+
+def _parts(diff: PlanDiff, against: str) -> Iterator[Part]:
+    yield _headline(diff, against)
+    if diff.same:
+        return
+    for name in TITLES:
+        yield from _section(diff, name)
+        if name == "scripts":
+            yield from map(_script, diff.scripts)
+        if name == "payload":
+            labels = dict.fromkeys(one.label for one in diff.files)
+            yield from (_payload(diff, label) for label in labels)
+
+
+def _headline(diff: PlanDiff, against: str) -> Part:
+    job = diff.after.plan.job
+    was = "" if diff.before is None or diff.same else f" (was {_hash(diff.before.plan_hash)})"
+    lines = [
+        f"### Plan of {code(job.name, 100)}",
+        "",
+        f"{code(job.file)} against {code(against, 100)}: **{summary.overview(diff)}**",
+        "",
+        f"Plan {_hash(diff.after.plan_hash)}{was}",
+        "",
+    ]
+    return Part(name="headline", head=lines, kept=True)
+
+
+def _hash(text: str) -> str:
+    return code(text, 80)
+
+
+def _section(diff: PlanDiff, name: str) -> Iterator[Part]:
+    always = summary.summary_rows(diff, name)
+    changed = summary.changed_rows(diff, name)
+    if not always and not changed:
+        return
+    title = TITLES[name]
+    rows = table(("", "before", "after"), [*map(_row, [*always, *changed])])
+    first = 2 + len(always)
+    yield Part(
+        name=title,
+        head=[f"#### {title}", "", *rows[:first]],
+        body=rows[first:],
+        foot=[""],
+        noun="changed value",
+        kept=name in _SUMMED_UP,
+    )
+
+
+def _row(row: summary.DiffRow) -> Sequence[str]:
+    if row.before is None or not row.changed:
+        return (row.label, "", cell(row.after))
+    label = cell(row.label, 120) if row.dotted else row.label
+    return (f"**{label}**", cell(row.before), f"**{cell(row.after)}**")
+
+
+def _script(change: ScriptChange) -> Part:
+    lines = summary.script_lines(change)
+    said = summary.script_headline(change, lines)
+    opening, shown, closing = fence(lines, "diff")
+    fold = "" if change.phase == "pod" else " open"
+    return Part(
+        name=f"script {code(change.name, _NAME)}",
+        head=[
+            f"<details{fold}><summary>script {html_code(change.name, 100)}: {said}</summary>",
+            "",
+            opening,
+        ],
+        body=shown,
+        foot=[closing, "", "</details>", ""],
+    )
+
+
+def _payload(diff: PlanDiff, label: str) -> Part:
+    files = [one for kind in diff.files_by_kind(label).values() for one in kind]
+    opening, shown, closing = fence(map(file_line, files), "diff")
+    said = summary.payload_headline(diff, label)
+    return Part(
+        name=f"payload {code(label, _NAME)}",
+        head=[
+            f"<details open><summary>payload {html_code(label, 100)}: {said}</summary>",
+            "",
+            opening,
+        ],
+        body=shown,
+        foot=[closing, "", "</details>", ""],
+        noun="changed file",
+    )

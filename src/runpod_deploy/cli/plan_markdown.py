@@ -1,0 +1,201 @@
+"""A whole plan as Markdown, for a pull request or a page: cost and hardware first, cut last."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import nlargest
+
+from runpod_deploy.cli import plan_rows
+from runpod_deploy.cli.amounts import count, size, usd
+from runpod_deploy.cli.layout import Row
+from runpod_deploy.cli.markdown import cell, code, fence, html_code, table
+from runpod_deploy.cli.markdown_limit import MOST, Part, fitted
+from runpod_deploy.cli.plan_rows import with_names
+from runpod_deploy.compiler.line_diff import lines_of
+from runpod_deploy.compiler.observed import CandidateOffer, Estimate
+from runpod_deploy.compiler.plan import Candidate, PlanFile, Script
+
+LARGEST = 10
+_NAME = 50
+_UNKNOWN = "unknown"
+
+
+def markdown_plan(plan_file: PlanFile, *, note: str = "", most: int = MOST) -> str:
+    """Return the whole plan as Markdown.
+
+    Args:
+        note: A sentence about the plan, such as that the job is new; not foreign text.
+        most: The longest that the text may be, in bytes with line breaks counted twice.
+    """
+    return fitted(list(_parts(plan_file, note)), most)
+
+
+def _parts(plan_file: PlanFile, note: str) -> Iterator[Part]:
+    plan = plan_file.plan
+    yield _headline(plan_file, note)
+    yield _rows("Cost", [*_price(plan_file.observed.estimate), *plan_rows.money(plan)], kept=True)
+    yield _rows("Hardware", [_gpus(plan_file), *plan_rows.pod(plan)], kept=True)
+    yield _candidates(plan_file)
+    yield _rows("Storage", plan_rows.storage(plan))
+    if plan.secrets:
+        rows = [
+            (
+                cell(one.name),
+                cell(one.file or ", ".join(one.env)),
+                cell(with_names(one.destination)),
+            )
+            for one in plan.secrets
+        ]
+        yield _table("Secrets", ("name", "file or variables", "on the pod"), rows, "secret")
+    yield from (_script(one) for one in plan.scripts if one.phase != "pod")
+    yield from (_payload(plan_file, one.label) for one in plan.staging)
+    if plan.artifacts:
+        results = [
+            (
+                cell(one.label),
+                cell(with_names(one.remote_path)),
+                cell(with_names(one.local_path)),
+                "required" if one.required else "optional",
+            )
+            for one in plan.artifacts
+        ]
+        head = ("label", "on the pod", "here", "")
+        yield _table("Artifacts", head, results, "artifact")
+    yield _rows("Run", plan_rows.run(plan))
+    yield _rows("Afterwards", [*plan_rows.ending(plan), plan_rows.telemetry(plan)])
+    if plan.job.variables:
+        yield _rows("Variables", plan_rows.variables(plan), foreign_labels=True)
+    rows = [
+        (cell(one.name), f"{len(lines_of(one.text)):,}", code(one.sha256, 64))
+        for one in plan.scripts
+        if one.phase == "pod"
+    ]
+    title = "Scripts of runpod-deploy"
+    yield _table(title, ("name", "lines", "sha256"), rows, "script", align=".r")
+
+
+def _headline(plan_file: PlanFile, note: str) -> Part:
+    job = plan_file.plan.job
+    lines = [f"### Plan of {code(job.name, 100)}", "", code(job.file), ""]
+    if note:
+        lines += [note, ""]
+    lines += [f"Plan {code(plan_file.plan_hash, 80)}", ""]
+    return Part(name="headline", head=lines, kept=True)
+
+
+def _price(estimate: Estimate | None) -> Iterator[Row]:
+    if estimate is None:
+        yield Row(label="price now", text=f"{_UNKNOWN}: planned without asking the catalog")
+        return
+    rate = estimate.rate_per_hour_usd
+    yield Row(label="price now", text=_UNKNOWN if rate is None else f"{usd(rate)}/h with its disks")
+    if estimate.typical is not None:
+        cost, runs = estimate.typical.usd, count(estimate.typical.runs, "earlier run")
+        amount = _UNKNOWN if cost is None else usd(cost)
+        yield Row(label="a usual run", text=f"{amount}, by {runs}")
+    if estimate.at_max_runtime is not None:
+        yield Row(label="the longest run", text=usd(estimate.at_max_runtime.usd))
+
+
+def _gpus(plan_file: PlanFile) -> Row:
+    names = list(dict.fromkeys(one.gpu for one in plan_file.plan.candidates))
+    more = f" and {len(names) - LARGEST} more" if len(names) > LARGEST else ""
+    text = f"{plan_file.plan.pod.gpu_count} × {', '.join(names[:LARGEST])}{more}"
+    return Row(label="GPU", text=text)
+
+
+def _rows(
+    title: str, rows: Iterable[Row], *, kept: bool = False, foreign_labels: bool = False
+) -> Part:
+    shown = [
+        (cell(row.label, 100) if foreign_labels else row.label, cell(row.text)) for row in rows
+    ]
+    return _table(title, ("", ""), shown, "row", kept=kept)
+
+
+def _table(
+    title: str,
+    head: tuple[str, ...],
+    rows: Iterable[Sequence[str]],
+    noun: str,
+    *,
+    kept: bool = False,
+    align: str = "",
+) -> Part:
+    lines = table(head, rows, align)
+    first = len(lines) if kept else 2
+    return Part(
+        name=title,
+        head=[f"#### {title}", "", *lines[:first]],
+        body=lines[first:],
+        foot=[""],
+        noun=noun,
+        kept=kept,
+    )
+
+
+def _candidates(plan_file: PlanFile) -> Part:
+    catalog = plan_file.observed.catalog
+    all_of_them = plan_file.plan.candidates
+    offers = [None] * len(all_of_them) if catalog is None else [*catalog.candidates]
+    rows = [
+        (f"{number}", *_candidate(one), *(() if catalog is None else _offer(offer)))
+        for number, (one, offer) in enumerate(zip(all_of_them, offers, strict=False), 1)
+    ]
+    head = ("", "GPU", "datacenter", "cloud", *(() if catalog is None else ("per hour", "stock")))
+    part = _table("Candidates", head, rows, "candidate", align="r...r")
+    if catalog is None:
+        return part
+    when = f"Prices and stock as of {code(catalog.read_at)}."
+    return Part(name=part.name, head=part.head, body=part.body, foot=["", when, ""], noun=part.noun)
+
+
+def _candidate(one: Candidate) -> tuple[str, str, str]:
+    place = one.datacenter
+    where = "any" if place is None else "where the volume is" if place == "@volume" else cell(place)
+    return cell(one.gpu), where, one.cloud
+
+
+def _offer(offer: CandidateOffer | None) -> tuple[str, str]:
+    if offer is None:
+        return _UNKNOWN, _UNKNOWN
+    price = offer.price_per_hour_usd
+    stock = _UNKNOWN if offer.stock is None else offer.stock.lower()
+    return (_UNKNOWN if price is None else usd(price)), stock
+
+
+def _script(script: Script) -> Part:
+    lines = [line.removesuffix("\n") for line in lines_of(script.text)]
+    opening, shown, closing = fence(lines, "sh")
+    told = f"{count(len(lines), 'line')}, sha256 {script.sha256[:12]}"
+    return Part(
+        name=f"script {code(script.name, _NAME)}",
+        head=[
+            f"<details><summary>script {html_code(script.name, 100)}: {told}</summary>",
+            "",
+            opening,
+        ],
+        body=shown,
+        foot=[closing, "", "</details>", ""],
+    )
+
+
+def _payload(plan_file: PlanFile, label: str) -> Part:
+    entries = plan_file.payload.get(label, ())
+    staging = next(one for one in plan_file.plan.staging if one.label == label)
+    largest = nlargest(LARGEST, entries, key=lambda one: one.size)
+    first = {one.path for one in largest}
+    ordered = [*largest, *(one for one in entries if one.path not in first)]
+    lines = [f"{size(one.size):>8}  {one.path or '(the file itself)'}" for one in ordered]
+    opening, shown, closing = fence(lines)
+    told = f"{count(staging.files, 'file')}, {size(staging.bytes)}, the largest first"
+    where = f"{html_code(staging.source, 100)} → {html_code(with_names(staging.destination), 100)}"
+    return Part(
+        name=f"payload {code(label, _NAME)}",
+        head=[
+            f"<details><summary>payload {html_code(label, 100)} ({where}): {told}</summary>",
+            "",
+            opening,
+        ],
+        body=shown,
+        foot=[closing, "", "</details>", ""],
+        noun="file",
+    )
