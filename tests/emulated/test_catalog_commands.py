@@ -99,3 +99,21 @@ def test_a_rate_limit_is_waited_out(bench: Bench) -> None:
 
     assert status == 0, output
     assert "NVIDIA L4" in output
+
+
+def test_validate_live_asks_the_emulator(bench: Bench) -> None:
+    """Stock and network volume are looked up where `--cloud` says."""
+    bench.emulator("stock-out:gpu=NVIDIA L4")
+    bench.job()
+
+    status, output = bench.run("validate", "job.yaml", "--live", *EMULATOR)
+    assert status == 0, output
+    assert "nothing-to-be-had" in output
+
+    status, output = bench.run("validate", "job.yaml", "--live", "--strict", *EMULATOR)
+    assert status == 4, output
+
+    bench.job(storage={"mode": "network_volume", "volume_name": "data"})
+    status, output = bench.run("validate", "job.yaml", "--live", *EMULATOR)
+    assert status == 4, output
+    assert "no such network volume" in output

@@ -104,3 +104,16 @@ def one_file(argument: Path | None, option: Path | None, *, what: str = "job fil
 def examples(*lines: str) -> str:
     """Return command lines as the end of a help text, kept as they are."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def without_live(cloud: CloudName | None, *, refresh: bool) -> None:
+    """Refuse flags that say nothing where nobody is asked.
+
+    Raises:
+        InvalidInput: One was given.
+    """
+    idle = "--cloud" if cloud is not None else "--refresh" if refresh else None
+    if idle is not None:
+        raise InvalidInput(
+            f"{idle} goes with --live: without it nobody is asked", help="Add --live."
+        )

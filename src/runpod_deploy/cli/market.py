@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from runpod_deploy.cli.target import CloudName, choose_cloud, emulator_target, runpod_target
 from runpod_deploy.compiler.estimate import estimate, first_choice
+from runpod_deploy.compiler.market import Asking
 from runpod_deploy.compiler.observed import ObservedCatalog, ObservedVolume
-from runpod_deploy.compiler.plan import Plan, PlanFile
+from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.executor.catalog import candidate_offers, stock_query, the_volume
 from runpod_deploy.executor.catalog_cache import CatalogCache, Reading, cache_folder
 from runpod_deploy.executor.ports import StockQuery
@@ -49,7 +50,7 @@ class Market:
         """
         return asyncio.run(self._read(query, max_age_sec))[0]
 
-    def see(self, plan: Plan, *, max_age_sec: float = STOCK_KEPT_SEC) -> ObservedCatalog:
+    def see(self, plan: Asking, *, max_age_sec: float = STOCK_KEPT_SEC) -> ObservedCatalog:
         """Return price and stock of a plan's candidates; the errors are those of `read`."""
         reading, volume = asyncio.run(self._read(stock_query(plan), max_age_sec, plan))
         return ObservedCatalog(
@@ -60,7 +61,7 @@ class Market:
         )
 
     async def _read(
-        self, query: StockQuery, max_age_sec: float, plan: Plan | None = None
+        self, query: StockQuery, max_age_sec: float, plan: Asking | None = None
     ) -> tuple[Reading, ObservedVolume | None]:
         target = self.target
         cloud = RunPodCloud(target.api_url, target.api_key, target.label)

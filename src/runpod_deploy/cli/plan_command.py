@@ -21,6 +21,7 @@ from runpod_deploy.cli.arguments import (
     VarsFile,
     Verbose,
     one_file,
+    without_live,
 )
 from runpod_deploy.cli.target import CloudName
 from runpod_deploy.cli.terminal import Terminal, open_terminal
@@ -37,18 +38,6 @@ class Asked:
     live: bool
     cloud: CloudName | None
     refresh: bool
-
-    def check(self) -> None:
-        """Refuse flags that say nothing without --live.
-
-        Raises:
-            InvalidInput: One was given.
-        """
-        idle = "--cloud" if self.cloud is not None else "--refresh" if self.refresh else None
-        if idle is not None and not self.live:
-            raise InvalidInput(
-                f"{idle} goes with --live: without it nobody is asked", help="Add --live."
-            )
 
 
 def plan_command(
@@ -123,7 +112,8 @@ def _plan(
 ) -> "PlanFile":
     from runpod_deploy.cli import planning  # noqa: PLC0415 - not for `--help`
 
-    market.check()
+    if not market.live:
+        without_live(market.cloud, refresh=market.refresh)
     if planning.is_saved_plan(path):
         if market.live:
             raise InvalidInput(

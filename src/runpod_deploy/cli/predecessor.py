@@ -20,7 +20,8 @@ PLANNED_COMMANDS: Mapping[str, str] = {
 """Each command that is planned, and what to do until it is there."""
 
 _IN_THE_FILE = "A plan says everything that will be done, so this is said in the job file:\n  "
-_LIVE = "It is planned, as part of `validate --live`. `validate` asks nothing of the network now."
+_LIVE = "`--live` asks the cloud for stock and the registry for the image:\n  "
+_LIVE += "runpod-deploy validate JOB.yaml --live"
 
 _NO_SPOT = "Leave it out: RunPod's API has no spot pods any more, every price is the one on demand."
 
@@ -30,7 +31,7 @@ REPLACED_FLAGS: Mapping[tuple[str, str], str] = {
     ("validate", "--check-local"): "Leave it out: local paths are always checked.",
     ("validate", "--check-availability"): _LIVE,
     ("validate", "--check-image-registry"): _LIVE,
-    ("validate", "--skip-registry-check"): "Leave it out: `validate` asks no registry.",
+    ("validate", "--skip-registry-check"): "Leave it out: only `validate --live` asks a registry.",
     ("validate", "--scan-consumer"): "It is planned, as a warning that needs no flag.",
     ("validate", "--all"): "Name the files:\n  runpod-deploy validate configs/runpod/*.yaml",
     ("run", "--dry-run"): "`plan` shows everything that would be done, and does nothing; with\n"

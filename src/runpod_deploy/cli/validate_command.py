@@ -2,13 +2,26 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runpod_deploy.cli.arguments import AllowPath, Quiet, Var, VarsFile, Verbose
-from runpod_deploy.cli.terminal import open_terminal
+from runpod_deploy.cli.arguments import (
+    AllowPath,
+    Cloud,
+    Quiet,
+    Refresh,
+    Var,
+    VarsFile,
+    Verbose,
+    without_live,
+)
+from runpod_deploy.cli.target import CloudName
+from runpod_deploy.cli.terminal import Terminal, open_terminal
 from runpod_deploy.errors import EXIT_OK, InvalidInput
+
+if TYPE_CHECKING:
+    from runpod_deploy.cli.live_checks import LiveChecks
 
 
 class FindingsFormat(StrEnum):
@@ -43,6 +56,12 @@ def validate_command(
         ),
     ] = FindingsFormat.TEXT,
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail as well.")] = False,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Ask the cloud for stock, and the registry for the image."),
+    ] = False,
+    cloud: Cloud = None,
+    refresh: Refresh = False,
     var: Var = None,
     vars_file: VarsFile = None,
     allow_path: AllowPath = None,
@@ -58,8 +77,23 @@ def validate_command(
     from runpod_deploy.cli.variables import read_variables  # noqa: PLC0415 - likewise
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
+    asked = _live(cloud, terminal, live=live, refresh=refresh)
     values = read_variables(var or (), vars_file)
     choice = chosen([*(jobs or ()), *(config or ())])
-    checked = [check(path, values, allow_path or (), strict=strict) for path in choice.jobs]
+    checked = [
+        check(path, values, allow_path or (), strict=strict, live=asked) for path in choice.jobs
+    ]
     show(checked, choice, output.value, terminal)
     return EXIT_OK if all(one.ok for one in checked) else InvalidInput.exit_code
+
+
+def _live(
+    cloud: CloudName | None, terminal: Terminal, *, live: bool, refresh: bool
+) -> "LiveChecks | None":
+    if not live:
+        without_live(cloud, refresh=refresh)
+        return None
+    from runpod_deploy.cli.live_checks import LiveChecks  # noqa: PLC0415 - live only
+    from runpod_deploy.cli.market import open_market  # noqa: PLC0415 - likewise
+
+    return LiveChecks(market=open_market(cloud, terminal, refresh=refresh))

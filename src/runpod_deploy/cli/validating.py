@@ -1,10 +1,12 @@
 """The work of `validate`: the files it is about, what is found in each, and how that is written."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runpod_deploy.cli.diagnostics import render_json
 from runpod_deploy.cli.printable import line
@@ -13,6 +15,9 @@ from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
 from runpod_deploy.facts.job_files import find_job_files
 from runpod_deploy.facts.plan_job import check_job_file
 from runpod_deploy.schema.load import load
+
+if TYPE_CHECKING:
+    from runpod_deploy.cli.live_checks import LiveChecks
 
 NO_JOB, PART = "no job file", "extended by another file, and checked there"
 
@@ -68,13 +73,28 @@ def chosen(named: Sequence[Path]) -> Choice:
 
 
 def check(
-    path: Path, values: Mapping[str, str], allow_paths: Sequence[Path], *, strict: bool
+    path: Path,
+    values: Mapping[str, str],
+    allow_paths: Sequence[Path],
+    *,
+    strict: bool,
+    live: LiveChecks | None = None,
 ) -> Checked:
-    """Return everything that is to be said about one job file."""
+    """Return everything that is to be said about one job file.
+
+    Args:
+        live: Asks cloud and registry about a job that can be planned; None: nobody is asked.
+
+    Raises:
+        CloudError: The cloud could not be asked.
+        AccountError: It refused the key.
+    """
     try:
         config = load(path, values, allow_paths=allow_paths)
         diagnostics = check_job_file(config, allow_paths=allow_paths)
-        ok = True
+        if live is not None:
+            diagnostics += live.findings(config)
+        ok = all(one.severity is not Severity.ERROR for one in diagnostics)
     except InvalidInput as error:
         diagnostics, ok = error.diagnostics or (_placeless(error),), False
     warned = any(one.severity is Severity.WARNING for one in diagnostics)

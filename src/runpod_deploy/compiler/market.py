@@ -1,11 +1,24 @@
 """Who comes first, and who not at all, once prices and stock are known: the same for plan and apply."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from runpod_deploy.compiler.observed import CandidateOffer, PassedOver, StockLevel
-from runpod_deploy.compiler.plan import PlanPod
+from runpod_deploy.compiler.plan import Candidate, Plan, PlanPod, PlanStorage
 
 _CENT_FRACTION = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """As much of a plan as a catalog is asked about."""
+
+    candidates: tuple[Candidate, ...]
+    pod: PlanPod
+    storage: PlanStorage
+
+
+Asking = Plan | Wanted
 
 
 def passed_over(

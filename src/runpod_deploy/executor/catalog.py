@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import cast
 
 from runpod_deploy.compiler.candidates import VOLUME
-from runpod_deploy.compiler.market import passed_over
+from runpod_deploy.compiler.market import Asking, passed_over
 from runpod_deploy.compiler.observed import CandidateOffer, ObservedVolume, StockLevel
-from runpod_deploy.compiler.plan import Candidate, Plan
+from runpod_deploy.compiler.plan import Candidate
 from runpod_deploy.executor.ports import GpuOffer, StockQuery, Volume
 
 
-def stock_query(plan: Plan) -> StockQuery:
+def stock_query(plan: Asking) -> StockQuery:
     """Return what is to be asked for a plan: only clouds that it has candidates in."""
     clouds = dict.fromkeys(candidate.cloud for candidate in plan.candidates)
     return StockQuery(
@@ -21,7 +21,7 @@ def stock_query(plan: Plan) -> StockQuery:
 
 
 def candidate_offers(
-    plan: Plan, offers: Iterable[GpuOffer], volume: ObservedVolume | None = None
+    plan: Asking, offers: Iterable[GpuOffer], volume: ObservedVolume | None = None
 ) -> tuple[CandidateOffer, ...]:
     """Return what the catalog says about each candidate of `plan`, in the plan's order.
 
@@ -32,7 +32,7 @@ def candidate_offers(
     return tuple(_one(plan, candidate, by_id, volume) for candidate in plan.candidates)
 
 
-def the_volume(plan: Plan, volumes: Iterable[Volume]) -> ObservedVolume | None:
+def the_volume(plan: Asking, volumes: Iterable[Volume]) -> ObservedVolume | None:
     """Return the network volume of a plan; None when it uses none, or not exactly one is called so."""
     if plan.storage.mode != "network_volume":
         return None
@@ -62,7 +62,7 @@ def stock_at(offer: GpuOffer, cloud: str, datacenter: str | None) -> StockLevel 
 
 
 def _one(
-    plan: Plan,
+    plan: Asking,
     candidate: Candidate,
     offers: Mapping[str, GpuOffer],
     volume: ObservedVolume | None,
