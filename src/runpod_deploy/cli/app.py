@@ -174,7 +174,7 @@ app.command(
         "runpod-deploy plan job.yaml --live",
         "runpod-deploy plan job.yaml --var seed=8 -o plan.json",
         "runpod-deploy plan plan.json --scripts",
-        "runpod-deploy plan job.yaml --against plan.json",
+        "runpod-deploy plan job.yaml --against main",
     ),
 )(plan_command)
 app.command(

@@ -13,14 +13,17 @@ _NAME = 50
 _SUMMED_UP = ("cost", "hardware")
 
 
-def markdown_diff(diff: PlanDiff, against: str, *, most: int = MOST) -> str:
+def markdown_diff(
+    diff: PlanDiff, against: str, notes: Sequence[str] = (), *, most: int = MOST
+) -> str:
     """Return the difference of a job that was there before, as Markdown.
 
     Args:
         against: What the plan is compared with, in words.
+        notes: What could not be compared, in sentences.
         most: The longest that the text may be, in bytes with line breaks counted twice.
     """
-    return fitted(list(_parts(diff, against)), most)
+    return fitted([*_parts(diff, against), *_noted(notes)], most)
 
 
 def _parts(diff: PlanDiff, against: str) -> Iterator[Part]:
@@ -48,6 +51,11 @@ def _headline(diff: PlanDiff, against: str) -> Part:
         "",
     ]
     return Part(name="headline", head=lines, kept=True)
+
+
+def _noted(notes: Sequence[str]) -> Iterator[Part]:
+    if notes:
+        yield Part(name="notes", body=[f"- {code(note)}" for note in notes], foot=[""], noun="note")
 
 
 def _hash(text: str) -> str:

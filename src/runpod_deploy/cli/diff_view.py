@@ -43,7 +43,10 @@ class _View:
         if not self.diff.same:
             for name in TITLES:
                 yield from self.section(name)
-        yield f"{self.style.bold('Changes')} {line(summary.overview(self.diff))}"
+        if self.diff.same:
+            yield self.style.good("No change")
+        else:
+            yield f"{self.style.bold('Changes')} {line(summary.overview(self.diff))}"
         yield f"{self.style.bold('Plan')} {self.style.accent(line(self.diff.after.plan_hash))}"
         if self.diff.before is not None and not self.diff.same:
             yield self.style.dim(f"was  {line(self.diff.before.plan_hash)}")

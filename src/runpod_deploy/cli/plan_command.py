@@ -53,8 +53,8 @@ def plan_command(
         str | None,
         typer.Option(
             "--against",
-            metavar="PLAN.json|RUN_DIR",
-            help="Show only what differs from a saved plan, or from what a run did.",
+            metavar="REV|PLAN.json|RUN_DIR",
+            help="Show only what differs from a git revision, a saved plan, or what a run did.",
             show_default=False,
         ),
     ] = None,
@@ -88,9 +88,11 @@ def plan_command(
         save(out, dumps(plan_file))
     status = EXIT_OK
     if against is not None:
-        from runpod_deploy.cli import comparing  # noqa: PLC0415 - only to compare
+        from runpod_deploy.cli import comparing, planning  # noqa: PLC0415 - only to compare
 
-        other = comparing.find(against)
+        job_file = planning.job_file_of(path)
+        here = comparing.Here(job_file=job_file, variables=values, allow_paths=allow_path or ())
+        other = comparing.find(against, here)
         diff = comparing.show(other, plan_file, terminal, output, full=scripts)
         status = EXIT_CHANGED if detailed_exitcode and not diff.same else EXIT_OK
     elif detailed_exitcode:

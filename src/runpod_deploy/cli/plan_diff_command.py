@@ -1,5 +1,6 @@
 """`plan diff`: what one saved plan does otherwise than another."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,6 +31,7 @@ def plan_diff_command(
     from runpod_deploy.cli import comparing  # noqa: PLC0415 - not for `--help`
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
-    old, new = comparing.find(before), comparing.find(after)
-    diff = comparing.show(old, new.plan_file, terminal, output, full=scripts)
+    words = comparing.called(Path(before))
+    old = comparing.Other(plan_file=comparing.find_saved(before), words=words)
+    diff = comparing.show(old, comparing.find_saved(after), terminal, output, full=scripts)
     return EXIT_CHANGED if detailed_exitcode and not diff.same else EXIT_OK

@@ -147,6 +147,18 @@ def load_plan(path: Path) -> PlanFile:
     return loads(path.read_bytes(), str(path))
 
 
+def job_file_of(path: Path) -> Path:
+    """Return where the job file lies that `path`, itself or a saved plan, is about.
+
+    Raises:
+        InvalidInput: The project of a saved plan cannot be found.
+    """
+    if not is_saved_plan(path):
+        return path
+    planned = read_plan(path, project=None)
+    return planned.project_root / planned.plan_file.plan.job.file
+
+
 def is_saved_plan(path: Path) -> bool:
     """Tell by its content whether a file is a saved plan; what cannot be read is none."""
     try:

@@ -22,6 +22,11 @@ _MISLEADING = frozenset(
         *("GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS", "GIT_LITERAL_PATHSPECS", "GIT_TRACE"),
     )
 )
+SETTINGS = (
+    *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"),
+    *("-c", "diff.noprefix=false"),
+)
+"""Options of every call: nothing that the repository names is executed."""
 _NO_COMMIT = "(initial)"
 _DETACHED = "(detached)"
 
@@ -50,7 +55,7 @@ def git_state(project_root: Path, environ: Mapping[str, str] | None = None) -> G
     toplevel = git_toplevel(root)
     if toplevel is None:
         return None
-    environ = _environment(os.environ if environ is None else environ)
+    environ = safe_environment(os.environ if environ is None else environ)
     told = _git(toplevel, environ, "status", "--porcelain=v2", "--branch", "-z", "--no-renames")
     if told is None:
         return None
@@ -95,7 +100,7 @@ def _read_status(told: bytes) -> tuple[dict[str, str], bool, tuple[str, ...]]:
     return headers, changed, tuple(untracked)
 
 
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+def safe_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return `environ` without what would send git elsewhere, as inside of a hook."""
     kept = {name: value for name, value in environ.items() if name not in _MISLEADING}
     return kept | {
@@ -107,11 +112,9 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _git(toplevel: Path, environ: Mapping[str, str], *arguments: str) -> bytes | None:
-    settings = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "diff.noprefix=false")
-    options = [part for setting in settings for part in ("-c", setting)]
     try:
         done = subprocess.run(
-            ["git", *options, *arguments],
+            ["git", *SETTINGS, *arguments],
             cwd=toplevel,
             env=dict(environ),
             stdin=subprocess.DEVNULL,

@@ -76,6 +76,8 @@ def test_the_difference_as_markdown(call: Call) -> None:
 def test_what_is_nothing_to_compare_with(saved: Path, call: Call) -> None:
     """A file that is no plan, a name that is nothing, and a flag without its other."""
     (saved / "note.txt").write_text("hello")
+    (saved / "empty").mkdir()
+    assert 4 == call("plan", "diff", "old.json", "empty")[0]
     for args in (("--against", "note.txt"), ("--against", "nope"), ("--detailed-exitcode",)):
         status, out, err = call("plan", "job.yaml", *args)
         assert (4, "") == (status, out)

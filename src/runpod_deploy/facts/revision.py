@@ -1,0 +1,188 @@
+"""A job as it is in a revision of its repository, planned without touching work tree or index.
+
+What the job needs of the revision is laid out in a folder of its own, by an index of its own, as a
+clean checkout would: line ends, links and permissions included, so that the same walk reads it.
+Nothing of the repository is executed on the way: filters are switched off, hooks too. A file that
+Git LFS keeps elsewhere counts as the file it stands for, whose digest its pointer tells.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from runpod_deploy.compiler.compile import compile_resolution
+from runpod_deploy.compiler.local_paths import anchored
+from runpod_deploy.compiler.plan import PayloadEntry, PlanFile
+from runpod_deploy.compiler.planfile import make_plan_file
+from runpod_deploy.compiler.resolve import Resolution, resolve
+from runpod_deploy.errors import InvalidInput
+from runpod_deploy.facts.gather import gather_resolution, project_of
+from runpod_deploy.facts.git_tree import GitTree, open_tree
+from runpod_deploy.facts.observe import observe
+from runpod_deploy.facts.project import Project, git_toplevel
+from runpod_deploy.schema.base_files import SUFFIXES
+from runpod_deploy.schema.load import load
+
+_POINTER = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*"
+    rb"oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,18})\n"
+)
+_LONGEST_POINTER = 1024
+_RULES = (".gitignore", ".gitattributes")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AtRevision:
+    """A job in a revision.
+
+    Attributes:
+        commit: The full name of the commit.
+        plan_file: None when the revision has no such job file.
+        notes: What could not be compared, in sentences.
+    """
+
+    commit: str
+    plan_file: PlanFile | None
+    notes: tuple[str, ...] = ()
+
+
+def plan_at_revision(
+    revision: str,
+    job_file: Path,
+    variables: Mapping[str, str],
+    *,
+    allow_paths: Sequence[Path] = (),
+    environ: Mapping[str, str] | None = None,
+) -> AtRevision:
+    """Return the plan of `job_file` as it is in `revision` of its repository.
+
+    Args:
+        revision: Whatever git knows a commit by.
+        job_file: Where the job file lies, or would lie, in the work tree.
+        variables: Values that override those of the job; names it does not declare are left out.
+        allow_paths: Folders outside of the repository that it may name; they are read as they are.
+
+    Raises:
+        InvalidInput: No repository, no git, no such revision, or a job that cannot be planned.
+    """
+    folder = Path(os.path.realpath(job_file.parent))
+    toplevel = git_toplevel(folder)
+    if toplevel is None:
+        raise InvalidInput(f"{revision} cannot be looked up: {job_file} lies in no git repository")
+    environ = os.environ if environ is None else environ
+    path = (folder / job_file.name).relative_to(toplevel).as_posix()
+    with TemporaryDirectory(prefix="runpod-deploy-") as place:
+        tree = open_tree(toplevel, revision, Path(os.path.realpath(place)), environ)
+        if path not in tree.entries:
+            return AtRevision(commit=tree.commit, plan_file=None)
+        with _explained(path, revision):
+            return _plan(tree, revision, path, variables, allow_paths)
+
+
+@contextmanager
+def _explained(path: str, revision: str) -> Iterator[None]:
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"{path} at {revision} cannot be planned: {error.message}",
+            diagnostics=error.diagnostics,
+            help=error.help,
+        ) from error
+
+
+def _plan(
+    tree: GitTree,
+    revision: str,
+    path: str,
+    variables: Mapping[str, str],
+    allow_paths: Sequence[Path],
+) -> AtRevision:
+    job_file = tree.folder / path
+    tree.lay_out(one for one in tree.entries if _needed_early(tree, one, path))
+    if not Path(os.path.realpath(job_file)).is_relative_to(tree.folder):
+        raise InvalidInput("it is a link that leads out of the repository")
+    display = f"{revision}:{path}"
+    declared = load(job_file, {}, display=display, allow_paths=allow_paths).variables
+    values = {name: value for name, value in variables.items() if name in declared}
+    config = load(job_file, values, display=display, allow_paths=allow_paths)
+    resolution = resolve(config)
+    project = project_of(resolution, job_file, allow_paths)
+    sources = _sources(anchored(resolution, project.job_path), project, tree)
+    tree.lay_out(one for one in tree.entries if _below(one, sources))
+    facts = gather_resolution(resolution, project, use_cache=False)
+    payload = {
+        label: _without_pointers(tree, project.locate(entry.source), facts.payload.get(label, ()))
+        for label, entry in ((one.label, one) for one in resolution.config.staging)
+    }
+    plan, _ = compile_resolution(resolution, replace(facts, payload=payload))
+    observed = observe(project.root, overrides=values)
+    return AtRevision(
+        commit=tree.commit,
+        plan_file=make_plan_file(plan, payload, observed, os.urandom(16).hex()),
+        notes=tuple(_submodules(tree, sources)),
+    )
+
+
+def _needed_early(tree: GitTree, path: str, job: str) -> bool:
+    """Return whether a file says what else is needed: job files, rules, and every link."""
+    if path == job or tree.entries[path].is_link or path.endswith(SUFFIXES):
+        return True
+    return path.rpartition("/")[2] in _RULES
+
+
+def _sources(resolution: Resolution, project: Project, tree: GitTree) -> frozenset[str]:
+    """Return the paths in the tree that the job names; an empty one is all of it."""
+    config = resolution.config
+    named = (
+        *(one.source for one in config.staging),
+        *([] if config.run.script is None else [config.run.script]),
+        *config.local.required_paths,
+        *(one.file for one in config.secrets if one.file is not None),
+    )
+    places = [project.locate(one) for one in named]
+    inside = [one for one in places if one.is_relative_to(tree.folder)]
+    return frozenset(one.relative_to(tree.folder).as_posix().removeprefix(".") for one in inside)
+
+
+def _below(path: str, sources: frozenset[str]) -> bool:
+    if "" in sources or path in sources:
+        return True
+    at = path.find("/")
+    while at >= 0:
+        if path[:at] in sources:
+            return True
+        at = path.find("/", at + 1)
+    return False
+
+
+def _without_pointers(
+    tree: GitTree, source: Path, entries: Sequence[PayloadEntry]
+) -> tuple[PayloadEntry, ...]:
+    """Return entries with those of Git LFS as the files they stand for, where LFS is set up."""
+    if not tree.has_lfs:
+        return tuple(entries)
+    stands_for: dict[str, PayloadEntry] = {}
+    places: dict[str, str] = {}
+    for entry in entries:
+        if entry.type == "file" and entry.size <= _LONGEST_POINTER:
+            place = source / entry.path if entry.path else source
+            pointer = _POINTER.fullmatch(place.read_bytes())
+            if pointer is not None:
+                content = replace(entry, sha256=pointer[1].decode(), size=int(pointer[2]))
+                stands_for[entry.path] = content
+                places[entry.path] = place.relative_to(tree.folder).as_posix()
+    kept_there = tree.with_filter("lfs", places.values()) if places else frozenset()
+    return tuple(
+        stands_for[one.path] if places.get(one.path) in kept_there else one for one in entries
+    )
+
+
+def _submodules(tree: GitTree, sources: frozenset[str]) -> Iterator[str]:
+    for path, entry in tree.entries.items():
+        if entry.is_submodule and _below(path, sources):
+            yield f"{path} is a submodule: its files are not in the revision, and count as absent"
