@@ -117,3 +117,25 @@ def test_validate_live_asks_the_emulator(bench: Bench) -> None:
     status, output = bench.run("validate", "job.yaml", "--live", *EMULATOR)
     assert status == 4, output
     assert "no such network volume" in output
+
+
+def test_a_saved_plan_whose_price_rose_is_refused(bench: Bench) -> None:
+    """The price that was approved is held against the catalog; `--allow price` lets it pass."""
+    bench.emulator()
+    bench.job(pod=TWO)
+    assert bench.run("plan", "job.yaml", "--live", *EMULATOR, "-o", "plan.json")[0] == 0
+    plan = json.loads((bench.project / "plan.json").read_text("utf-8"))
+    for row in plan["observed"]["catalog"]["candidates"]:
+        row["price_per_hour_usd"] /= 2
+    bench.write("plan.json", json.dumps(plan))
+
+    status, output = bench.run("apply", "plan.json", "--yes", *EMULATOR)
+    assert status == 6, output
+    assert "price.NVIDIA L4.SECURE" in output
+    assert "$0.49/h" in output
+    assert bench.runs() == []
+
+    status, output = bench.run("apply", "plan.json", "--yes", "--allow", "price", *EMULATOR)
+    assert status == 0, output
+    drifts = [event for event in bench.events() if event["event"] == "plan_drift"]
+    assert {event["verdict"] for event in drifts} == {"allowed"}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from runpod_deploy.compiler.differences import differences
+from runpod_deploy.compiler.observed import CandidateOffer
 from runpod_deploy.compiler.payload import total_bytes, tree_sha256
 from runpod_deploy.compiler.plan import (
     GitFacts,
@@ -19,6 +20,7 @@ from runpod_deploy.compiler.plan import (
     PlanFile,
 )
 from runpod_deploy.compiler.planfile import make_plan_file
+from runpod_deploy.compiler.price_drift import price_changes
 from runpod_deploy.errors import InvalidInput
 
 Verdict = Literal["refuse", "allowed", "note"]
@@ -63,6 +65,7 @@ class Now:
             there is no job file to compile.
         problem: Why the job file, which is there, gives no plan.
         git: The work tree; None outside of one.
+        offers: What the catalog says about the plan's candidates; None when nobody was asked.
     """
 
     payload: Mapping[str, Sequence[PayloadEntry]]
@@ -71,6 +74,7 @@ class Now:
     problem: str | None = None
     git: GitFacts | None = None
     lockfile: LockfileFacts | None = None
+    offers: tuple[CandidateOffer, ...] | None = None
 
 
 def can_apply(plan_file: PlanFile, now: Now, *, allow: Collection[str] = ()) -> tuple[Drift, ...]:
@@ -82,6 +86,7 @@ def can_apply(plan_file: PlanFile, now: Now, *, allow: Collection[str] = ()) -> 
     found = (
         *_payloads(plan_file, now),
         *_job(plan_file, now),
+        *_prices(plan_file, now),
         *_source(plan_file, now),
     )
     return tuple(
@@ -184,6 +189,14 @@ def _job(plan_file: PlanFile, now: Now) -> Iterator[Drift]:
 
 def _below(names: Collection[str]) -> tuple[str, ...]:
     return tuple(f"{name}." for name in names)
+
+
+def _prices(plan_file: PlanFile, now: Now) -> Iterator[Drift]:
+    seen = plan_file.observed.catalog
+    if seen is None or now.offers is None:
+        return
+    for field, planned, here, worse in price_changes(seen.candidates, now.offers):
+        yield Drift(field=field, planned=planned, now=here, verdict="refuse" if worse else "note")
 
 
 def _source(plan_file: PlanFile, now: Now) -> Iterator[Drift]:

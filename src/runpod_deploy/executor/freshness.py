@@ -1,7 +1,7 @@
 """Whether a plan still means what it says here: asked before anything is claimed or created."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runpod_deploy.compiler.freshness import (
@@ -11,6 +11,7 @@ from runpod_deploy.compiler.freshness import (
     is_stale,
     with_payload,
 )
+from runpod_deploy.compiler.observed import CandidateOffer
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.errors import PlanRefused
 from runpod_deploy.facts.replan import world_of
@@ -39,6 +40,7 @@ def fresh(
     allow: Collection[str] = (),
     allow_paths: Sequence[Path] = (),
     environ: Mapping[str, str],
+    offers: tuple[CandidateOffer, ...] | None = None,
 ) -> Fresh:
     """Hold the plan against the project as it is now: every file read, the job compiled anew.
 
@@ -46,13 +48,15 @@ def fresh(
         project_root: Absolute, links resolved.
         allow: Parts of the plan that may differ.
         allow_paths: Folders outside of the repository that the plan's paths may lead into.
+        offers: What the catalog says now; None when it was not asked.
 
     Raises:
         PlanRefused: Something else differs, or a path leads out of the project.
         InvalidInput: `allow` names no part of a plan.
     """
     allowed = check_allowed(allow)
-    now = world_of(plan_file, project_root, allow_paths=allow_paths, environ=environ)
+    world = world_of(plan_file, project_root, allow_paths=allow_paths, environ=environ)
+    now = replace(world, offers=offers)
     drifts = can_apply(plan_file, now, allow=allowed)
     if is_stale(drifts):
         raise _refusal(plan_file, drifts)

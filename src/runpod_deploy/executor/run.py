@@ -13,6 +13,7 @@ from pathlib import Path
 
 from runpod_deploy._version import __version__
 from runpod_deploy.compiler.estimate import expected_usd
+from runpod_deploy.compiler.observed import CandidateOffer
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.planfile import dumps
 from runpod_deploy.errors import JobFailed, PlanRefused
@@ -25,6 +26,7 @@ from runpod_deploy.executor.freshness import SHOWN, fresh
 from runpod_deploy.executor.identity import owner_id, random_suffix
 from runpod_deploy.executor.interrupts import Interrupts
 from runpod_deploy.executor.ports import Clock
+from runpod_deploy.executor.price_now import offers_now
 from runpod_deploy.executor.progress import Progress, Silent
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
 from runpod_deploy.executor.secret_values import known_texts
@@ -146,7 +148,9 @@ async def execute(
         saved: Given when the plan was saved in a file, which can be applied once.
 
     Raises:
-        PlanRefused: The project changed since the plan was made, or the plan was used already.
+        PlanRefused: The project or a price changed since the plan was made, or it was used already.
+        CloudError: The API that the plan's prices are from cannot be reached.
+        AccountError: It refused the key.
         InvalidInput: `RUNPOD_DEPLOY_OWNER`, the API's address or a name in `saved.allow` cannot be.
         ManifestUnwritten: The run came to its end, and its manifest cannot be written.
         OSError: The run folder cannot be created.
@@ -154,6 +158,7 @@ async def execute(
     listeners = listeners or Listeners()
     clock = SystemClock()
     project_root = await asyncio.to_thread(project_root.resolve)
+    offers = await _offers(plan_file, target) if saved else None
     checked = await asyncio.to_thread(
         fresh,
         plan_file,
@@ -161,6 +166,7 @@ async def execute(
         allow=saved.allow if saved else (),
         allow_paths=allow_paths,
         environ=environ,
+        offers=offers,
     )
     plan_file = checked.plan_file
     git = await asyncio.to_thread(git_state, project_root, environ)
@@ -217,6 +223,14 @@ async def execute(
         for drift in checked.drifts[:SHOWN]:
             journal.write("plan_drift", **dataclasses.asdict(drift))
         return await _carry_out(ctx, interrupts or Interrupts(), git)
+    finally:
+        await cloud.close()
+
+
+async def _offers(plan_file: PlanFile, target: Target) -> tuple[CandidateOffer, ...] | None:
+    cloud = RunPodCloud(target.api_url, target.api_key, target.label)
+    try:
+        return await offers_now(plan_file, cloud)
     finally:
         await cloud.close()
 

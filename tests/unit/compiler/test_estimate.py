@@ -10,6 +10,7 @@ import pytest
 from compiler_cases import job, plan_file_of
 from runpod_deploy.compiler import rates
 from runpod_deploy.compiler.estimate import estimate
+from runpod_deploy.compiler.freshness import Now, can_apply, is_stale
 from runpod_deploy.compiler.market import asking_order, reason
 from runpod_deploy.compiler.observed import ObservedCatalog, ObservedVolume, TypicalSpend
 from runpod_deploy.compiler.plan import Observed, Plan
@@ -274,3 +275,44 @@ def test_what_was_seen_of_other_candidates_is_refused() -> None:
         observed: Observed = replace(sound_plan.observed, **change)
         with pytest.raises(PlanRefused):
             loads(dumps(replace(sound_plan, observed=observed)), "plan.json")
+
+
+def test_a_price_that_rose_makes_a_plan_stale() -> None:
+    """What became dearer is refused, what became cheaper only told; each GPU and cloud once."""
+    plan_file = plan_file_of(job({"pod": {"gpu_order": [L4.gpu, A4000.gpu]}}))
+    plan = plan_file.plan
+    seen = replace(plan_file, observed=replace(plan_file.observed, catalog=catalog(plan, *BOTH)))
+    world = Now(payload={}, tool_version=plan_file.observed.tool_version, plan=plan)
+    for prices, verdicts in (
+        ((0.9, 0.3), {}),
+        ((0.91, 0.3), {f"price.{L4.gpu}.SECURE": ("$0.9/h", "$0.91/h", "refuse")}),
+        ((0.9, 0.2), {f"price.{A4000.gpu}.SECURE": ("$0.3/h", "$0.2/h", "note")}),
+        ((None, 0.3), {f"price.{L4.gpu}.SECURE": ("$0.9/h", "unknown", "refuse")}),
+    ):
+        offers = (offer(L4.gpu, prices[0]), offer(A4000.gpu, prices[1]))
+        now = replace(world, offers=candidate_offers(plan, offers))
+        drifts = can_apply(seen, now)
+        assert verdicts == {one.field: (one.planned, one.now, one.verdict) for one in drifts}
+        assert not is_stale(can_apply(seen, now, allow={"price"}))
+        assert () == can_apply(plan_file, now)
+    assert () == can_apply(seen, world)
+
+
+def test_a_price_that_becomes_known_is_only_told() -> None:
+    """And one that the ceiling kept out is apply's to look at."""
+    plan_file = plan_file_of(job({"pod": {"gpu_order": [L4.gpu]}}))
+    unknown = replace(
+        plan_file, observed=replace(plan_file.observed, catalog=catalog(plan_file.plan))
+    )
+    now = Now(
+        payload={},
+        tool_version=plan_file.observed.tool_version,
+        plan=plan_file.plan,
+        offers=candidate_offers(plan_file.plan, BOTH),
+    )
+    assert ["note"] == [one.verdict for one in can_apply(unknown, now)]
+    dear = plan_file_of(job({"pod": {"gpu_order": [L4.gpu], "max_price_per_hour_usd": 0.1}}))
+    kept_out = replace(
+        dear, observed=replace(dear.observed, catalog=catalog(dear.plan, offer(L4.gpu, 0.2)))
+    )
+    assert () == can_apply(kept_out, replace(now, plan=dear.plan))
