@@ -1,0 +1,286 @@
+#!/usr/bin/env python3
+"""Posts plans as comments of a pull or merge request, one for each job file, and updates them.
+
+Usage: comment.py github|gitlab FOLDER, the folder as `plan.sh` writes it. Needs nothing but Python.
+
+The folder comes from a check that ran a stranger's code, so nothing in it is believed: which pull
+request it is for is looked up by the commit, sizes are bounded, and what would pass for our hidden
+marker is taken out. A comment is ours if it begins with the marker and our account wrote it.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+MARK = "<!-- runpod-deploy plan "
+MOST_JOBS = 50
+MOST_BYTES = 65_000
+MOST_PAGES = 50
+SAID = (
+    "<sub>Written by the check of this change, in its own code: it can be believed as far as the "
+    "change itself. Before anything is applied, the plan is made anew.</sub>"
+)
+
+
+class Refused(Exception):
+    """Nothing can be posted; the message says why."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One job's plan as it came; `same`: nothing changed."""
+
+    job: str
+    markdown: str
+    same: bool
+
+    @property
+    def marker(self) -> str:
+        """What the comment begins with: tells the job file without showing any of its name."""
+        return f"{MARK}{hashlib.sha256(self.job.encode()).hexdigest()[:32]} -->"
+
+    @property
+    def body(self) -> str:
+        """The whole comment."""
+        shown = self.markdown.replace("<!-- runpod-deploy", "&lt;!-- runpod-deploy")
+        return f"{self.marker}\n{shown.rstrip()}\n\n{SAID}\n"
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A comment of our own account."""
+
+    id: int
+    body: str
+
+
+class Forge(Protocol):
+    """Where the comments are."""
+
+    def ours(self) -> Iterator[Comment]:
+        """Yield the comments that our account wrote."""
+
+    def create(self, body: str) -> None:
+        """Write a new comment."""
+
+    def update(self, comment: int, body: str) -> None:
+        """Replace a comment's text."""
+
+
+def plans_in(folder: Path) -> list[Plan]:
+    """Return the plans in `folder`, those that can be read."""
+    plans = []
+    for one in sorted(folder.glob("[0-9][0-9][0-9]"))[:MOST_JOBS]:
+        parts = [_text(one / name) for name in ("job", "comment.md", "status")]
+        if all(part is not None for part in parts):
+            job, markdown, status = (part or "" for part in parts)
+            plans.append(Plan(job=job, markdown=markdown, same=status == "0"))
+    return plans
+
+
+def _text(file: Path) -> "str | None":
+    if file.is_symlink() or not file.is_file():
+        return None
+    if file.stat().st_size > MOST_BYTES + 400:
+        return "The plan is longer than a comment may be."
+    return file.read_text("utf-8", "replace")
+
+
+def post(forge: Forge, plans: "list[Plan]") -> "list[str]":
+    """Bring the comments up to date; returns what was done for each plan."""
+    known: dict[str, Comment] = {}
+    for comment in forge.ours():
+        if comment.body.startswith(MARK):
+            known.setdefault(comment.body.partition("\n")[0].strip(), comment)
+    done = []
+    for plan in plans:
+        before = known.get(plan.marker)
+        if before is None and plan.same:
+            done.append("nothing changed, nothing to say")
+        elif before is None:
+            forge.create(plan.body)
+            done.append("commented")
+        elif before.body.replace("\r\n", "\n").rstrip() == plan.body.rstrip():
+            done.append("the comment says it already")
+        else:
+            forge.update(before.id, plan.body)
+            done.append("comment updated")
+    return done
+
+
+class Api:
+    """JSON over HTTP with a token that is sent to one server only."""
+
+    def __init__(self, base: str, headers: Mapping[str, str]) -> None:
+        self._base = base.rstrip("/")
+        self._headers = {**headers, "User-Agent": "runpod-deploy", "Accept": "application/json"}
+        if not self._base.startswith("https://") and not _is_loopback(self._base):
+            raise Refused(f"{self._base} is not https")
+
+    def call(self, method: str, path: str, data: "dict[str, Any] | None" = None) -> Any:
+        """Return the answer.
+
+        Raises:
+            Refused: It is an error, or does not come.
+        """
+        content = None if data is None else json.dumps(data).encode()
+        kind = {} if content is None else {"Content-Type": "application/json"}
+        request = urllib.request.Request(
+            f"{self._base}{path}", content, {**self._headers, **kind}, method=method
+        )
+        try:
+            with _opener().open(request, timeout=30) as answer:
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            raise Refused(f"{method} {path.partition('?')[0]} was answered {error.code}") from error
+        except (OSError, ValueError) as error:
+            raise Refused(f"{method} {path.partition('?')[0]} failed: {error}") from error
+
+    def pages(self, path: str) -> Iterator[dict[str, Any]]:
+        """Yield the items of a list that comes in pages."""
+        for page in range(1, MOST_PAGES + 1):
+            sign = "&" if "?" in path else "?"
+            items = self.call("GET", f"{path}{sign}per_page=100&page={page}")
+            yield from items
+            if len(items) < 100:
+                return
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    # A redirect would carry the token elsewhere.
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(_NoRedirect)
+
+
+def _is_loopback(url: str) -> bool:
+    return urllib.parse.urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+
+
+class Github:
+    """The comments of one pull request."""
+
+    def __init__(self, api: Api, repository: str, number: int, author: str) -> None:
+        self._api = api
+        self._repository = f"/repos/{repository}"
+        self._number = number
+        self._author = author
+
+    def ours(self) -> Iterator[Comment]:
+        """Yield the comments that our account wrote."""
+        for item in self._api.pages(f"{self._repository}/issues/{self._number}/comments"):
+            if (item.get("user") or {}).get("login") == self._author:
+                yield Comment(item["id"], item.get("body") or "")
+
+    def create(self, body: str) -> None:
+        """Write a new comment."""
+        path = f"{self._repository}/issues/{self._number}/comments"
+        self._api.call("POST", path, {"body": body})
+
+    def update(self, comment: int, body: str) -> None:
+        """Replace a comment's text."""
+        self._api.call("PATCH", f"{self._repository}/issues/comments/{comment}", {"body": body})
+
+
+class Gitlab:
+    """The notes of one merge request."""
+
+    def __init__(self, api: Api, project: str, number: str) -> None:
+        self._api = api
+        quoted = urllib.parse.quote(project, safe="")
+        self._path = f"/projects/{quoted}/merge_requests/{int(number)}/notes"
+
+    def ours(self) -> Iterator[Comment]:
+        """Yield the notes that our account wrote."""
+        own = self._api.call("GET", "/user")["id"]
+        for item in self._api.pages(self._path):
+            if (item.get("author") or {}).get("id") == own:
+                yield Comment(item["id"], item.get("body") or "")
+
+    def create(self, body: str) -> None:
+        """Write a new note."""
+        self._api.call("POST", self._path, {"body": body})
+
+    def update(self, comment: int, body: str) -> None:
+        """Replace a note's text."""
+        self._api.call("PUT", f"{self._path}/{comment}", {"body": body})
+
+
+def pull_request(api: Api, repository: str, event: Mapping[str, Any], hint: str) -> "int | None":
+    """Return the open pull request that a finished check was for; None: it moved on since.
+
+    Args:
+        event: What GitHub tells a `workflow_run` workflow.
+        hint: A number from the check itself, which only chooses among those that fit.
+    """
+    run = event.get("workflow_run") or {}
+    owner = ((run.get("head_repository") or {}).get("owner") or {}).get("login")
+    if run.get("event") != "pull_request" or not owner:
+        raise Refused("this is for workflow_run, after a check of a pull request")
+    head = urllib.parse.quote(f"{owner}:{run['head_branch']}", safe="")
+    fitting = [
+        item["number"]
+        for item in api.pages(f"/repos/{repository}/pulls?state=open&head={head}")
+        if (item.get("head") or {}).get("sha") == run.get("head_sha")
+    ]
+    if len(fitting) > 1 and hint.isdecimal() and int(hint) in fitting:
+        return int(hint)
+    if len(fitting) > 1:
+        raise Refused(f"the commit is the head of several pull requests: {fitting}")
+    return fitting[0] if fitting else None
+
+
+def _github(folder: Path, environ: Mapping[str, str]) -> "Forge | None":
+    token = {"Authorization": f"Bearer {environ['GITHUB_TOKEN']}"}
+    api = Api(environ.get("GITHUB_API_URL", "https://api.github.com"), token)
+    event = json.loads(Path(environ["GITHUB_EVENT_PATH"]).read_text("utf-8"))
+    repository = environ["GITHUB_REPOSITORY"]
+    number = pull_request(api, repository, event, _text(folder / "number") or "")
+    if number is None:
+        print("The pull request has moved on or is closed: nothing to say here.")
+        return None
+    author = environ.get("COMMENT_AUTHOR") or "github-actions[bot]"
+    return Github(api, repository, number, author)
+
+
+def _gitlab(_: Path, environ: Mapping[str, str]) -> "Forge | None":
+    token = environ.get("RUNPOD_DEPLOY_GITLAB_TOKEN")
+    if not token:
+        print("There is no RUNPOD_DEPLOY_GITLAB_TOKEN here, as in a fork: see the artifact.")
+        return None
+    api = Api(environ["CI_API_V4_URL"], {"PRIVATE-TOKEN": token})
+    return Gitlab(api, environ["CI_PROJECT_ID"], environ["CI_MERGE_REQUEST_IID"])
+
+
+def main(argv: "list[str]", environ: Mapping[str, str]) -> int:
+    """Post what is in the folder; returns the exit status."""
+    if len(argv) != 2 or argv[0] not in {"github", "gitlab"}:
+        print(__doc__, file=sys.stderr)
+        return 4
+    folder = Path(argv[1])
+    try:
+        plans = plans_in(folder)
+        forge = (_github if argv[0] == "github" else _gitlab)(folder, environ) if plans else None
+        done = post(forge, plans) if forge is not None else []
+    except (Refused, KeyError, ValueError) as error:
+        told = f"{error} is not set" if isinstance(error, KeyError) else error
+        print(f"runpod-deploy comment: {told}", file=sys.stderr)
+        return 1
+    for number, one in enumerate(done, 1):
+        print(f"job {number}: {one}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))
