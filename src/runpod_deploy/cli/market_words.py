@@ -9,7 +9,7 @@ from runpod_deploy.cli.amounts import count, duration, limit, usd
 from runpod_deploy.cli.layout import Row
 from runpod_deploy.compiler.market import reason
 from runpod_deploy.compiler.observed import CandidateOffer, Estimate, ObservedCatalog, StockLevel
-from runpod_deploy.compiler.plan import Observed, Plan
+from runpod_deploy.compiler.plan import Plan
 
 UNKNOWN = "unknown"
 
@@ -53,12 +53,9 @@ def source(catalog: ObservedCatalog, now: float) -> str:
     return f"{catalog.cloud}, read {age(seconds_since(catalog.read_at, now))}"
 
 
-def then(observed: Observed) -> str:
+def then(seen: ObservedCatalog, compiled_at: str) -> str:
     """Return whose prices and stock a plan shows, and how old they were when it was made."""
-    seen = observed.catalog
-    if seen is None:
-        return "prices and stock not looked up: --live asks for them"
-    told = age(seconds_since(seen.read_at, _moment(observed.compiled_at)))
+    told = age(seconds_since(seen.read_at, _moment(compiled_at)))
     return f"prices and stock: {seen.cloud}, read {told}"
 
 

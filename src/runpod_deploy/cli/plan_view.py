@@ -6,7 +6,6 @@ from heapq import nlargest
 from runpod_deploy.cli import plan_rows
 from runpod_deploy.cli.amounts import count, limit, size
 from runpod_deploy.cli.layout import INDENT, Row, flow, labelled, section, table
-from runpod_deploy.cli.market_words import estimate_rows, then
 from runpod_deploy.cli.plan_rows import with_names
 from runpod_deploy.cli.printable import block, line
 from runpod_deploy.cli.style import Style
@@ -65,10 +64,10 @@ class _View:
         all_of_them = self.plan.candidates
         order = _PREFERRED[self.plan.pod.prefer]
         seen, title = self.plan_file.observed.catalog, f"Candidates ({len(all_of_them)})"
-        told = f"{INDENT}{then(self.plan_file.observed)}"
         if seen is not None:
-            from runpod_deploy.cli import catalog_views  # noqa: PLC0415 - only for prices
+            from runpod_deploy.cli import catalog_views, market_words  # noqa: PLC0415 - only for prices
 
+            told = f"{INDENT}{market_words.then(seen, self.plan_file.observed.compiled_at)}"
             rows = catalog_views.candidate_table(self.plan, seen, self.style, most=MOST_CANDIDATES)
             return section(title, order, [*rows, self.style.dim(told)], self.style)
         shown = [
@@ -78,12 +77,15 @@ class _View:
         body = table(shown, self.style, right="r")
         if len(all_of_them) > MOST_CANDIDATES:
             body.append(f"{INDENT}… and {len(all_of_them) - MOST_CANDIDATES} more")
-        return section(title, order, [*body, self.style.dim(told)], self.style)
+        body.append(self.style.dim(f"{INDENT}prices and stock not looked up: --live asks for them"))
+        return section(title, order, body, self.style)
 
     def estimate(self) -> list[str]:
         seen, made = self.plan_file.observed.catalog, self.plan_file.observed.estimate
         if seen is None or made is None:
             return []
+        from runpod_deploy.cli.market_words import estimate_rows  # noqa: PLC0415 - only for prices
+
         return self.rows("Estimate", "", estimate_rows(self.plan, seen, made))
 
     def payload(self) -> list[str]:
