@@ -60,6 +60,10 @@ class FakeProcess:
         """Count."""
         self.drops += 1
 
+    async def reopen_ssh(self, *, new_port: bool = False, **_: object) -> None:
+        """Move to the next port."""
+        self.ssh_port += 1000 * new_port
+
     def open_connections(self) -> int:
         """There are none."""
         return 0

@@ -111,6 +111,7 @@ def test_sessions_do_not_see_the_environment_of_the_pod(tmp_path: Path) -> None:
             )
             assert session["SSH_CONNECTION"].endswith(f" 127.0.0.1 {rig.process.ssh_port}")
             first = (await rig.run("tr '\\0' '\\n' < /proc/1/environ")).stdout.splitlines()
+            assert f"RUNPOD_TCP_PORT_22={rig.process.ssh_port}" in first
             assert "RUNPOD_API_KEY=planted" in first
 
     asyncio.run(scenario())

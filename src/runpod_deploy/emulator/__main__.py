@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runpod_deploy.emulator.client import find
 from runpod_deploy.emulator.contact import EmulatorInfo
-from runpod_deploy.emulator.faults import KINDS
+from runpod_deploy.emulator.fault_kinds import KINDS
 from runpod_deploy.emulator.options import PROFILES, EmulatorOptions, RateLimits
 from runpod_deploy.emulator.place import anchored, place_from
 

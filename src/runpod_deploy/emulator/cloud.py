@@ -2,17 +2,17 @@
 
 import secrets
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 from runpod_deploy.emulator.catalog import load_catalog
 from runpod_deploy.emulator.clock import BillingClock
-from runpod_deploy.emulator.faults import Fault, FaultBoard, load_scenario, parse_fault
+from runpod_deploy.emulator.faults import FaultBoard, parse_fault
 from runpod_deploy.emulator.fleet import Fleet
 from runpod_deploy.emulator.options import EmulatorOptions
 from runpod_deploy.emulator.ports import PodHost
 from runpod_deploy.emulator.ratelimit import RateLimiter
 from runpod_deploy.emulator.request_log import RequestLog
+from runpod_deploy.emulator.scenario import Scenario, load_scenario
 from runpod_deploy.emulator.stock import Stock
 from runpod_deploy.emulator.store import Store
 
@@ -38,9 +38,13 @@ class EmulatedCloud:
         self.host = host
         self.api_key = api_key or new_api_key()
         self.started_at = time.time()
-        self.clock = BillingClock(speed=options.billing_speed)
+        scenario = load_scenario(options.scenario) if options.scenario else Scenario(faults=())
+        # A flag that was given wins over the file.
+        speed = options.billing_speed if options.billing_speed != 1 else scenario.billing_speed
+        self.clock = BillingClock(speed=speed or 1.0)
         self.catalog = load_catalog()
-        self.board = FaultBoard(initial_faults(options))
+        faults = [*map(parse_fault, options.faults), *scenario.faults]
+        self.board = FaultBoard(faults, self.clock.now)
         self.store = Store(state_dir, self.clock)
         self.stock = Stock(self.catalog, self.board, options.capacity)
         self.limiter = RateLimiter(options.rate_limits)
@@ -64,16 +68,6 @@ class EmulatedCloud:
         """Take down every pod."""
         await self.fleet.close()
         await self.host.close()
-
-
-def initial_faults(options: EmulatorOptions) -> Iterable[Fault]:
-    """Read the faults of the flags and of the scenario file.
-
-    Raises:
-        FaultSyntaxError: One cannot be understood.
-    """
-    faults = [parse_fault(text) for text in options.faults]
-    return faults + (load_scenario(options.scenario) if options.scenario else [])
 
 
 def new_api_key() -> str:

@@ -29,6 +29,7 @@ class Launch:
         spec: Handed to the pod host.
         shows_ssh: Whether `22/tcp` is mapped.
         context: What faults match on.
+        has_volume: Whether a network volume is attached, which RunPod keeps from an empty account.
         first: The start of a create call; otherwise of `start` or `restart`.
     """
 
@@ -37,6 +38,7 @@ class Launch:
     shows_ssh: bool
     context: dict[str, str]
     first: bool
+    has_volume: bool = False
 
 
 @dataclass(slots=True)
@@ -143,6 +145,11 @@ class Container:
         if self.launch.shows_ssh:
             self.ssh_port = self.process.ssh_port or closed_port()
 
+    async def _reopen(self, process: PodProcess, *, new_port: bool, new_key: bool) -> None:
+        await process.reopen_ssh(new_port=new_port, new_key=new_key)
+        if self.launch.shows_ssh and process.ssh_port:
+            self.ssh_port = process.ssh_port
+
     def _timers(self, process: PodProcess) -> "list[asyncio.Task[None]]":
         context = self.launch.context
         timers = []
@@ -151,6 +158,17 @@ class Container:
         if killed := self.board.take("pod-killed", **context):
             then = str(killed.params["then"])
             timers.append(_after(killed, lambda: self.on_end(then)))
+        if moved := self.board.take("port-change", **context):
+            timers.append(
+                _after(moved, lambda: self._reopen(process, new_port=True, new_key=False))
+            )
+        if other := self.board.take("host-key-change", **context):
+            timers.append(
+                _after(other, lambda: self._reopen(process, new_port=False, new_key=True))
+            )
+        if empty := self.board.take("balance-gone", **context):
+            how = "exited" if self.launch.has_volume else "gone"
+            timers.append(_after(empty, lambda: self.on_end(how)))
         if failed := self.board.take("error-state", **context):
             timers.append(_after(failed, lambda: self.on_end("error")))
         return timers

@@ -1,87 +1,18 @@
-"""Faults: what goes wrong, for whom, how often.
+"""Faults: what goes wrong, for whom, how often, from when on.
 
 A fault is data. The places that can fail ask the board for the first fault of their kind that
-matches what they are doing; asking uses one of its `times` up. A new kind is one line in `KINDS`
-and one question at the place where it happens.
+matches what they are doing; asking uses one of its `times` up. A new kind is one line in
+`fault_kinds` and one question at the place where it happens.
 """
 
 import difflib
 import fnmatch
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, Final
 
-ALWAYS: Final = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Kind:
-    """One way to fail: how often by default (None: always), and its parameters with defaults."""
-
-    times: int | None
-    params: Mapping[str, float | str]
-    effect: str
-
-
-KINDS: Mapping[str, Kind] = {
-    "stock-out": Kind(
-        times=ALWAYS,
-        params={"hidden": 0},
-        effect="creates answer the capacity 400; hidden=1 leaves it on show in the catalog",
-    ),
-    "stock-limit": Kind(times=ALWAYS, params={"free": 1}, effect="only `free` GPUs are left"),
-    "create-5xx-before": Kind(times=1, params={"status": 500}, effect="no pod, 5xx"),
-    "create-5xx-after": Kind(times=1, params={"status": 500}, effect="the pod is made, then 5xx"),
-    "create-hang-after": Kind(
-        times=1, params={"seconds": 30}, effect="the pod is made, the answer comes late"
-    ),
-    "rate-limit": Kind(times=1, params={"retry_after": 1}, effect="429 with Retry-After"),
-    "server-error": Kind(times=1, params={"status": 503}, effect="5xx before anything happens"),
-    "slow": Kind(times=ALWAYS, params={"seconds": 1}, effect="requests wait before they act"),
-    "balance-too-low": Kind(times=ALWAYS, params={}, effect="creates answer 402"),
-    "pod-key-refused": Kind(
-        times=ALWAYS, params={"status": 403}, effect="the key inside the pod is refused"
-    ),
-    "image-refused": Kind(times=ALWAYS, params={}, effect="creates answer 422"),
-    "wrong-price": Kind(
-        times=ALWAYS, params={"factor": 2}, effect="the pod costs `factor` times the list price"
-    ),
-    "never-ready": Kind(times=ALWAYS, params={}, effect="runtime and ssh.direct stay null"),
-    "no-sshd": Kind(times=ALWAYS, params={}, effect="the image starts no sshd"),
-    "error-state": Kind(
-        times=ALWAYS, params={"seconds": 0}, effect="the pod turns to ERROR after `seconds`"
-    ),
-    "slow-pull": Kind(
-        times=ALWAYS, params={"seconds": 10}, effect="the image pull takes `seconds`"
-    ),
-    "pull-fails": Kind(times=ALWAYS, params={}, effect="the image pull fails for ever"),
-    "zero-gpus": Kind(
-        times=ALWAYS,
-        params={"when": "always"},
-        effect="nvidia-smi shows no GPU; when=create, start or always",
-    ),
-    "start-refused": Kind(
-        times=1, params={"status": 400}, effect="start answers that the host has no free GPU"
-    ),
-    "stale-port": Kind(
-        times=ALWAYS, params={}, effect="the first poll after a start still shows the old port"
-    ),
-    "delete-fails": Kind(times=1, params={"status": 500}, effect="delete answers 5xx, pod stays"),
-    "delete-lies": Kind(times=1, params={}, effect="delete answers 204, pod stays"),
-    "pod-killed": Kind(
-        times=ALWAYS,
-        params={"seconds": 5, "then": "exited"},
-        effect="the pod dies after `seconds`; then=exited, error or gone",
-    ),
-    "ssh-drop": Kind(
-        times=ALWAYS, params={"seconds": 5}, effect="SSH connections are cut after `seconds`"
-    ),
-    "log-drop": Kind(
-        times=1, params={"events": 1}, effect="the log stream is cut after `events` events"
-    ),
-}
-_CHOICES = {"when": ("create", "start", "always"), "then": ("exited", "error", "gone")}
+from runpod_deploy.emulator.fault_kinds import CHOICES, KINDS
 
 
 class FaultSyntaxError(ValueError):
@@ -98,6 +29,7 @@ class Match:
     name: str | None = None
     method: str | None = None
     path: str | None = None
+    command: str | None = None
 
     def covers(self, context: Mapping[str, str]) -> bool:
         """Say whether every pattern that is set matches the context's value of that name."""
@@ -111,18 +43,35 @@ class Match:
         return True
 
 
+COMMON: Final = ("times", "skip", "after", "lasts")
 MATCH_FIELDS: Final = tuple(item.name for item in fields(Match))
 
 
 @dataclass(kw_only=True, slots=True)
 class Fault:
-    """One fault; `times` counts down to 0, None never does; `skip` lets that many pass first."""
+    """One fault.
+
+    Attributes:
+        times: Counts down to 0; None never does.
+        skip: Lets that many occasions pass first.
+        after: It is in force from so many seconds of the billing clock on, counted from its arrival.
+        lasts: It is in force for so many of them; None for ever.
+        arrived: When it was put on the board.
+    """
 
     kind: str
     match: Match
     times: int | None
     params: dict[str, float | str]
     skip: int = 0
+    after: float = 0.0
+    lasts: float | None = None
+    arrived: float = 0.0
+
+    def in_force(self, now: float) -> bool:
+        """Say whether its time has come and is not over."""
+        passed = now - self.arrived - self.after
+        return passed >= 0 and (self.lasts is None or passed < self.lasts)
 
     def number(self, name: str) -> float:
         """Give a numeric parameter."""
@@ -136,18 +85,26 @@ class Fault:
             "match": {name: value for name, value in match.items() if value is not None},
             "times": self.times,
             "skip": self.skip,
+            "after": self.after,
+            "lasts": self.lasts,
             "params": dict(self.params),
         }
 
 
 class FaultBoard:
-    """The faults that are in force, oldest first."""
+    """The faults there are, oldest first; `now` is the clock that their times are counted on."""
 
-    def __init__(self, faults: Iterable[Fault] = ()) -> None:
-        self._faults = list(faults)
+    def __init__(
+        self, faults: Iterable[Fault] = (), now: Callable[[], float] = lambda: 0.0
+    ) -> None:
+        self._now = now
+        self._faults: list[Fault] = []
+        for fault in faults:
+            self.add(fault)
 
     def add(self, fault: Fault) -> None:
-        """Put a fault in force."""
+        """Put a fault on the board."""
+        fault.arrived = self._now()
         self._faults.append(fault)
 
     def clear(self, kind: str | None = None) -> int:
@@ -161,6 +118,8 @@ class FaultBoard:
         for fault in self._faults:
             if fault.kind != kind or fault.times == 0 or not fault.match.covers(context):
                 continue
+            if not fault.in_force(self._now()):
+                continue
             if fault.skip > 0:
                 fault.skip -= 1
                 continue
@@ -173,7 +132,7 @@ class FaultBoard:
         """Find the fault that `take` would use, without using it."""
         for fault in self._faults:
             live = fault.kind == kind and fault.times != 0 and fault.skip == 0
-            if live and fault.match.covers(context):
+            if live and fault.in_force(self._now()) and fault.match.covers(context):
                 return fault
         return None
 
@@ -181,7 +140,9 @@ class FaultBoard:
         """Count one case, seen from several sides, that faults with `skip` leave alone."""
         cases = list(contexts)
         for fault in self._faults:
-            covered = any(fault.match.covers(case) for case in cases)
+            covered = fault.in_force(self._now()) and any(
+                fault.match.covers(case) for case in cases
+            )
             if fault.kind == kind and fault.skip > 0 and covered:
                 fault.skip -= 1
 
@@ -225,36 +186,27 @@ def fault_from(entry: Mapping[str, Any]) -> Fault:
     name = str(flat.pop("kind", ""))
     kind = KINDS.get(name)
     if kind is None:
-        raise FaultSyntaxError(f"unknown fault kind '{name}'{_near(name, KINDS)}")
+        raise FaultSyntaxError(f"unknown fault kind '{name}'{near(name, KINDS)}")
     match = {key: str(flat.pop(key)) for key in MATCH_FIELDS if flat.get(key) is not None}
     times = _count(name, "times", flat.pop("times", kind.times))
     skip = _count(name, "skip", flat.pop("skip", 0)) or 0
+    after = _seconds(name, "after", flat.pop("after", 0)) or 0.0
+    lasts = _seconds(name, "lasts", flat.pop("lasts", None))
     params = dict(kind.params)
     for key, value in flat.items():
         if key not in params:
-            known = (*MATCH_FIELDS, "times", "skip", *kind.params)
-            raise FaultSyntaxError(f"fault '{name}' has no key '{key}'{_near(key, known)}")
+            known = (*MATCH_FIELDS, *COMMON, *kind.params)
+            raise FaultSyntaxError(f"fault '{name}' has no key '{key}'{near(key, known)}")
         params[key] = _param(name, key, value)
-    return Fault(kind=name, match=Match(**match), times=times, params=params, skip=skip)
-
-
-def load_scenario(path: Path) -> list[Fault]:
-    """Read a YAML or JSON file: a list of faults, or a mapping with the list under `faults`.
-
-    Raises:
-        FaultSyntaxError: The file cannot be read or holds something else.
-    """
-    import yaml  # noqa: PLC0415 - only a scenario file needs it, and the start must be quick
-
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise FaultSyntaxError(f"cannot read the scenario {path}: {exc}") from exc
-    if isinstance(data, Mapping):
-        data = data.get("faults")
-    if not isinstance(data, list) or not all(isinstance(item, Mapping) for item in data):
-        raise FaultSyntaxError(f"{path}: expected a list of faults, or a mapping with `faults:`")
-    return [fault_from(item) for item in data]
+    return Fault(
+        kind=name,
+        match=Match(**match),
+        times=times,
+        params=params,
+        skip=skip,
+        after=after,
+        lasts=lasts,
+    )
 
 
 def _count(kind: str, key: str, value: object) -> int | None:
@@ -269,19 +221,38 @@ def _count(kind: str, key: str, value: object) -> int | None:
     return number
 
 
+def _seconds(kind: str, key: str, value: object) -> float | None:
+    if value is None:
+        return None
+    number = _number(kind, key, value)
+    if number < 0:
+        raise FaultSyntaxError(f"fault '{kind}': {key}={value!r} is negative")
+    return number
+
+
 def _param(kind: str, key: str, value: object) -> float | str:
-    if key in _CHOICES:
-        if value not in _CHOICES[key]:
-            choices = ", ".join(_CHOICES[key])
+    if key in CHOICES:
+        if value not in CHOICES[key]:
+            choices = ", ".join(CHOICES[key])
             raise FaultSyntaxError(f"fault '{kind}': {key}={value!r} is none of {choices}")
         return str(value)
+    return _number(kind, key, value)
+
+
+def _number(kind: str, key: str, value: object) -> float:
     try:
-        return float(str(value))
+        number = float(str(value))
     except ValueError as exc:
         raise FaultSyntaxError(f"fault '{kind}': {key}={value!r} is not a number") from exc
+    if not math.isfinite(number):
+        raise FaultSyntaxError(
+            f"fault '{kind}': {key}={value!r} is not a number that can be waited"
+        )
+    return number
 
 
-def _near(word: str, known: Iterable[str]) -> str:
+def near(word: str, known: Iterable[str]) -> str:
+    """Name the known word that is nearest, or all of them, to follow a complaint."""
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1)
     return f"; did you mean '{close[0]}'?" if close else f"; there are {', '.join(names)}"

@@ -30,6 +30,7 @@ from runpod_deploy.emulator.problems import (
     not_found,
 )
 from runpod_deploy.emulator.records import Pod
+from runpod_deploy.emulator.ssh_trouble import SshTrouble
 from runpod_deploy.emulator.stock import Stock
 from runpod_deploy.emulator.store import Store
 
@@ -98,6 +99,9 @@ class Fleet:
             raise invalid([], f'Container image "{request.image}" was not found on its registry')
         if before := self._board.take("create-5xx-before", **request.context()):
             raise Problem(int(before.number("status")), TRANSIENT)
+        if hang := self._board.take("create-hang-before", **request.context()):
+            await asyncio.sleep(hang.number("seconds"))
+            raise Problem(504, TRANSIENT)
         tenant = self._admit(request, self._placer.place(request))
         if after := self._board.take("create-5xx-after", **_context(tenant.pod)):
             raise Problem(int(after.number("status")), TRANSIENT)
@@ -277,6 +281,7 @@ class Fleet:
         env = process_env(pod)
         mapped = SSH_PORT in pod.ports
         no_sshd = self._board.take("no-sshd", **_context(pod)) is not None
+        full = self._board.take("disk-full", **_context(pod))
         spec = PodSpec(
             pod_id=pod.id,
             env=env,
@@ -286,10 +291,17 @@ class Fleet:
             mount_path=pod.mount_path or "/workspace",
             gpu=self._gpu_model(pod, first=first),
             accept_ssh=mapped and bool(env.get("PUBLIC_KEY")) and not no_sshd,
+            trouble=SshTrouble(self._board, _context(pod)),
+            disk_mib=int(full.number("mib")) if full else None,
             clock=PodClock(speed=self._clock.speed, now=self._clock.now()),
         )
         return Launch(
-            image=pod.image, spec=spec, shows_ssh=mapped, context=_context(pod), first=first
+            image=pod.image,
+            spec=spec,
+            shows_ssh=mapped,
+            context=_context(pod),
+            first=first,
+            has_volume=pod.volume_id is not None,
         )
 
     def _workspace(self, pod: Pod) -> Path | None:

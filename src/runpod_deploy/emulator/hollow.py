@@ -40,6 +40,11 @@ class HollowProcess:
     async def drop_connections(self) -> None:
         """There are none."""
 
+    async def reopen_ssh(
+        self, *, dark: float = 0.0, new_port: bool = False, new_key: bool = False
+    ) -> None:
+        """There is no SSH."""
+
     def open_connections(self) -> int:
         """Give 0."""
         return 0

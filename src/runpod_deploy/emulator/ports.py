@@ -48,6 +48,31 @@ class PodClock:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Fate:
+    """What becomes of a command over SSH.
+
+    Attributes:
+        delay: Seconds until it begins; infinity never begins.
+        dark: SSH is cut once it runs, and nobody gets in for so many seconds; None leaves it alone.
+    """
+
+    delay: float = 0.0
+    dark: float | None = None
+
+
+class Trouble(Protocol):
+    """Decides what goes wrong over a pod's SSH connections."""
+
+    def of_command(self, text: str) -> Fate:
+        """Decide about a command that is about to begin."""
+        ...
+
+    def of_traffic(self, during: str, size: int) -> float | None:
+        """Take note of bytes of an "upload" or a "pull"; seconds of darkness when they are cut now."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PodSpec:
     """What it takes to start one pod's processes once; a restart is a new spec, same workspace.
 
@@ -56,10 +81,12 @@ class PodSpec:
         env: Complete environment of PID 1, `RUNPOD_*` and `PUBLIC_KEY` included.
         args: Container command, split as a shell would; None idles as `/start.sh` does.
         container_disk_gb: Size of the memory-backed container disk, capped by the host's memory.
+        disk_mib: Size of it in MiB instead, for a disk that is full at once.
         workspace: Host folder bound at `mount_path`; None when nothing is mounted.
         mount_path: Where the volume is mounted, "/workspace" unless the request says otherwise.
         gpu: What nvidia-smi shows.
         accept_ssh: False stands for an image without sshd: nothing listens.
+        trouble: Asked about each command and each piece of data; None lets all pass.
         clock: Shown by `date` and `sleep`, which `$RD_DATE` and `$RD_SLEEP` name where it runs fast.
     """
 
@@ -72,6 +99,8 @@ class PodSpec:
     gpu: GpuModel
     accept_ssh: bool
     clock: PodClock = PodClock()
+    trouble: Trouble | None = None
+    disk_mib: int | None = None
 
 
 class PodProcess(Protocol):
@@ -95,6 +124,12 @@ class PodProcess(Protocol):
 
     async def drop_connections(self) -> None:
         """Cut every SSH connection now; the pod keeps running."""
+        ...
+
+    async def reopen_ssh(
+        self, *, dark: float = 0.0, new_port: bool = False, new_key: bool = False
+    ) -> None:
+        """Cut SSH and open it again after `dark` seconds, where asked with another port or host key."""
         ...
 
     def open_connections(self) -> int:

@@ -7,7 +7,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from runpod_deploy.errors import StepFailed, UnknownOutcome
+from runpod_deploy.errors import ConnectionLost, StepFailed, UnknownOutcome
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.untrusted import first_lines
 
@@ -78,9 +78,13 @@ async def wait(ctx: RunContext) -> Report:
     """Wait until the run on the pod has ended.
 
     Raises:
+        ConnectionLost: The question was killed: of the run nothing is known but that, so ask again.
         UnknownOutcome: The supervisor gave no answer, as after a restart that wiped the pod's disk.
     """
     done = await ctx.need_transport().run(command(ctx, "wait"))
+    if done.exit_status < 0:
+        # A pod that is switched off kills everything on it, and its connections a moment later.
+        raise ConnectionLost("What waited on the pod for the end of the run was killed.")
     try:
         return parse_report(done.stdout)
     except StepFailed as error:

@@ -1,18 +1,21 @@
 """Faults are parsed from text and files, matched, counted down and taken away."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from runpod_deploy.emulator.fault_kinds import KINDS
 from runpod_deploy.emulator.faults import (
-    KINDS,
+    COMMON,
+    MATCH_FIELDS,
     FaultBoard,
     FaultSyntaxError,
     fault_from,
-    load_scenario,
     parse_fault,
 )
+from runpod_deploy.emulator.scenario import load_scenario
 
 
 def test_command_line_form() -> None:
@@ -23,6 +26,8 @@ def test_command_line_form() -> None:
         "match": {"gpu": "NVIDIA L4", "datacenter": "US-TX-3"},
         "times": 2,
         "skip": 0,
+        "after": 0.0,
+        "lasts": None,
         "params": {"hidden": 1.0},
     }
     assert expected == fault.document()
@@ -97,19 +102,73 @@ def test_clear_by_kind() -> None:
     assert ["never-ready"] == [fault["kind"] for fault in board.documents()]
 
 
+def test_fault_has_its_time() -> None:
+    """`after` and `lasts` count on the billing clock, from when the fault came."""
+    now = [100.0]
+    board = FaultBoard([parse_fault("slow:after=10,lasts=5")], lambda: now[0])
+    seen = []
+    for moment in (100.0, 109.0, 110.0, 114.9, 115.0):
+        now[0] = moment
+        seen.append((board.peek("slow") is not None, board.take("slow") is not None))
+    assert [(False, False)] * 2 + [(True, True)] * 2 + [(False, False)] == seen
+
+
 @pytest.mark.parametrize("wrap", [True, False])
 def test_scenario_file(tmp_path: Path, wrap: bool) -> None:
-    """A scenario is a list of faults, bare or under `faults`; JSON is YAML."""
-    entries = [{"kind": "slow", "match": {"path": "/v2/pods*"}, "params": {"seconds": 2}}]
+    """A scenario is a list of faults, bare or under `faults`; JSON is YAML; a fault may be a text."""
+    text = "slow:path=/v2/pods*,seconds=2"
+    entries = [{"kind": "slow", "match": {"path": "/v2/pods*"}, "params": {"seconds": 2}}, text]
     path = tmp_path / "scenario.yaml"
     path.write_text(json.dumps({"faults": entries} if wrap else entries), encoding="utf-8")
-    assert [parse_fault("slow:path=/v2/pods*,seconds=2")] == load_scenario(path)
+    assert (parse_fault(text), parse_fault(text)) == load_scenario(path).faults
 
 
-@pytest.mark.parametrize("text", ["faults: 3", "- 1", "{", "a: b"])
-def test_scenario_of_another_form(tmp_path: Path, text: str) -> None:
-    """A file that is no scenario is refused with its name."""
+def test_scenario_sets_how_fast_time_runs(tmp_path: Path) -> None:
+    """`billing_speed` stands beside the faults; a scenario may also consist of it alone."""
+    path = tmp_path / "scenario.yaml"
+    path.write_text("description: a quick one\nbilling_speed: 60\nfaults: []\n", encoding="utf-8")
+    assert (60.0, ()) == (load_scenario(path).billing_speed, load_scenario(path).faults)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("faults: 3", "a list of faults under"),
+        ("- 1", "fault 1 is 1"),
+        ("{", r"scenario\.yaml:\d+:\d+: not YAML"),
+        ("a: b", "no key 'a'"),
+        ("fault: []", "did you mean 'faults'"),
+        ("- {kind: slow}\n- {kind: slw}", "fault 2: unknown fault kind 'slw'; did you mean 'slow'"),
+        ("- slow:seconds=x", "fault 1: fault 'slow': seconds='x' is not a number"),
+        ("- {kind: slow, seconds: .inf}", "cannot be waited|can be waited"),
+        ("- {kind: slow, after: -1}", "is negative"),
+        ("faults: []\nbilling_speed: fast", "above 0"),
+        ("faults: []\nbilling_speed: 0", "above 0"),
+        ("just text", "a list of faults"),
+    ],
+)
+def test_mistake_in_a_scenario_is_explained(tmp_path: Path, text: str, part: str) -> None:
+    """A file that is no scenario is refused with its name, the fault's number and what is wrong."""
     path = tmp_path / "scenario.yaml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(FaultSyntaxError, match=r"scenario\.yaml"):
+    with pytest.raises(FaultSyntaxError, match=part) as caught:
         load_scenario(path)
+    assert "scenario.yaml" in str(caught.value)
+
+
+def test_scenario_that_is_not_there_is_explained(tmp_path: Path) -> None:
+    """A missing file is named."""
+    with pytest.raises(FaultSyntaxError, match=r"cannot read the scenario .*no\.yaml"):
+        load_scenario(tmp_path / "no.yaml")
+
+
+def test_every_kind_and_key_is_described() -> None:
+    """The reference page tells each kind there is with its outcome, each common key, and no others."""
+    page = Path(__file__).parents[3] / "docs" / "reference" / "faults.md"
+    text = page.read_text(encoding="utf-8")
+    table = text.partition("## The kinds")[2]
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.+) \| (.+) \|$", table, re.MULTILINE)
+    assert list(dict.fromkeys(name for name, *_ in rows)) == [name for name, *_ in rows]
+    assert set(KINDS) == {name for name, *_ in rows}
+    for name in (*COMMON, *MATCH_FIELDS):
+        assert f"`{name}`" in text.partition("## A scenario file")[0]

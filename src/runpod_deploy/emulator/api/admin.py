@@ -36,7 +36,7 @@ def status_document(cloud: EmulatedCloud) -> dict[str, Any]:
         "pods": len(cloud.fleet.tenants),
         "pod_host": cloud.host.kind,
         "profile": cloud.options.profile,
-        "billing_speed": cloud.options.billing_speed,
+        "billing_speed": cloud.clock.speed,
         "idle_seconds": cloud.options.idle_seconds,
         "faults": cloud.board.documents(),
     }

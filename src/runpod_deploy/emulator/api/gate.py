@@ -64,7 +64,21 @@ class Gate:
             receive = _replay(body, receive)
         if path.startswith(API):
             await self._hold_back(visit, scope["method"], path)
-        await self._app(scope, receive, visit.send)
+        await self._app(scope, receive, self._sender(visit, scope["method"], path))
+        if visit.swallowed is not None:
+            raise visit.swallowed
+
+    def _sender(self, visit: "_Visit", method: str, path: str) -> Send:
+        """Choose how the answer goes out: at once, late, or not at all."""
+        board, context = self._cloud.board, {"method": method, "path": path}
+        if not path.startswith(API) or method in {"GET", "HEAD"}:
+            return visit.send
+        if lost := board.take("lost-answer", **context):
+            visit.swallowed = Problem(int(lost.number("status")), TRANSIENT)
+            return _swallow
+        if slow := board.take("slow-answer", **context):
+            visit.late = slow.number("seconds")
+        return visit.send
 
     async def _hold_back(self, visit: "_Visit", method: str, path: str) -> None:
         board, context = self._cloud.board, {"method": method, "path": path}
@@ -107,8 +121,12 @@ class _Visit:
         self.status = 0
         self.body = b""
         self.headers: dict[str, str] = {}
+        self.late = 0.0
+        self.swallowed: Problem | None = None
 
     async def send(self, message: Message) -> None:
+        late, self.late = self.late, 0.0
+        await asyncio.sleep(late)
         if message["type"] == "http.response.start":
             self.status = message["status"]
             extra = [(k.lower().encode(), v.encode()) for k, v in self.headers.items()]
@@ -140,6 +158,10 @@ class _Visit:
             "key": self.owner,
             "body": redacted_body(self.body),
         }
+
+
+async def _swallow(_message: Message) -> None:
+    """Let an answer get lost."""
 
 
 async def _read_body(receive: Receive) -> bytes:

@@ -68,7 +68,7 @@ def draw(spec: PodSpec, *, state_dir: Path, scratch: Path, user_namespace: bool)
     return Blueprint(
         hostname=spec.pod_id,
         scratch=str(scratch),
-        disk_bytes=_disk_bytes(spec.container_disk_gb),
+        disk_bytes=_disk_bytes(spec),
         user_namespace=user_namespace,
         links=links,
         programs=programs,
@@ -100,9 +100,11 @@ def _own_folders() -> list[Folder]:
     return [*folders, Folder(path="/tmp", mode=0o1777), Folder(path="/root", mode=0o700)]  # noqa: S108 - inside
 
 
-def _disk_bytes(gigabytes: int) -> int:
+def _disk_bytes(spec: PodSpec) -> int:
+    if spec.disk_mib is not None:
+        return spec.disk_mib << 20
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min(gigabytes << 30, memory // _HALF_OF_MEMORY)
+    return min(spec.container_disk_gb << 30, memory // _HALF_OF_MEMORY)
 
 
 def _hidden(programs: list[str], state_dir: Path) -> list[Folder]:

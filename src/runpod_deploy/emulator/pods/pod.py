@@ -1,10 +1,13 @@
 """One running pod: its process tree, its container command and its SSH endpoint."""
 
 import asyncio
+import socket
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from runpod_deploy.emulator.pods import layout
+from runpod_deploy.emulator.pods.blueprint import Blueprint
 from runpod_deploy.emulator.pods.container import keep_running
 from runpod_deploy.emulator.pods.control import Control, PodGoneError
 from runpod_deploy.emulator.pods.launch import Launched, launch
@@ -38,6 +41,15 @@ class Pod:
         """Cut every SSH connection now; the pod keeps running."""
         if self._endpoint is not None:
             await self._endpoint.drop_connections()
+
+    async def reopen_ssh(
+        self, *, dark: float = 0.0, new_port: bool = False, new_key: bool = False
+    ) -> None:
+        """Cut SSH and open it again after `dark` seconds, where asked with another port or host key."""
+        if self._endpoint is not None:
+            await self._endpoint.reopen(dark=dark, new_port=new_port, new_key=new_key)
+            self.ssh_port = self._endpoint.port
+            self.host_key_fingerprint = self._endpoint.fingerprint
 
     def open_connections(self) -> int:
         """Give the number of SSH connections that are logged in and open."""
@@ -79,6 +91,21 @@ async def start_pod(
     blueprint = layout.draw(
         spec, state_dir=state_dir, scratch=scratch, user_namespace=kind != "root"
     )
+    # Bound before anything runs: the container's environment names its public port.
+    bound = socket.create_server(("127.0.0.1", 0)) if spec.accept_ssh else None
+    try:
+        return await _build(kind, spec, on_log, blueprint, bound)
+    except PodStartError:
+        if bound is not None:
+            bound.close()
+        raise
+
+
+async def _build(
+    kind: str, spec: PodSpec, on_log: OnLog, blueprint: Blueprint, bound: socket.socket | None
+) -> Pod:
+    port = {} if bound is None else {"RUNPOD_TCP_PORT_22": str(bound.getsockname()[1])}
+    spec = replace(spec, env={**port, **spec.env})
     env = layout.container_environment(spec)
     try:
         launched, sock = launch(kind, env)
@@ -88,7 +115,7 @@ async def start_pod(
     endpoint = _endpoint(spec, control) if spec.accept_ssh else None
     try:
         if endpoint is not None:  # PID 1's interpreter starts up meanwhile
-            await endpoint.listen()
+            await endpoint.listen(bound)
         await control.boot(blueprint)
     except (PodGoneError, OSError) as error:
         control.close()
@@ -104,4 +131,6 @@ async def start_pod(
 
 def _endpoint(spec: PodSpec, control: Control) -> SshEndpoint:
     keys = spec.env.get("PUBLIC_KEY", "")
-    return SshEndpoint(control, keys, layout.login_environment(), layout.login_shell())
+    return SshEndpoint(
+        control, keys, layout.login_environment(), layout.login_shell(), spec.trouble
+    )

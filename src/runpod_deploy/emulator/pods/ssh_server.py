@@ -1,14 +1,17 @@
 """A pod's SSH endpoint: a real SSH server on loopback that knows the pod's keys only."""
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
 from runpod_deploy.emulator.pods.control import Control
 from runpod_deploy.emulator.pods.ssh_session import PodSession
+from runpod_deploy.emulator.ports import Trouble
 
 _WINDOW_BYTES = 8 << 20
 _PACKET_BYTES = 128 << 10
@@ -29,24 +32,37 @@ class SshEndpoint:
         fingerprint: "SHA256:…" of the host key, which is new at each start as a container's is.
     """
 
-    def __init__(self, control: Control, public_keys: str, env: Mapping[str, str], shell: str):
+    def __init__(
+        self,
+        control: Control,
+        public_keys: str,
+        env: Mapping[str, str],
+        shell: str,
+        trouble: Trouble | None = None,
+    ) -> None:
         self._control = control
         self._keys = _parse_keys(public_keys)
         self._env = env
         self._shell = shell
+        self._trouble = trouble
+        self._closed = False
         self._subsystems = _find_subsystems()
         self._connections: set[asyncssh.SSHServerConnection] = set()
         self._logged_in: set[asyncssh.SSHServerConnection] = set()
-        self._host_key = asyncssh.generate_private_key("ssh-ed25519")
-        self.fingerprint = self._host_key.get_fingerprint()
+        self._new_key()
+        self._tasks: set[asyncio.Future[None]] = set()
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self.port = 0
 
-    async def listen(self) -> None:
-        """Open the port."""
+    def _new_key(self) -> None:
+        self._host_key = asyncssh.generate_private_key("ssh-ed25519")
+        self.fingerprint = self._host_key.get_fingerprint()
+
+    async def listen(self, sock: socket.socket | None = None) -> None:
+        """Open the port: that of a bound socket, or else the one it had."""
+        place: dict[str, Any] = {"sock": sock} if sock else {"host": "127.0.0.1", "port": self.port}
         self._acceptor = await asyncssh.listen(
-            "127.0.0.1",
-            0,
+            **place,
             server_factory=lambda: _Connection(self),
             server_host_keys=[self._host_key],
             encoding=None,
@@ -72,8 +88,23 @@ class SshEndpoint:
             connection.abort()
         await asyncio.sleep(0)
 
+    async def reopen(self, *, dark: float, new_port: bool, new_key: bool) -> None:
+        """Close, and listen again after `dark` seconds."""
+        await self._shut()
+        await asyncio.sleep(dark)
+        if new_port:
+            self.port = 0
+        if new_key:
+            self._new_key()
+        if not self._closed:
+            await self.listen()
+
     async def close(self) -> None:
-        """Close the port and cut every connection."""
+        """Close the port for good and cut every connection."""
+        self._closed = True
+        await self._shut()
+
+    async def _shut(self) -> None:
         if self._acceptor is not None:
             self._acceptor.close()
         await self.drop_connections()
@@ -90,7 +121,14 @@ class SshEndpoint:
             "SSH_CLIENT": f"{client[0]} {client[1]} {self.port}",
             "SSH_CONNECTION": f"{client[0]} {client[1]} 127.0.0.1 {self.port}",
         }
-        return PodSession(self._control, env, self._shell, self._subsystems)
+        return PodSession(
+            self._control, env, self._shell, self._subsystems, self._trouble, self._cut
+        )
+
+    def _cut(self, dark: float) -> None:
+        task = asyncio.ensure_future(self.reopen(dark=dark, new_port=False, new_key=False))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def note(self, connection: asyncssh.SSHServerConnection, *, logged_in: bool) -> None:
         """Take notice of a connection."""

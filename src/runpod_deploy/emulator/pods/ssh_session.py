@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import math
 import os
 import signal
 import struct
@@ -12,6 +13,7 @@ import asyncssh
 
 from runpod_deploy.emulator.pods.control import Command, Control, PodGoneError, Running
 from runpod_deploy.emulator.pods.pumps import FdReader, FdWriter, open_pipe
+from runpod_deploy.emulator.ports import Fate, Trouble
 
 _TOO_LONG = 128 * 1024  # what the kernel takes as one argument
 _SEND_HIGH_WATER = 1 << 20
@@ -28,6 +30,8 @@ class PodSession(asyncssh.SSHServerSession[bytes]):
         login: The login environment on this connection.
         shell: The login shell.
         subsystems: Programs by the name of their subsystem.
+        trouble: Says what goes wrong; None for nothing.
+        cut: Cuts every connection of the pod, for so many seconds.
     """
 
     def __init__(
@@ -36,11 +40,15 @@ class PodSession(asyncssh.SSHServerSession[bytes]):
         login: Mapping[str, str],
         shell: str,
         subsystems: Mapping[str, str],
+        trouble: Trouble | None = None,
+        cut: Callable[[float], None] = lambda _dark: None,
     ) -> None:
         self._control = control
         self._login = login
         self._shell = shell
         self._subsystems = subsystems
+        self._trouble = trouble
+        self._cut = cut
         self._argv: list[str] = []
         self._file = shell
         self._terminal = False
@@ -96,6 +104,7 @@ class PodSession(asyncssh.SSHServerSession[bytes]):
 
     def data_received(self, data: bytes, datatype: int | None) -> None:  # noqa: ARG002 - clients have one kind
         """Pass on standard input; what comes before the command stands waits for it."""
+        self._note_traffic("upload", data)
         if self._writer is not None:
             self._writer.write(data)
         else:
@@ -137,6 +146,10 @@ class PodSession(asyncssh.SSHServerSession[bytes]):
         self._release()
 
     async def _run(self) -> None:
+        fate = self._trouble.of_command(self._argv[-1]) if self._trouble else Fate()
+        if math.isinf(fate.delay):
+            return
+        await asyncio.sleep(fate.delay)
         command = Command(
             argv=self._argv,
             file=self._file,
@@ -154,6 +167,8 @@ class PodSession(asyncssh.SSHServerSession[bytes]):
                 self._chan.write_stderr(f"cannot start a session: {error}\n".encode())
                 self._chan.exit(_NO_POD_STATUS)
             return
+        if fate.dark is not None:
+            self._cut(fate.dark)
         if self._lost:
             self._release()
             return
@@ -197,7 +212,19 @@ class PodSession(asyncssh.SSHServerSession[bytes]):
 
     def _read(self, fd: int, write: Callable[[bytes], None]) -> None:
         self._open_outputs += 1
-        self._readers.append(FdReader(fd, write, self._on_output_end))
+
+        def pass_on(data: bytes) -> None:
+            self._note_traffic("pull", data)
+            write(data)
+
+        self._readers.append(FdReader(fd, pass_on if self._trouble else write, self._on_output_end))
+
+    def _note_traffic(self, during: str, data: bytes) -> None:
+        if self._trouble is None:
+            return
+        dark = self._trouble.of_traffic(during, len(data))
+        if dark is not None:
+            self._cut(dark)
 
     def _on_output_end(self) -> None:
         self._open_outputs -= 1

@@ -13,7 +13,7 @@ from runpod_deploy.executor import follow
 from runpod_deploy.executor.ports import Completed
 from runpod_deploy.record.atomic import write_all
 from runpod_deploy.record.journal import Journal, JournalError
-from support.fakes import FakeJob, FakeTransport, unavailable
+from support.fakes import FakeJob, FakeMachine, FakeTransport, unavailable
 from support.plans import changed, small_plan
 from support.rig import Rig, RigMaker
 
@@ -274,3 +274,19 @@ def test_journal_that_fails_while_the_log_comes_ends_the_run_at_once(
     run = rig.run()
     assert ("FAILED", "JournalError") == (run.state, run.cause)
     assert rig.clock.now() - began < 1000
+
+
+def test_question_that_was_killed_is_asked_again(make_rig: RigMaker) -> None:
+    """What waits on the pod may be killed; the run goes on, and its end is asked for once more."""
+    rig = make_rig(job=chatty())
+    made = rig.cloud.machine
+
+    def machine() -> FakeMachine:
+        one = made()
+        one.replies["supervisor.sh wait"] = [Completed(exit_status=-1, stdout=b"", stderr=b"")]
+        return one
+
+    rig.cloud.machine = machine
+    assert "SUCCEEDED" == rig.run().state
+    assert WHOLE == rig.log()
+    assert "connection_restored" in rig.names()
