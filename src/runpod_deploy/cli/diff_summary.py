@@ -42,6 +42,14 @@ def _runtime(of: PlanFile) -> str:
     return "as long as the money lasts" if minutes is None else limit(minutes * 60)
 
 
+def _price_now(of: PlanFile) -> str:
+    estimate = of.observed.estimate
+    if estimate is None:
+        return "not looked up"
+    rate = estimate.rate_per_hour_usd
+    return "unknown" if rate is None else f"{usd(rate)}/h with its disks"
+
+
 def _image(of: PlanFile) -> str:
     pod = of.plan.pod
     return " from template ".join(one for one in (pod.image, pod.template_id) if one) or "none"
@@ -88,10 +96,18 @@ _SUMMARY: dict[str, tuple[tuple[str, tuple[str, ...], _Say], ...]] = {
 
 def summary_rows(diff: PlanDiff, section: str) -> list[DiffRow]:
     """Return what is always told of a section, changed or not: of cost and hardware."""
-    before = diff.before
+    sides = [diff.after] if diff.before is None else [diff.before, diff.after]
+    told = list(_SUMMARY.get(section, ()))
+    if section == "cost" and any(one.observed.estimate is not None for one in sides):
+        # Not a change of the plan: prices move by themselves.
+        told.append(("price now", (), _price_now))
     return [
-        DiffRow(label=label, before=None if before is None else say(before), after=say(diff.after))
-        for label, _, say in _SUMMARY.get(section, ())
+        DiffRow(
+            label=label,
+            before=None if diff.before is None else say(diff.before),
+            after=say(diff.after),
+        )
+        for label, _, say in told
     ]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from runpod_deploy.cli import diff_summary as summary
 from runpod_deploy.cli.amounts import size
+from runpod_deploy.cli.diagnostics import cells
 from runpod_deploy.cli.diff_words import TITLES
 from runpod_deploy.cli.layout import INDENT, LABEL, folded, pad, section
 from runpod_deploy.cli.printable import block, line
@@ -46,10 +47,14 @@ class _View:
         if self.diff.same:
             yield self.style.good("No change")
         else:
-            yield f"{self.style.bold('Changes')} {line(summary.overview(self.diff))}"
+            yield from self.overview()
         yield f"{self.style.bold('Plan')} {self.style.accent(line(self.diff.after.plan_hash))}"
         if self.diff.before is not None and not self.diff.same:
             yield self.style.dim(f"was  {line(self.diff.before.plan_hash)}")
+
+    def overview(self) -> list[str]:
+        first, *rest = folded(f"Changes {line(summary.overview(self.diff))}", self.width)
+        return [first.replace("Changes", self.style.bold("Changes"), 1), *rest]
 
     def section(self, name: str) -> list[str]:
         body = [
@@ -73,7 +78,7 @@ class _View:
             return self.hanging(label, after, dim=self.diff.before is not None)
         before = line(row.before or "")
         joined = f"{before}{ARROW}{after}"
-        if len(joined) + len(INDENT) + max(LABEL, len(label) + 2) <= self.width:
+        if cells(joined) + len(INDENT) + max(LABEL, cells(label) + 2) <= self.width:
             colored = f"{self.style.bad(before)}{ARROW}{self.style.good(after)}"
             return [f"{INDENT}{pad(label + '  ', LABEL)}{colored}"]
         return [
@@ -113,7 +118,9 @@ class _View:
 
     def payload(self, label: str) -> Iterator[str]:
         head = summary.payload_headline(self.diff, label)
-        yield f"{INDENT}{self.style.bold(line(label))}  {head}"
+        start, *more = folded(f"{line(label)}  {head}", max(24, self.width - 2 * len(INDENT)))
+        yield f"{INDENT}{start.replace(line(label), self.style.bold(line(label)), 1)}"
+        yield from (f"{INDENT * 2}{one}" for one in more)
         files = [one for kind in self.diff.files_by_kind(label).values() for one in kind]
         shown = files if self.full else files[:MOST_FILES]
         for one in shown:

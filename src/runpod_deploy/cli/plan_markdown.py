@@ -2,20 +2,21 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import nlargest
+from itertools import zip_longest
 
 from runpod_deploy.cli import plan_rows
-from runpod_deploy.cli.amounts import count, size, usd
+from runpod_deploy.cli.amounts import count, size
 from runpod_deploy.cli.layout import Row
 from runpod_deploy.cli.markdown import cell, code, fence, html_code, table
 from runpod_deploy.cli.markdown_limit import MOST, Part, fitted
+from runpod_deploy.cli.market_words import UNKNOWN, chance, estimate_rows, per_hour
 from runpod_deploy.cli.plan_rows import with_names
 from runpod_deploy.compiler.line_diff import lines_of
-from runpod_deploy.compiler.observed import CandidateOffer, Estimate
+from runpod_deploy.compiler.observed import CandidateOffer
 from runpod_deploy.compiler.plan import Candidate, PlanFile, Script
 
 LARGEST = 10
 _NAME = 50
-_UNKNOWN = "unknown"
 
 
 def markdown_plan(plan_file: PlanFile, *, note: str = "", most: int = MOST) -> str:
@@ -31,7 +32,7 @@ def markdown_plan(plan_file: PlanFile, *, note: str = "", most: int = MOST) -> s
 def _parts(plan_file: PlanFile, note: str) -> Iterator[Part]:
     plan = plan_file.plan
     yield _headline(plan_file, note)
-    yield _rows("Cost", [*_price(plan_file.observed.estimate), *plan_rows.money(plan)], kept=True)
+    yield _rows("Cost", [*_price(plan_file), *plan_rows.money(plan)], kept=True)
     yield _rows("Hardware", [_gpus(plan_file), *plan_rows.pod(plan)], kept=True)
     yield _candidates(plan_file)
     yield _rows("Storage", plan_rows.storage(plan))
@@ -81,18 +82,12 @@ def _headline(plan_file: PlanFile, note: str) -> Part:
     return Part(name="headline", head=lines, kept=True)
 
 
-def _price(estimate: Estimate | None) -> Iterator[Row]:
-    if estimate is None:
-        yield Row(label="price now", text=f"{_UNKNOWN}: planned without asking the catalog")
-        return
-    rate = estimate.rate_per_hour_usd
-    yield Row(label="price now", text=_UNKNOWN if rate is None else f"{usd(rate)}/h with its disks")
-    if estimate.typical is not None:
-        cost, runs = estimate.typical.usd, count(estimate.typical.runs, "earlier run")
-        amount = _UNKNOWN if cost is None else usd(cost)
-        yield Row(label="a usual run", text=f"{amount}, by {runs}")
-    if estimate.at_max_runtime is not None:
-        yield Row(label="the longest run", text=usd(estimate.at_max_runtime.usd))
+def _price(plan_file: PlanFile) -> Iterator[Row]:
+    seen, made = plan_file.observed.catalog, plan_file.observed.estimate
+    if seen is None or made is None:
+        yield Row(label="price now", text="unknown: planned without asking the catalog")
+    else:
+        yield from estimate_rows(plan_file.plan, seen, made)
 
 
 def _gpus(plan_file: PlanFile) -> Row:
@@ -135,12 +130,12 @@ def _table(
 def _candidates(plan_file: PlanFile) -> Part:
     catalog = plan_file.observed.catalog
     all_of_them = plan_file.plan.candidates
-    offers = [None] * len(all_of_them) if catalog is None else [*catalog.candidates]
+    offers = () if catalog is None else catalog.candidates
     rows = [
         (f"{number}", *_candidate(one), *(() if catalog is None else _offer(offer)))
-        for number, (one, offer) in enumerate(zip(all_of_them, offers, strict=False), 1)
+        for number, (one, offer) in enumerate(zip_longest(all_of_them, offers), 1)
     ]
-    head = ("", "GPU", "datacenter", "cloud", *(() if catalog is None else ("per hour", "stock")))
+    head = ("", "GPU", "datacenter", "cloud", *(() if catalog is None else ("price", "stock")))
     part = _table("Candidates", head, rows, "candidate", align="r...r")
     if catalog is None:
         return part
@@ -156,10 +151,8 @@ def _candidate(one: Candidate) -> tuple[str, str, str]:
 
 def _offer(offer: CandidateOffer | None) -> tuple[str, str]:
     if offer is None:
-        return _UNKNOWN, _UNKNOWN
-    price = offer.price_per_hour_usd
-    stock = _UNKNOWN if offer.stock is None else offer.stock.lower()
-    return (_UNKNOWN if price is None else usd(price)), stock
+        return UNKNOWN, UNKNOWN
+    return per_hour(offer.price_per_hour_usd), chance(offer)
 
 
 def _script(script: Script) -> Part:
