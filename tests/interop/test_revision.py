@@ -191,6 +191,18 @@ def test_a_job_that_was_not_there(repository: Path) -> None:
     assert None is at(repository, revision).plan_file
 
 
+def test_a_project_root_that_nothing_is_needed_of(repository: Path, tmp_path: Path) -> None:
+    """It is there because the revision has it, though no file of it is laid out."""
+    (repository / "proj").mkdir()
+    (repository / "proj" / "notes.txt").write_text("x\n")
+    text = JOB.replace("project_root: ..", "project_root: ../proj")
+    start = text.partition("staging:")[0]
+    (repository / "jobs" / "job.yaml").write_text(start + "run:\n  body: echo\n")
+    revision = commit(repository)
+    expected = checkout_plan(repository, revision, tmp_path)
+    assert expected.plan_hash == planned(repository, revision).plan_hash
+
+
 def test_values_are_set_where_they_are_declared(repository: Path) -> None:
     """A variable that the older job does not know is left out; one that it knows is set."""
     plan_file = planned(repository, seed="9", later="1")

@@ -112,6 +112,7 @@ def _plan(
     config = load(job_file, values, display=display, allow_paths=allow_paths)
     resolution = resolve(config)
     project = project_of(resolution, job_file, allow_paths)
+    _make_root(tree, project)
     sources = _sources(anchored(resolution, project.job_path), project, tree)
     tree.lay_out(one for one in tree.entries if _below(one, sources))
     facts = gather_resolution(resolution, project, use_cache=False)
@@ -126,6 +127,15 @@ def _plan(
         plan_file=make_plan_file(plan, payload, observed, os.urandom(16).hex()),
         notes=tuple(_submodules(tree, sources)),
     )
+
+
+def _make_root(tree: GitTree, project: Project) -> None:
+    """Make the project root, which is in the revision even where nothing in it is needed."""
+    if not project.root.is_relative_to(tree.folder):
+        return
+    inside = f"{project.root.relative_to(tree.folder).as_posix()}/"
+    if any(path.startswith(inside) for path in tree.entries):
+        project.root.mkdir(parents=True, exist_ok=True)
 
 
 def _needed_early(tree: GitTree, path: str, job: str) -> bool:
