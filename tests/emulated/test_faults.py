@@ -65,6 +65,8 @@ def test_fault_that_costs_nothing_but_time(bench: Bench, fault: str) -> None:
     assert (bench.last_run() / "run.log").read_text() == "one\ntwo\n"
     assert len(bench.history()["pods"]) == 1
     assert bench.pods() == []
+    # RunPod's images print their host keys, and a log stream that is cut is taken up again.
+    assert bench.manifest()["host_key_confirmed"] is True
 
 
 @pytest.mark.parametrize(
@@ -139,6 +141,17 @@ def test_changed_host_key_stops_the_run(bench: Bench) -> None:
     assert status == 1, output
     assert "host key" in output
     assert bench.manifest()["cause"] == "HostKeyChanged"
+    assert bench.pods() == []
+
+
+def test_host_key_that_the_log_does_not_name_stops_the_run(bench: Bench) -> None:
+    """Before a script or a secret is sent, the shown key is held against the log of the pod."""
+    status, output = ended(bench, ["host-key-forged"])
+
+    assert status == 1, output
+    assert "its log names SHA256:AAAA" in output
+    assert bench.manifest()["cause"] == "HostKeyChanged"
+    assert bench.manifest()["host_key_confirmed"] is False
     assert bench.pods() == []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from runpod_deploy.errors import CandidateRefused, Unavailable
 from runpod_deploy.executor.ports import (
     Endpoint,
     GpuOffer,
+    LogLine,
     Pod,
     PodAction,
     PodRequest,
@@ -78,6 +79,7 @@ class FakeCloud:
     gone: dict[str, Rented] = field(default_factory=dict)
     requests: list[PodRequest] = field(default_factory=list)
     asked: list[StockQuery] = field(default_factory=list)
+    log: list[str] | Exception = field(default_factory=list)
     made: int = 0
 
     async def create(self, request: PodRequest) -> Pod:
@@ -137,6 +139,16 @@ class FakeCloud:
         if what != "lie":
             self.vanish(pod_id)
         await self.clock.gate.through("delete-answer")
+
+    async def logs(self, pod_id: str, *, tail: int) -> AsyncGenerator[LogLine, None]:
+        """Yield the scripted lines, then nothing more."""
+        await self.clock.gate.through("logs")
+        if isinstance(self.log, Exception):
+            raise self.log
+        for line in self.log[-tail:]:
+            yield LogLine(source="container", line=line)
+        while pod_id in self.rented:
+            await self.clock.sleep(1.0)
 
     async def volumes(self) -> list[Volume]:
         """List the network volumes."""

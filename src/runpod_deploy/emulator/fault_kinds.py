@@ -101,6 +101,9 @@ KINDS: Mapping[str, Kind] = {
         params={"seconds": 5},
         effect="connections are cut after `seconds`, and SSH shows another host key",
     ),
+    "host-key-forged": Kind(
+        times=ALWAYS, params={}, effect="SSH shows another host key than the pod's log names"
+    ),
     "slow-command": Kind(
         times=ALWAYS, params={"seconds": 5}, effect="commands over SSH begin `seconds` late"
     ),

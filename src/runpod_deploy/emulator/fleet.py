@@ -34,6 +34,9 @@ from runpod_deploy.emulator.ssh_trouble import SshTrouble
 from runpod_deploy.emulator.stock import Stock
 from runpod_deploy.emulator.store import Store
 
+_FORGED = "SHA256:" + "A" * 43
+"""Fingerprint of a host key that nobody has."""
+
 
 @dataclass(slots=True)
 class Tenant:
@@ -281,6 +284,7 @@ class Fleet:
         env = process_env(pod)
         mapped = SSH_PORT in pod.ports
         no_sshd = self._board.take("no-sshd", **_context(pod)) is not None
+        forged = self._board.take("host-key-forged", **_context(pod))
         full = self._board.take("disk-full", **_context(pod))
         spec = PodSpec(
             pod_id=pod.id,
@@ -292,6 +296,7 @@ class Fleet:
             gpu=self._gpu_model(pod, first=first),
             accept_ssh=mapped and bool(env.get("PUBLIC_KEY")) and not no_sshd,
             trouble=SshTrouble(self._board, _context(pod)),
+            printed_fingerprint=_FORGED if forged else None,
             disk_mib=int(full.number("mib")) if full else None,
             clock=PodClock(speed=self._clock.speed, now=self._clock.now()),
         )

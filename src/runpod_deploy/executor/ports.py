@@ -3,7 +3,7 @@
 Adapters map every foreign exception to the tree in `errors.py`, most specific first, `from exc`.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -117,6 +117,14 @@ class Volume:
     size_gb: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogLine:
+    """A line of a pod's log; `source` is `container` or `system`."""
+
+    source: str
+    line: str
+
+
 class Cloud(Protocol):
     """RunPod, as far as the executor needs it; methods raise `CloudError` or `AccountError`."""
 
@@ -138,6 +146,9 @@ class Cloud(Protocol):
 
     async def delete(self, pod_id: str) -> None:
         """Ask for the pod's end; 404 counts as success. Proof is only `get` returning None."""
+
+    def logs(self, pod_id: str, *, tail: int) -> AsyncGenerator[LogLine, None]:
+        """Yield the last `tail` lines of the pod's log and then what comes, until the pod is gone."""
 
     async def volumes(self) -> list[Volume]:
         """Return the account's network volumes."""

@@ -127,6 +127,7 @@ EVENT_TYPES: Mapping[str, EventType] = {
     "pod_resumed": EventType({**_POD, **_PLACE}),
     "pod_ready": EventType({**_POD, "host": "string", "port": "integer", "duration_sec": "number"}),
     "host_key_enrolled": EventType({**_POD, "fingerprint": "string"}),
+    "host_key_confirmed": EventType({**_POD, "fingerprint": "string"}),
     "lease_armed": EventType({"verified": "boolean", "via": "string|null"}),
     "admission_checked": EventType({"gpus": "array", "driver": "string|null", "problems": "array"}),
     "connection_lost": EventType({"error": "string"}),

@@ -172,6 +172,7 @@ def build_manifest(plan_file: PlanFile, run: Run, context: ManifestContext) -> d
         "pods": [to_plain(record) for record in run.pods.values()],
         "leaked_pod_ids": [record.pod_id or record.name for record in run.leaked],
         "host_key_fingerprint": run.host_key_fingerprint,
+        "host_key_confirmed": run.host_key_confirmed,
         "steps": [to_plain(record) for record in run.steps],
         "scripts": [
             {

@@ -80,6 +80,7 @@ class Run:
         pods: Pod name to record, in the order of the attempts.
         pod_resumed: Whether a pod of an earlier run was used again.
         steps: In the order of their first start; a step begun again replaces its record.
+        host_key_confirmed: Whether the pod's own log named the host key that it showed.
         log_offset: Bytes of the remote log known to lie in `run.log`.
         open_intents: op_id to the intended event whose outcome is not known.
     """
@@ -96,6 +97,7 @@ class Run:
     job_end: JobEnd | None = None
     log_offset: int = 0
     host_key_fingerprint: str | None = None
+    host_key_confirmed: bool = False
     secrets_delivered: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     open_intents: Mapping[str, Event] = field(default_factory=dict)

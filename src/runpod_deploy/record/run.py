@@ -220,6 +220,10 @@ def _host_key(run: Run, event: Event) -> Run:
     return replace(run, host_key_fingerprint=tolerant.text(event.fields, "fingerprint"))
 
 
+def _host_key_confirmed(run: Run, event: Event) -> Run:
+    return replace(run, host_key_confirmed=tolerant.text(event.fields, "fingerprint") is not None)
+
+
 def _secret(run: Run, event: Event) -> Run:
     name = tolerant.text(event.fields, "name")
     if name is None or name in run.secrets_delivered:
@@ -262,6 +266,7 @@ _HANDLERS: Mapping[str, Callable[[Run, Event], Run]] = {
     "remote_step_started": _log_offset,
     "remote_step_completed": _log_offset,
     "host_key_enrolled": _host_key,
+    "host_key_confirmed": _host_key_confirmed,
     "secret_delivered": _secret,
     "warning": _warning,
 }

@@ -57,10 +57,13 @@ class Pod:
 
     def run_container(self, spec: PodSpec, on_log: OnLog) -> None:
         """Start the container command, which official images call `/start.sh`."""
-        if self._endpoint is not None:
+        # As the start script of RunPod's images does; another command prints no such thing.
+        if self._endpoint is not None and "/start.sh" in (spec.args or "/start.sh"):
+            printed = spec.printed_fingerprint or self.host_key_fingerprint
             for line in (
-                "SSH host key fingerprints:",
-                f"256 {self.host_key_fingerprint} root@{spec.pod_id} (ED25519)",
+                "SSH host keys:",
+                "Key: /etc/ssh/ssh_host_ed25519_key.pub",
+                f"256 {printed} root@{spec.pod_id} (ED25519)",
             ):
                 on_log("container", line)
         if spec.args is not None:

@@ -1,6 +1,6 @@
 """One HTTP client for the API: sends, and turns whatever is not a success into our errors."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import httpx
@@ -99,6 +99,37 @@ class Api:
                 secrets=self._secrets + secrets,
             )
         return self._json(where, method, response)
+
+    async def stream_lines(
+        self, path: str, *, params: Mapping[str, str], headers: Mapping[str, str]
+    ) -> AsyncGenerator[str, None]:
+        """Read a stream of text line by line until the API ends it.
+
+        Raises:
+            Unavailable: It cannot be read now, or broke; it may be asked for again.
+            CloudError: The API refused; see `error_for` for which kind.
+            AccountError: Key or permission.
+        """
+        where = f"GET {path}"
+        asked = {**headers, "Accept": "text/event-stream"}
+        try:
+            async with self._client.stream(
+                "GET", path, params=dict(params), headers=asked
+            ) as response:
+                if not response.is_success:
+                    content = await response.aread()
+                    raise error_for(
+                        "GET",
+                        response.status_code,
+                        response.headers,
+                        content,
+                        path=path,
+                        secrets=self._secrets,
+                    )
+                async for line in response.aiter_lines():
+                    yield line
+        except httpx.HTTPError as exc:
+            raise Unavailable(f"{where}: the stream broke ({type(exc).__name__})") from exc
 
     def _json(self, where: str, method: str, response: httpx.Response) -> Any:
         if not response.content.strip():

@@ -1,7 +1,7 @@
 """RunPod as the executor sees it: the port `Cloud` over REST v2."""
 
 import random
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
@@ -13,6 +13,7 @@ from runpod_deploy.executor.clock import SystemClock
 from runpod_deploy.executor.ports import (
     Clock,
     GpuOffer,
+    LogLine,
     Pod,
     PodAction,
     PodRequest,
@@ -23,6 +24,7 @@ from runpod_deploy.executor.runpod.answers import merged_offers, offer_from, pod
 from runpod_deploy.executor.runpod.api import Api
 from runpod_deploy.executor.runpod.backoff import Backoff
 from runpod_deploy.executor.runpod.body import create_body
+from runpod_deploy.executor.runpod.log_stream import log_lines
 from runpod_deploy.executor.runpod.problems import PODS
 
 T = TypeVar("T")
@@ -127,6 +129,10 @@ class RunPodCloud:
             await self._again("DELETE", _pod(pod_id))
         except NotFound:
             return
+
+    def logs(self, pod_id: str, *, tail: int) -> AsyncGenerator[LogLine, None]:
+        """Yield the last `tail` lines of the pod's log and then what comes, until the pod is gone."""
+        return log_lines(self._api, f"{_pod(pod_id)}/logs", self._clock, tail)
 
     async def volumes(self) -> list[Volume]:
         """Return the account's network volumes."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import io
 import tarfile
 
@@ -17,7 +15,7 @@ from runpod_deploy.errors import (
     RunpodDeployError,
     StepFailed,
 )
-from runpod_deploy.executor import lease
+from runpod_deploy.executor import host_key, lease
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.ports import Transport
 from runpod_deploy.executor.untrusted import first_lines
@@ -28,14 +26,15 @@ LONGEST_PAUSE_SEC = 5.0
 
 
 async def do(ctx: RunContext) -> None:
-    """Log in, lay the run's scripts on the pod, and arm its lease.
+    """Log in, hold the host key against the pod's log, lay the scripts on the pod, and arm its lease.
 
     Raises:
         HostUnusable: Nobody answered in time.
         StepFailed: The pod answers but does not know our key, or its lease is required and cannot work.
-        HostKeyChanged: Another machine answers.
+        HostKeyChanged: Another machine answers, or the log names another key.
     """
     await login(ctx)
+    await host_key.confirm(ctx)
     await _upload_scripts(ctx)
     await lease.arm(ctx)
 
@@ -59,7 +58,7 @@ async def login(ctx: RunContext) -> None:
     ctx.journal.write(
         "host_key_enrolled",
         pod_id=ctx.need_pod().id,
-        fingerprint=fingerprint(ctx.need_transport().host_key()),
+        fingerprint=host_key.fingerprint(ctx.need_transport().host_key()),
     )
 
 
@@ -137,10 +136,3 @@ def _archive(ctx: RunContext) -> bytes:
             member.mtime = int(ctx.clock.now())
             archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
-
-
-def fingerprint(host_key: str) -> str:
-    """Return `SHA256:…` of a host key in OpenSSH format, as `ssh-keygen -l` prints it."""
-    blob = base64.b64decode(host_key.split()[1])
-    digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
-    return f"SHA256:{digest}"
