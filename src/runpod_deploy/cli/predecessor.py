@@ -20,6 +20,7 @@ PLANNED_COMMANDS: Mapping[str, str] = {
 """Each command that is planned, and what to do until it is there."""
 
 _IN_THE_FILE = "A plan says everything that will be done, so this is said in the job file:\n  "
+_VERSION_3 = "It needs a file of version 3, which `runpod-deploy migrate` writes."
 _LIVE = "`--live` asks the cloud for stock and the registry for the image:\n  "
 _LIVE += "runpod-deploy validate JOB.yaml --live"
 
@@ -42,13 +43,17 @@ REPLACED_FLAGS: Mapping[tuple[str, str], str] = {
     ("run", "--max-runtime-minutes"): f"{_IN_THE_FILE}budget: {{max_runtime_minutes: 240}}",
     ("run", "--ssh-ready-timeout-sec"): f"{_IN_THE_FILE}budget: {{ssh_ready_timeout_sec: 1200}}",
     ("run", "--max-gpu-price"): f"{_IN_THE_FILE}pod: {{max_price_per_hour_usd: 2.5}}\n"
-    "It is the price of the whole pod, and needs a file of version 3.",
-    ("run", "--gpu-id"): f'{_IN_THE_FILE}pod: {{gpu_order: ["{{{{ gpu }}}}"]}}\n'
-    "With a variable it can be chosen here:\n  runpod-deploy run JOB.yaml --var gpu='NVIDIA L4'",
-    ("run", "--datacenter-id"): f'{_IN_THE_FILE}pod: {{datacenters: ["{{{{ place }}}}"]}}\n'
-    "With a variable it can be chosen here:\n  runpod-deploy run JOB.yaml --var place=EU-RO-1",
+    f"It is the price of the whole pod. {_VERSION_3}",
+    ("run", "--gpu-id"): f"{_IN_THE_FILE}variables: {{gpu: NVIDIA L4}}\n"
+    '  pod: {gpu_order: ["{{ gpu }}"]}\n'
+    f"{_VERSION_3} With the variable it can be chosen here:\n"
+    "  runpod-deploy run JOB.yaml --var gpu='NVIDIA L4'",
+    ("run", "--datacenter-id"): f"{_IN_THE_FILE}variables: {{place: EU-RO-1}}\n"
+    '  pod: {datacenters: ["{{ place }}"]}\n'
+    f"{_VERSION_3} With the variable it can be chosen here:\n"
+    "  runpod-deploy run JOB.yaml --var place=EU-RO-1",
     ("run", "--fallback-cloud-type"): f"{_IN_THE_FILE}pod: {{cloud_type: ANY}}\n"
-    "Secure Cloud is tried first, then Community Cloud. It needs a file of version 3.",
+    f"Secure Cloud is tried first, then Community Cloud. {_VERSION_3}",
     ("run", "--force-fresh"): "Leave it out: every run rents a pod of its own.",
 }
 """Each flag that is gone from a command that stayed, and what says the same now."""

@@ -8,6 +8,7 @@ from runpod_deploy.compiler.scripts import max_runtime_sec
 from runpod_deploy.schema.job import CommandEntry
 
 MARGIN_SEC = 60.0
+INSTALL_PYTHON_SEC = 300.0
 _CREATE_SEC = 60.0
 _SLOWEST_BYTES_PER_SEC = 2**20
 
@@ -26,6 +27,7 @@ def all_steps(
     host = _CREATE_SEC + budget.ssh_ready_timeout_sec
     provision = config.capacity.wait_minutes * 60 + host * len(candidates)
     sent = sum(entry.bytes for entry in staging)
+    install = INSTALL_PYTHON_SEC if config.pod.python_version is not None else 0.0
     return (
         StepPlan(name="check", timeout_sec=120.0),
         StepPlan(name="provision", timeout_sec=provision),
@@ -34,7 +36,7 @@ def all_steps(
         StepPlan(name="setup", timeout_sec=_sum(config.setup)),
         StepPlan(name="stage", timeout_sec=600.0 + sent // _SLOWEST_BYTES_PER_SEC, retries=2),
         StepPlan(name="secrets", timeout_sec=120.0, retries=2),
-        StepPlan(name="preflight", timeout_sec=_sum(config.preflight)),
+        StepPlan(name="preflight", timeout_sec=_sum(config.preflight) + install),
         StepPlan(name="execute", timeout_sec=max_runtime_sec(config)),
         StepPlan(name="collect", timeout_sec=None),
         StepPlan(name="release", timeout_sec=600.0),

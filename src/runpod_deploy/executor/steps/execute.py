@@ -26,7 +26,7 @@ async def do(ctx: RunContext) -> None:
     """
     run = ctx.plan.run
     script = ctx.plan.script(run.script)
-    mirror = LogMirror(ctx, MarkerScanner(run.success_marker, run.failure_markers))
+    mirror = LogMirror(ctx, _markers(ctx))
     ctx.undo.push("artifacts", lambda: collect.salvage(ctx))
     ctx.undo.push("run", lambda: _end_run(ctx, mirror))
     ctx.journal.write("exec_start_intended", op_id="exec", script=script.name, sha256=script.sha256)
@@ -49,6 +49,12 @@ async def do(ctx: RunContext) -> None:
         raise StepFailed(why, cause="log_unwritten") from error
     ctx.undo.drop("run")
     _conclude(ctx, mirror, report)
+
+
+def _markers(ctx: RunContext) -> MarkerScanner:
+    run = ctx.plan.run
+    success = None if run.success_marker is None else ctx.fill(run.success_marker)
+    return MarkerScanner(success, [ctx.fill(marker) for marker in run.failure_markers])
 
 
 async def _start(ctx: RunContext) -> None:

@@ -284,10 +284,43 @@ def test_missing_secrets_and_paths_cost_nothing(make_rig: RigMaker) -> None:
 
 @pytest.mark.parametrize("found", [b"3.1\n", b"3.110\n", b"", b"2.7.18\n"])
 def test_python_pin_is_held(make_rig: RigMaker, found: bytes) -> None:
-    """A pod whose python3 is not the pinned one fails in preflight."""
+    """A pod whose python3 is not the pinned one, and that has no uv, fails in preflight."""
     rig = make_rig(changed(small_plan(), pod={"python_version": "3.11"}))
-    on_machine(rig, lambda machine: machine.replies.update({"platform.python_version": found}))
+    on_machine(
+        rig,
+        lambda machine: machine.replies.update(
+            {
+                "platform.python_version": found,
+                "uv python install": Completed(exit_status=66, stdout=b"", stderr=b""),
+            }
+        ),
+    )
     assert "python_version" == rig.run().cause
+    assert "uv, which could install it, is not there" in str(rig.engine.failure)
+
+
+def test_python_is_installed_by_uv(make_rig: RigMaker) -> None:
+    """A pod with uv gets the pinned version from it, before any preflight command."""
+    rig = make_rig(changed(small_plan(), pod={"python_version": "3.11"}))
+    on_machine(rig, lambda machine: machine.replies.update({"platform.python_version": b"3.9.2\n"}))
+    assert "SUCCEEDED" == rig.run().state
+    (install,) = [one for one in rig.machines[0].commands if "uv python install" in one]
+    assert install.endswith("uv python install 3.11")
+
+
+def test_python_that_uv_cannot_install_is_told(make_rig: RigMaker) -> None:
+    """What uv says about a version that does not exist is the reason of the failure."""
+    rig = make_rig(changed(small_plan(), pod={"python_version": "3.99"}))
+    said = b"note\nerror: No download found for 3.99\n"
+    failed = Completed(exit_status=2, stdout=b"", stderr=said)
+    on_machine(
+        rig,
+        lambda machine: machine.replies.update(
+            {"platform.python_version": b"3.9.2\n", "uv python install": failed}
+        ),
+    )
+    assert "python_version" == rig.run().cause
+    assert "uv could not install it: error: No download found" in str(rig.engine.failure)
 
 
 @pytest.mark.parametrize("found", [b"3.11\n", b"3.11.7\n"])

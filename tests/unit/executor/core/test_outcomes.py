@@ -107,6 +107,15 @@ def test_markers_cut_across_pieces_are_found(cut: int) -> None:
     assert (True, ["FAIL_X"]) == (scanner.success_seen, scanner.failures_seen)
 
 
+def test_markers_may_name_the_run(make_rig: RigMaker) -> None:
+    """A marker with the run's id in it is looked for with the id that the run has."""
+    markers = {"success_marker": "OK @@rd:run_id@@", "failure_markers": ("BAD @@rd:run_id@@",)}
+    text = b"BAD demo-20270115T080000Z\nOK demo-20270115T080000Z\n"
+    rig = make_rig(changed(small_plan(), run=markers), job=FakeJob(chunks=[(1.0, text)]))
+    assert "SUCCEEDED" == rig.run().state
+    assert ["BAD demo-20270115T080000Z"] == rig.one("job_ended")["failure_markers_seen"]
+
+
 def test_last_line_without_newline_counts(make_rig: RigMaker) -> None:
     """A success marker that is the log's last word, without a newline, is seen."""
     plan = changed(small_plan(), run={"success_marker": "ALL_DONE"})
