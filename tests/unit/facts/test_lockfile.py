@@ -3,6 +3,8 @@
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from runpod_deploy.facts.lockfile import find_lockfile
 
 
@@ -31,3 +33,14 @@ def test_nothing_above_the_repository_counts(tmp_path: Path) -> None:
 
     assert None is find_lockfile(root, None)
     assert None is find_lockfile(root, root)
+
+
+@pytest.mark.parametrize("name", ["poetry.lock", "pdm.lock", "pixi.lock", "conda-lock.yml"])
+def test_defect_36_poetrys_lock_file_is_found(name: str, tmp_path: Path) -> None:
+    """Lock files of other tools than pip and uv count as well."""
+    (tmp_path / name).write_text("pinned")
+
+    found = find_lockfile(tmp_path, None)
+
+    assert found is not None
+    assert (name, hashlib.sha256(b"pinned").hexdigest()) == (found.name, found.sha256)
