@@ -5,6 +5,7 @@ A row is a command, a flag, and what must be said when it is gone; None: it work
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import typer
 from runpod_deploy.cli.app import app
 from runpod_deploy.cli.predecessor import PLANNED_COMMANDS, REPLACED_FLAGS
 
+REPOSITORY = Path(__file__).parents[3]
 Call = Callable[..., tuple[int, str, str]]
 
 VERSION_2 = """\
@@ -24,7 +26,7 @@ storage: {mode: ephemeral, volume_gb: 20}
 run: {script_path: /workspace/r.sh, log_path: /workspace/run.log, success_marker: OK, body: echo OK}
 """
 
-GONE: dict[str, dict[str, str | None]] = {
+FLAGS: dict[str, dict[str, str | None]] = {
     "validate": {
         "--config": None,
         "--check-local": "always checked",
@@ -83,7 +85,7 @@ GONE: dict[str, dict[str, str | None]] = {
 EVERYWHERE = ("--verbose", "-v", "--quiet", "-q")
 REPLACED = [
     (command, flag, heir)
-    for command, flags in GONE.items()
+    for command, flags in FLAGS.items()
     for flag, heir in flags.items()
     if heir is not None
 ]
@@ -121,23 +123,23 @@ def flags_of(command: Any) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("command", GONE)
+@pytest.mark.parametrize("command", FLAGS)
 def test_a_command_is_there_or_answers_that_it_is_planned(command: str, call: Call) -> None:
     """Each of the fifteen commands works, or ends with 4 and says what to do until it does."""
     if command in commands():
         assert command not in PLANNED_COMMANDS
         assert 0 == call(command, "--help")[0]
         return
-    status, out, err = call(command, *GONE[command])
+    status, out, err = call(command, *FLAGS[command])
     assert (4, "") == (status, out)
     assert f"error: `{command}` is planned and not there yet" in err
     assert "Until then" in err
 
 
-@pytest.mark.parametrize("command", [name for name in GONE if name not in PLANNED_COMMANDS])
+@pytest.mark.parametrize("command", [name for name in FLAGS if name not in PLANNED_COMMANDS])
 def test_a_flag_that_stayed_has_its_name(command: str) -> None:
     """What is not replaced is a flag of the command, beside those that every command has."""
-    stayed = {flag for flag, heir in GONE[command].items() if heir is None}
+    stayed = {flag for flag, heir in FLAGS[command].items() if heir is None}
     assert {*stayed, *EVERYWHERE} <= flags_of(commands()[command])
 
 
@@ -147,7 +149,7 @@ def test_a_flag_that_is_gone_names_what_replaced_it(
 ) -> None:
     """Given as it always was, it ends with 4 before anything is done, and the answer can be used."""
     value = [OF_A_VALUE[flag]] if flag in OF_A_VALUE else []
-    takes_file = "--config" in GONE[command]
+    takes_file = "--config" in FLAGS[command]
     file = ["--config", str(old_project / "hello.yaml")] if takes_file else []
     status, out, err = call(command, *file, flag, *value)
     assert (4, "") == (status, out)
@@ -159,7 +161,7 @@ def test_a_flag_that_is_gone_names_what_replaced_it(
 def test_no_answer_is_left_over() -> None:
     """The table of answers holds no flag that nobody had, and none that works."""
     assert {(command, flag) for command, flag, _ in REPLACED} == set(REPLACED_FLAGS)
-    assert set(PLANNED_COMMANDS) <= set(GONE) - set(commands())
+    assert set(PLANNED_COMMANDS) <= set(FLAGS) - set(commands())
 
 
 def test_what_version_2_users_type_still_works(old_project: Path, call: Call) -> None:
@@ -179,3 +181,21 @@ def test_the_file_of_a_replaced_flag_is_not_needed(call: Call) -> None:
     """Whoever asks for a flag that is gone hears of it also where the file is missing."""
     assert "has no --dry-run any more" in call("run", "--dry-run")[2]
     assert "has no --all any more" in call("validate", "--all")[2]
+
+
+def test_the_page_for_version_2_tells_of_every_flag_and_every_note() -> None:
+    """`docs/how-to/version-2-files.md` leaves out no flag that is gone and no difference."""
+    page = (REPOSITORY / "docs" / "how-to" / "version-2-files.md").read_text("utf-8")
+    sources = (REPOSITORY / "src" / "runpod_deploy" / "schema" / "v2").glob("*.py")
+    codes = {code for file in sources for code in re.findall(r'"(v2-[a-z-]+)"', file.read_text())}
+    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    told = {word for line in rows for word in re.findall(r"`([^`]+)`", line)}
+    flags = {
+        (command, flag)
+        for line in rows
+        for command in re.findall(r"`(\S+) --", line)
+        for flag in re.findall(r"--[a-z-]+", line.split("|")[1])
+    }
+    assert codes
+    assert codes == {word for word in told if word.startswith("v2-")}
+    assert set(REPLACED_FLAGS) == flags

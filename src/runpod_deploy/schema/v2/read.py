@@ -66,6 +66,8 @@ def read_version_2(
     take_booleans(source, version_2_schema(), report)
     validate(source, report)
     if report.found:
+        if not braces_are_text:
+            _report_names_as_well(source, variables, report)
         raise Stop
     data = as_written(source)
     declared = {**data.get("variables", {}), **variables}
@@ -82,6 +84,14 @@ def read_version_2(
     if values or "variables" in job:
         job["variables"] = values
     return Version2(data=data, job=job)
+
+
+def _report_names_as_well(source: YamlSource, variables: Mapping[str, str], report: Report) -> None:
+    """Note unknown names in a document that has other faults, so that all of them are told at once."""
+    declared = source.data.get("variables", {})
+    if isinstance(declared, dict):
+        names = known_names([*(name for name in declared if isinstance(name, str)), *variables])
+        report_unknown_names(source.data, names, _place(source, report), report)
 
 
 def _place(source: YamlSource, report: Report) -> JobSource:

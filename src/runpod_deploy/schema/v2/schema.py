@@ -50,7 +50,8 @@ def _report_newer_keys(
             f"`{dotted(pointer)}` belongs to version 3 of the format, and this file is "
             + ("of version 2." if "schema_version" in source.data else "read as version 2."),
             source.key_positions[pointer],
-            help="To write the file in version 3, run:\n\n  runpod-deploy migrate FILE -o FILE"
+            help="Take the key out, write the file in version 3, and put it in again:\n\n"
+            f"  runpod-deploy migrate {report.file} -o {report.file}"
             if "schema_version" in source.data
             else "If the file is meant as version 3, say so in it:\n\n  schema_version: 3",
         )
