@@ -16,6 +16,7 @@ class Finding:
         line: Line inside the text at `pointer`, from 1; 0 when the whole value is meant.
         column: Column of that line, from 1.
         on_key: Whether the value's key is what is wrong.
+        hidden: Whether the line of the file is not to be shown: it holds what looks like a secret.
         severity: And all below: as in `Diagnostic`.
     """
 
@@ -29,6 +30,7 @@ class Finding:
     line: int = 0
     column: int = 1
     on_key: bool = False
+    hidden: bool = False
 
     def at(self, source: JobSource) -> Diagnostic:
         """Return the diagnostic with the place that `source` gives for the pointer."""
@@ -42,7 +44,7 @@ class Finding:
             summary=self.summary,
             detail=self.detail,
             where=where,
-            source_line=source.line(where),
+            source_line=None if self.hidden else source.line(where),
             suggestion=self.suggestion,
             help=self.help,
         )

@@ -14,12 +14,14 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-MAGIC = b"runpod-deploy digests 1\n"
+MAGIC = b"runpod-deploy digests 2\n"
 YOUNG_NS = 2 * 10**9
-_RECORD = struct.Struct("<QQQqq32s")
+_RECORD = struct.Struct("<QQQqq32sB")
 _SEAL = hashlib.sha256().digest_size
 
 Key = tuple[int, int, int, int, int]
+Known = tuple[bytes, int]
+"""A digest, and the flags of what was seen in the file."""
 
 
 def key_of(status: os.stat_result) -> Key:
@@ -42,8 +44,8 @@ def cache_file(source: str, environ: Mapping[str, str]) -> Path:
     return folder / "runpod-deploy" / "digests" / f"{name}.bin"
 
 
-def read_cache(file: Path) -> dict[Key, bytes]:
-    """Return the digests in `file`; none when it is missing or not whole."""
+def read_cache(file: Path) -> dict[Key, Known]:
+    """Return what `file` remembers; nothing when it is missing or not whole."""
     try:
         content = file.read_bytes()
     except OSError:
@@ -52,10 +54,10 @@ def read_cache(file: Path) -> dict[Key, bytes]:
     whole = content.startswith(MAGIC) and len(body) % _RECORD.size == 0
     if not whole or hashlib.sha256(body).digest() != seal:
         return {}
-    return {record[:5]: record[5] for record in _RECORD.iter_unpack(body)}
+    return {record[:5]: record[5:] for record in _RECORD.iter_unpack(body)}
 
 
-def write_cache(file: Path, digests: Iterable[tuple[Key, bytes]], began_ns: int) -> None:
+def write_cache(file: Path, digests: Iterable[tuple[Key, Known]], began_ns: int) -> None:
     """Replace `file` by `digests`, leaving out those of files younger than `began_ns` allows.
 
     A cache that cannot be written is done without.
@@ -64,7 +66,7 @@ def write_cache(file: Path, digests: Iterable[tuple[Key, bytes]], began_ns: int)
     new = file.with_name(f".new-{os.getpid()}-{os.urandom(4).hex()}")
     with suppress(OSError, struct.error):
         body = b"".join(
-            _RECORD.pack(*key, digest) for key, digest in digests if max(key[3], key[4]) < old
+            _RECORD.pack(*key, *known) for key, known in digests if max(key[3], key[4]) < old
         )
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:

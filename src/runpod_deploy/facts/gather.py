@@ -5,16 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runpod_deploy.compiler.facts import Facts
+from runpod_deploy.compiler.facts import Facts, Mark
 from runpod_deploy.compiler.findings import Finding, below
 from runpod_deploy.compiler.local_paths import anchored
 from runpod_deploy.compiler.plan import PayloadEntry
-from runpod_deploy.compiler.resolve import Resolution, Resolved, resolve
+from runpod_deploy.compiler.resolve import Resolution, resolve
 from runpod_deploy.errors import Severity
 from runpod_deploy.facts.filters import HYGIENE
 from runpod_deploy.facts.job_paths import named_paths, read_script
-from runpod_deploy.facts.payload import find_payload, oddities
+from runpod_deploy.facts.payload import find_payload, in_the_way
 from runpod_deploy.facts.project import RUN_FOLDERS, Project, find_project, is_everything
+from runpod_deploy.facts.requirements import read_requirements
+from runpod_deploy.facts.scan import marks
 from runpod_deploy.schema.job import JobConfig, StagingEntry
 
 
@@ -73,7 +75,7 @@ def gather_resolution(
         survey.findings += named_paths(config, project, resolution.failed)
         for index, entry in enumerate(config.staging):
             if not below(f"/staging/{index}", resolution.failed | _wrong(survey.findings)):
-                survey.stage(index, entry, config, project)
+                survey.stage(index, entry, project)
     script_text = None
     if refusal is None and not below("/run/script", resolution.failed | _wrong(survey.findings)):
         script_text, problems = read_script(config, project)
@@ -83,6 +85,8 @@ def gather_resolution(
         job_file=project.job_path,
         payload=survey.payload,
         excludes=survey.excludes,
+        marks=survey.marks,
+        requirements=survey.requirements,
         script_text=script_text,
         diagnostics=tuple(finding.at(source) for finding in survey.findings),
     )
@@ -146,22 +150,28 @@ class _Survey:
     known: Mapping[str, tuple[PayloadEntry, ...]] | None
     payload: dict[str, tuple[PayloadEntry, ...]] = field(default_factory=dict)
     excludes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    marks: dict[str, tuple[Mark, ...]] = field(default_factory=dict)
+    requirements: dict[str, Mapping[str, str]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
-    def stage(self, index: int, entry: StagingEntry, config: Resolved, project: Project) -> None:
+    def stage(self, index: int, entry: StagingEntry, project: Project) -> None:
         """Look up the files of one staging entry."""
         excludes = effective_excludes(entry, project)
         self.excludes[entry.label] = excludes
         if self.known is not None:
             self.payload[entry.label] = self.known.get(entry.label, ())
             return
+        source = project.locate(entry.source)
         found = find_payload(
-            project.locate(entry.source),
+            source,
             excludes,
             ignore_top=project.toplevel or project.root,
             gitignore=entry.gitignore,
             use_cache=self.use_cache,
             environ=self.environ,
+            look=True,
         )
         self.payload[entry.label] = found.entries
-        self.findings += oddities(found, index, entry, config, project)
+        self.marks[entry.label] = marks(str(source), found.flagged)
+        self.requirements[entry.label] = read_requirements(source, found.entries)
+        self.findings += in_the_way(found, index)

@@ -2,11 +2,21 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from runpod_deploy.compiler.plan import PayloadEntry
 from runpod_deploy.facts.digest import Digest, digest_files
-from runpod_deploy.facts.digest_cache import cache_file, key_of, now_ns, read_cache, write_cache
+from runpod_deploy.facts.digest_cache import (
+    Key,
+    Known,
+    cache_file,
+    key_of,
+    now_ns,
+    read_cache,
+    write_cache,
+)
+from runpod_deploy.facts.scan import LOOKED_AT, worth_a_look
 from runpod_deploy.facts.walk import Found
 
 _CACHE_FROM_FILES = 200
@@ -14,23 +24,45 @@ _CACHE_FROM_BYTES = 2**20
 _OWNER_EXECUTES = 0o100
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sealed:
+    """The files of a source.
+
+    Attributes:
+        entries: Those that were read, in the order they were found.
+        unread: The paths of those that could not be.
+        flagged: Paths of files that hold something worth a warning, and the flags of `scan`.
+    """
+
+    entries: tuple[PayloadEntry, ...]
+    unread: tuple[str, ...]
+    flagged: tuple[tuple[str, int], ...] = ()
+
+
 def seal(
-    source: Path, found: Sequence[Found], *, use_cache: bool, environ: Mapping[str, str]
-) -> tuple[tuple[PayloadEntry, ...], tuple[str, ...]]:
-    """Return the entries of `found`, and the paths of files that could not be read.
+    source: Path,
+    found: Sequence[Found],
+    *,
+    use_cache: bool,
+    environ: Mapping[str, str],
+    look: bool = False,
+) -> Sealed:
+    """Return the files of `source` by their digests.
 
     Args:
         source: The folder or file that the paths are relative to.
         found: Files and links, in the order of the result.
         use_cache: Whether digests seen before may stand in for reading; apply says no.
         environ: Says by `XDG_CACHE_HOME` where digests are kept.
+        look: Whether to look for what is worth a warning, while the files are read.
     """
     files = [one for one in found if one.target is None]
     size = sum(one.status.st_size for one in files)
+    wanted = worth_a_look(files) if look else frozenset[str]()
     if use_cache and (len(files) >= _CACHE_FROM_FILES or size >= _CACHE_FROM_BYTES):
-        digests = _with_cache(str(source), files, cache_file(str(source), environ))
+        digests = _with_cache(str(source), files, cache_file(str(source), environ), wanted)
     else:
-        digests = digest_files(str(source), files)
+        digests = digest_files(str(source), files, wanted)
     remaining = iter(digests)
     entries: list[PayloadEntry] = []
     unread: list[str] = []
@@ -40,33 +72,48 @@ def seal(
             unread.append(one.path)
         else:
             entries.append(entry)
-    return tuple(entries), tuple(unread)
+    flagged = tuple(
+        (one.path, digest.flags)
+        for one, digest in zip(files, digests, strict=True)
+        if digest.flags & ~LOOKED_AT and one.path in wanted
+    )
+    return Sealed(entries=tuple(entries), unread=tuple(unread), flagged=flagged)
 
 
-def _with_cache(root: str, files: Sequence[Found], cache: Path) -> list[Digest]:
+def _with_cache(
+    root: str, files: Sequence[Found], cache: Path, wanted: frozenset[str]
+) -> list[Digest]:
     known = read_cache(cache)
     keys = [key_of(one.status) for one in files]
-    missing = [one for one, key in zip(files, keys, strict=True) if key not in known]
-    if not missing and len(known) == len(files):
-        return [Digest(known[key], one.status) for one, key in zip(files, keys, strict=True)]
-    began = now_ns()
-    fresh = iter(digest_files(root, missing))
-    digests = [
-        Digest(known[key], one.status) if key in known else next(fresh)
+    usable = [
+        key in known and (bool(known[key][1] & LOOKED_AT) or one.path not in wanted)
         for one, key in zip(files, keys, strict=True)
+    ]
+    if all(usable) and len(known) == len(files):
+        return [_known(known[key], one) for one, key in zip(files, keys, strict=True)]
+    began = now_ns()
+    missing = [one for one, known_well in zip(files, usable, strict=True) if not known_well]
+    fresh = iter(digest_files(root, missing, wanted))
+    digests = [
+        _known(known[key], one) if known_well else next(fresh)
+        for one, key, known_well in zip(files, keys, usable, strict=True)
     ]
     write_cache(cache, _records(digests), began)
     return digests
 
 
-def _records(digests: Sequence[Digest]) -> Iterator[tuple[tuple[int, int, int, int, int], bytes]]:
+def _known(known: Known, found: Found) -> Digest:
+    return Digest(known[0], found.status, known[1])
+
+
+def _records(digests: Sequence[Digest]) -> Iterator[tuple[Key, Known]]:
     for digest in digests:
         if digest.sha256 is not None:
-            yield key_of(digest.status), digest.sha256
+            yield key_of(digest.status), (digest.sha256, digest.flags)
 
 
 def _file(path: str, digest: Digest) -> PayloadEntry | None:
-    sha256, status = digest
+    sha256, status, _ = digest
     if sha256 is None:
         return None
     return PayloadEntry(

@@ -49,6 +49,7 @@ variables:
 pod:
   image: runpod/pytorch:1.0.7-cu1281-torch291-ubuntu2204
   gpu_order: [NVIDIA L4]
+  min_cuda: "12.8"
 budget:
   cost_cap_usd: 0.25
   max_runtime_minutes: 5

@@ -9,6 +9,7 @@ import pytest
 
 import runpod_deploy
 from compiler_cases import codes, from_text, job
+from runpod_deploy.compiler.checks.every import LINTS
 from runpod_deploy.compiler.compile import check_job
 from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.lints import lint_codes
@@ -42,6 +43,7 @@ def test_every_code_is_described() -> None:
     """The description lists the codes of all warnings and notes there are, sorted, and no others."""
     modules = [path.read_text(encoding="utf-8") for path in SOURCES.rglob("*.py")]
     made = {code for text in modules for code in codes_in(ast.parse(text))}
+    made |= {lint.code for lint in LINTS}
 
     assert sorted(made - NOT_ABOUT_A_JOB) == list(lint_codes())
 

@@ -65,7 +65,7 @@ def test_all_undefined_names_are_told_at_once_with_the_near_miss_and_the_line() 
         "schema_version: 3\n"
         "name: x-{{ job_nam }}\n"
         "variables: {learning_rate: '1'}\n"
-        "pod: {image: runpod/base, gpu_order: [A40]}\n"
+        "pod: {image: 'runpod/base:1', gpu_order: [NVIDIA A40]}\n"
         "run:\n"
         "  body: |\n"
         "    echo one\n"

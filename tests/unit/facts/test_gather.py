@@ -215,39 +215,6 @@ def test_secrets_are_never_read(project: Path) -> None:
     assert () == looked_up(project, over).diagnostics
 
 
-@pytest.mark.parametrize("name", [".env", ".env.local", "id_rsa", "x.pem", "credentials.json"])
-def test_what_looks_like_a_secret_is_told(name: str, project: Path) -> None:
-    """Files with the names of secrets in a payload are warned of."""
-    grown(project, f"src/deep/{name}", "src/.env.example")
-
-    facts = looked_up(project, {"staging": [CODE]})
-    assert ["secret-staged"] == warnings(facts)
-    assert f"deep/{name}" in facts.diagnostics[0].detail
-    assert "example" not in facts.diagnostics[0].detail
-
-
-def test_a_jobs_own_secret_in_the_payload_is_told(project: Path) -> None:
-    """A file named under `secrets` that a staging would send as well is warned of."""
-    grown(project, "src/token.txt")
-    over = {
-        "staging": [CODE],
-        "secrets": [{"name": "k", "destination": "/k", "file": "src/token.txt"}],
-    }
-
-    assert ["secret-staged"] == warnings(looked_up(project, over))
-
-
-def test_nothing_staged_and_large_files_are_told(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An empty payload is as remarkable as a huge one."""
-    monkeypatch.setattr("runpod_deploy.facts.payload.LARGE_BYTES", 5)
-    grown(project, "src/large-enough", "none/a.pyc")
-    over = {"staging": [CODE, CODE | {"label": "n", "source": "none", "destination": "/n"}]}
-
-    assert ["large-file", "nothing-staged"] == warnings(looked_up(project, over))
-
-
 def test_the_script_is_read_as_it_is(project: Path) -> None:
     """Carriage returns and a missing last newline are kept."""
     (project / "run.sh").write_bytes(b"a\r\n'EOF'\nb")

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from runpod_deploy.facts import digest, digest_cache
-from runpod_deploy.facts.digest_cache import MAGIC, Key, cache_file, read_cache, write_cache
+from runpod_deploy.facts.digest_cache import MAGIC, Key, Known, cache_file, read_cache, write_cache
 from runpod_deploy.facts.filters import filter_rules
-from runpod_deploy.facts.seal import seal
+from runpod_deploy.facts.scan import LOOKED_AT, SECRET, USER_PATH
+from runpod_deploy.facts.seal import Sealed, seal
 from runpod_deploy.facts.walk import walk
 
 OLD_NS = 10**18
@@ -19,11 +20,9 @@ KEY: Key = (1, 2, 3, OLD_NS, OLD_NS)
 def sealed(source: Path, cache: Path, *, use_cache: bool = True) -> dict[str, str]:
     """Return path to digest of everything below `source`."""
     found = walk(source, filter_rules([]), None).found
-    entries, unread = seal(
-        source, found, use_cache=use_cache, environ={"XDG_CACHE_HOME": str(cache)}
-    )
-    assert () == unread
-    return {entry.path: entry.sha256 for entry in entries}
+    files = seal(source, found, use_cache=use_cache, environ={"XDG_CACHE_HOME": str(cache)})
+    assert () == files.unread
+    return {entry.path: entry.sha256 for entry in files.entries}
 
 
 def aged(root: Path, count: int) -> Path:
@@ -71,7 +70,7 @@ def test_entries_tell_links_and_the_executable_bit(tmp_path: Path) -> None:
     (tmp_path / "z").symlink_to("x")
     found = walk(tmp_path, filter_rules([]), None).found
 
-    entries, _ = seal(tmp_path, found, use_cache=False, environ={})
+    entries = seal(tmp_path, found, use_cache=False, environ={}).entries
 
     assert [True, False, False] == [entry.exec for entry in entries]
     assert (1, hashlib.sha256(b"x").hexdigest()) == (entries[2].size, entries[2].sha256)
@@ -83,7 +82,7 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     found = walk(tmp_path, filter_rules([]), None).found
     (tmp_path / "a").unlink()
 
-    assert ((), ("a",)) == seal(tmp_path, found, use_cache=False, environ={})
+    assert Sealed(entries=(), unread=("a",)) == seal(tmp_path, found, use_cache=False, environ={})
 
 
 def test_a_file_that_changed_after_the_walk_is_read_as_it_is(tmp_path: Path) -> None:
@@ -92,7 +91,7 @@ def test_a_file_that_changed_after_the_walk_is_read_as_it_is(tmp_path: Path) -> 
     found = walk(tmp_path, filter_rules([]), None).found
     (tmp_path / "a").write_text("longer")
 
-    (entry,), _ = seal(tmp_path, found, use_cache=False, environ={})
+    (entry,) = seal(tmp_path, found, use_cache=False, environ={}).entries
 
     assert (6, hashlib.sha256(b"longer").hexdigest()) == (entry.size, entry.sha256)
 
@@ -103,7 +102,7 @@ def test_known_digests_are_not_read_again(tmp_path: Path) -> None:
     source = aged(tmp_path / "s", 200)
     first = sealed(source, tmp_path)
     file = cache_file(str(source), {"XDG_CACHE_HOME": str(tmp_path)})
-    forged = dict.fromkeys(read_cache(file), b"\x01" * 32)
+    forged = dict.fromkeys(read_cache(file), (b"\x01" * 32, 0))
     write_cache(file, forged.items(), 2**62)
 
     assert {"01" * 32} == set(sealed(source, tmp_path).values())
@@ -141,7 +140,10 @@ def test_small_trees_have_no_cache(tmp_path: Path) -> None:
 
 def test_cache_round_trip(tmp_path: Path) -> None:
     """What is written is read; also negative and far time stamps."""
-    records: dict[Key, bytes] = {KEY: b"a" * 32, (2**64 - 1, 0, 0, -1, 2): b"b" * 32}
+    records: dict[Key, Known] = {
+        KEY: (b"a" * 32, 0),
+        (2**64 - 1, 0, 0, -1, 2): (b"b" * 32, LOOKED_AT | SECRET),
+    }
     write_cache(tmp_path / "deep" / "c", records.items(), 2**62)
 
     assert records == read_cache(tmp_path / "deep" / "c")
@@ -152,14 +154,14 @@ def test_cache_round_trip(tmp_path: Path) -> None:
 def test_a_damaged_cache_is_no_cache(damage: str, tmp_path: Path) -> None:
     """Whatever is wrong with the file, nothing in it is believed."""
     file = tmp_path / "c"
-    write_cache(file, [(KEY, b"a" * 32)], 2**62)
+    write_cache(file, [(KEY, (b"a" * 32, 0))], 2**62)
     content = file.read_bytes()
     damaged = {
         "": b"",
         "short": content[:-1],
         "flip": content[: len(MAGIC)] + b"\xff" + content[len(MAGIC) + 1 :],
         "magic": b"X" + content[1:],
-        "append": content + b"x" * 72,
+        "append": content + b"x" * 73,
     }
     file.unlink()
     if damage == "folder":
@@ -174,8 +176,8 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     """Planning does not fail for want of a cache."""
     (tmp_path / "file").write_text("")
 
-    write_cache(tmp_path / "file" / "c", [(KEY, b"a" * 32)], 2**62)
-    write_cache(tmp_path / "c", [((2**64, 0, 0, 0, 0), b"")], 2**62)
+    write_cache(tmp_path / "file" / "c", [(KEY, (b"a" * 32, 0))], 2**62)
+    write_cache(tmp_path / "c", [((2**64, 0, 0, 0, 0), (b"", 0))], 2**62)
 
     assert ["file"] == [file.name for file in tmp_path.iterdir()]
 
@@ -187,3 +189,38 @@ def test_where_the_cache_lies() -> None:
     assert absolute.is_relative_to("/c/runpod-deploy/digests")
     assert cache_file("/b", {"XDG_CACHE_HOME": "/c"}) != absolute
     assert cache_file("/a", {"XDG_CACHE_HOME": "c"}).is_relative_to(Path.home() / ".cache")
+
+
+TOKEN = "ghp_" + "a" * 36
+
+
+def flagged(source: Path, cache: Path) -> dict[str, int]:
+    """Return what is seen in the files of `source` that is worth a warning."""
+    found = walk(source, filter_rules([]), None).found
+    environ = {"XDG_CACHE_HOME": str(cache)}
+    return dict(seal(source, found, use_cache=True, environ=environ, look=True).flagged)
+
+
+def test_files_are_looked_into_while_they_are_read(tmp_path: Path) -> None:
+    """Keys and home folders are seen in text files; binary ones and plain code are not flagged."""
+    (tmp_path / "a.py").write_text(f"x = '{TOKEN}'")
+    (tmp_path / "b.py").write_text("open('/Users/jo/data.csv')")
+    (tmp_path / "c.bin").write_bytes(b"\0" + TOKEN.encode())
+    (tmp_path / "d.py").write_text("see https://example.org/home/jo/ and /homework/x")
+
+    seen = flagged(tmp_path, tmp_path)
+
+    assert {"a.py": LOOKED_AT | SECRET, "b.py": LOOKED_AT | USER_PATH} == seen
+
+
+@pytest.mark.usefixtures("later")
+def test_what_was_seen_is_remembered(tmp_path: Path) -> None:
+    """A second look at an unchanged tree warns of the same; a cache without a look is filled."""
+    source = aged(tmp_path / "s", 200)
+    (source / "007").write_text(TOKEN)
+    os.utime(source / "007", ns=(OLD_NS, OLD_NS))
+    sealed(source, tmp_path)
+
+    assert {"007": LOOKED_AT | SECRET} == flagged(source, tmp_path) == flagged(source, tmp_path)
+    assert 200 == len(sealed(source, tmp_path))
+    assert {"007": LOOKED_AT | SECRET} == flagged(source, tmp_path)

@@ -1,0 +1,107 @@
+"""Lints about secrets and variables: whether they arrive, and whether they stay secret."""
+
+import re
+from collections.abc import Iterator
+
+from runpod_deploy.compiler.checks.lint import Lint
+from runpod_deploy.compiler.checks.shell_text import shell_texts
+from runpod_deploy.compiler.facts import Facts
+from runpod_deploy.compiler.findings import Finding
+from runpod_deploy.compiler.pod_paths import inside, normal
+from runpod_deploy.compiler.resolve import Resolved
+from runpod_deploy.compiler.secret_looking import looks_secret
+from runpod_deploy.schema.pointer import child
+
+SECRET_NOT_SOURCED = Lint(
+    code="secret-not-sourced",
+    summary="Nothing reads a secret",
+    why="A file of secrets on the pod does nothing by itself. The run does not get the variables, "
+    "and usually ends after setup and staging have been paid for.",
+    cure="Let it reach the run by itself:\n  export: true",
+)
+SOURCE_FILE_UNMADE = Lint(
+    code="source-file-unmade",
+    summary="A file is sourced that nothing makes",
+    why="A pod's disk is empty when it starts, apart from the image. Sourcing a file that is not "
+    "there ends the command before it begins.",
+    cure="Let a secret, a staging or a setup command put it there.",
+)
+SECRET_IN_JOB = Lint(
+    code="secret-in-job",
+    summary="The job file holds what looks like a secret",
+    why="What stands in the job file stands in every plan, in the run folder and in git. A plan can "
+    "be shown to everybody only because secrets in it are references.",
+    cure="Take it back where it was issued, and name a variable of your environment below "
+    "`secrets`:\n  env: [HF_TOKEN]",
+)
+LINTS = (SECRET_NOT_SOURCED, SOURCE_FILE_UNMADE, SECRET_IN_JOB)
+
+
+def unread_secrets(config: Resolved, facts: Facts) -> Iterator[Finding]:
+    """A secret of variables reaches the run, or is named by something that reads it."""
+    quiet = [(i, one) for i, one in enumerate(config.secrets) if one.env and not one.export]
+    if not quiet:
+        return
+    said = "\n".join(text.text for text in shell_texts(config, facts))
+    sourced = {normal(path) for path in config.remote_env.source_files}
+    old = config.source.version == 2
+    for index, secret in quiet:
+        name = secret.destination.rpartition("/")[2]
+        if normal(secret.destination) not in sourced and name not in said:
+            yield SECRET_NOT_SOURCED.at(
+                f"/secrets/{index}/destination",
+                f"`{secret.destination}` is neither below `remote_env.source_files` nor named by a "
+                "command, so the run does not get its variables.",
+                help=f"Write:\n  remote_env: {{source_files: [{secret.destination}]}}"
+                if old
+                else None,
+            )
+
+
+def unmade_files(config: Resolved, facts: Facts) -> Iterator[Finding]:
+    """A file that is sourced is one that something puts there."""
+    kept = config.storage.mode == "network_volume"
+    mount = normal(config.storage.volume_mount)
+    said = "\n".join(text.text for text in shell_texts(config, facts))
+    for index, path in enumerate(config.remote_env.source_files):
+        made = (
+            any(normal(secret.destination) == normal(path) for secret in config.secrets)
+            or any(inside(path, entry.destination) for entry in config.staging)
+            or path.rpartition("/")[2] in said
+        )
+        # What lies in a tool's own folder (~/.cargo/env) is made by installing the tool.
+        made = made or "/." in path.rpartition("/")[0] + "/"
+        ours = inside(path, mount) or inside(path, "/root") or inside(path, "/tmp")  # noqa: S108 - the pod's
+        if not made and ours and not (kept and inside(path, mount)):
+            yield SOURCE_FILE_UNMADE.at(
+                f"/remote_env/source_files/{index}",
+                f"No secret, staging or command puts `{path}` on the pod.",
+            )
+
+
+def secrets_in_job(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule
+    """No value in the job file looks like a secret; the value itself is not repeated."""
+    mappings = {
+        "/pod/env": config.pod.env,
+        "/remote_env/exports": config.remote_env.exports,
+        "/run/env": config.run.env,
+        "/variables": config.variables,
+    }
+    places = [(child(at, key), text) for at, held in mappings.items() for key, text in held.items()]
+    places += [(f"/setup/{i}/command", entry.command) for i, entry in enumerate(config.setup)]
+    places += [(f"/preflight/{i}/command", one.command) for i, one in enumerate(config.preflight)]
+    places.append(("/run/body", config.run.body or ""))
+    for pointer, text in places:
+        found = looks_secret(text.encode("utf-8", "replace"))
+        if found is not None:
+            kind, offset = found
+            block = re.fullmatch(r"/run/body|/\w+/\d+/command", pointer)
+            yield SECRET_IN_JOB.at(
+                pointer,
+                f"It looks like {kind}.",
+                line=text.encode("utf-8", "replace").count(b"\n", 0, offset) + 1 if block else 0,
+                hidden=True,
+            )
+
+
+RULES = (unread_secrets, unmade_files, secrets_in_job)

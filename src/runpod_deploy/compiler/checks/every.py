@@ -1,0 +1,57 @@
+"""Every rule that a rendered job is held against, and every lint among them."""
+
+from runpod_deploy.compiler.checks import (
+    Rule,
+    catalog,
+    environment,
+    image,
+    machine,
+    naming,
+    network_volume,
+    outcome,
+    payload,
+    placement,
+    shell,
+)
+from runpod_deploy.compiler.checks.lint import Lint
+
+RULES: tuple[Rule, ...] = (
+    naming.unique_labels,
+    naming.environment_names,
+    naming.reserved_pod_env,
+    machine.image_or_template,
+    machine.ssh_port,
+    machine.lease_at_boot,
+    machine.cuda_format,
+    machine.network_volume,
+    machine.ephemeral_size,
+    machine.mount_point,
+    placement.absolute_on_pod,
+    placement.distinct_destinations,
+    placement.deleting_staging,
+    placement.artifact_local_paths,
+    outcome.one_script,
+    outcome.script_can_start,
+    outcome.script_line_ends,
+    outcome.markers,
+    outcome.cap_before_runtime,
+    outcome.caps,
+    outcome.recycle,
+    outcome.loss_on_stop,
+    *catalog.RULES,
+    *image.RULES,
+    *environment.RULES,
+    *shell.RULES,
+    *network_volume.RULES,
+    *payload.RULES,
+)
+
+LINTS: tuple[Lint, ...] = (
+    *catalog.LINTS,
+    *image.LINTS,
+    *environment.LINTS,
+    *shell.LINTS,
+    *network_volume.LINTS,
+    *payload.LINTS,
+)
+"""What only warns, for the page of lints and for `lint.ignore`."""
