@@ -191,7 +191,10 @@ DEFECTS = (
     Defect(
         24,
         "`cleanup` deleted the stopped pods of everybody in the account",
-        why_none="not yet: `cleanup` is planned",
+        (
+            "unit/cli/test_fleet_commands.py::test_cleanup_takes_what_is_named_or_all_that_are_stopped",
+            "emulated/test_left_pods.py::test_cleanup_does_not_touch_what_is_anothers",
+        ),
     ),
     Defect(
         25,
@@ -217,8 +220,10 @@ DEFECTS = (
     Defect(
         28,
         "`ls-stale` knew no age and half the price of a stopped disk",
-        why_none="not yet: `ls-stale` is planned; the price is held by "
-        "unit/compiler/test_estimate.py::test_disk_rates_are_those_of_the_price_list",
+        (
+            "unit/cli/test_fleet_commands.py::test_stale_pods_are_the_stopped_ones",
+            "unit/compiler/test_estimate.py::test_disk_rates_are_those_of_the_price_list",
+        ),
     ),
     Defect(
         29,

@@ -22,12 +22,14 @@ from runpod_deploy.cli.catalog_commands import (
 )
 from runpod_deploy.cli.estimate_command import estimate_command
 from runpod_deploy.cli.events_commands import events_command, events_query_command
+from runpod_deploy.cli.fleet_commands import cleanup_command, ls_stale_command, reap_command
 from runpod_deploy.cli.init_command import init_command
 from runpod_deploy.cli.lean import LeanCommand, spared
 from runpod_deploy.cli.manifest_summary_command import manifest_summary_command
 from runpod_deploy.cli.migrate_command import migrate_command
 from runpod_deploy.cli.plan_command import plan_command
 from runpod_deploy.cli.plan_diff_command import plan_diff_command
+from runpod_deploy.cli.reconcile_command import reconcile_command
 from runpod_deploy.cli.report_command import report_command
 from runpod_deploy.cli.runs_commands import compare_runs_command, ls_runs_command
 from runpod_deploy.cli.schema_command import schema_command
@@ -274,6 +276,27 @@ app.command(
     cls=LeanCommand,
     epilog=examples("runpod-deploy report last", "runpod-deploy report --root . -o runs.html"),
 )(report_command)
+app.command(
+    "reconcile",
+    cls=LeanCommand,
+    epilog=examples("runpod-deploy reconcile last", "runpod-deploy reconcile --root . --json"),
+)(reconcile_command)
+app.command(
+    "reap",
+    cls=LeanCommand,
+    epilog=examples("runpod-deploy reap", "runpod-deploy reap --owner 1a2b3c4d --yes --json"),
+)(reap_command)
+app.command("ls-stale", cls=LeanCommand, epilog=examples("runpod-deploy ls-stale --json"))(
+    ls_stale_command
+)
+app.command(
+    "cleanup",
+    cls=LeanCommand,
+    epilog=examples(
+        "runpod-deploy cleanup artifacts/runpod/20260514T120000Z",
+        "runpod-deploy cleanup --all-stopped --dry-run",
+    ),
+)(cleanup_command)
 app.command(
     "capture-env", cls=LeanCommand, epilog=examples("runpod-deploy capture-env > environment.json")
 )(capture_env_command)

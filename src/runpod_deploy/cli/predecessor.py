@@ -8,12 +8,7 @@ from typing import Any
 
 from runpod_deploy.errors import InvalidInput
 
-_POD_CONSOLE = "Until then, RunPod's own console lists the pods and what they cost:\n  "
-_POD_CONSOLE += "https://console.runpod.io/pods"
-
 PLANNED_COMMANDS: Mapping[str, str] = {
-    "cleanup": _POD_CONSOLE,
-    "ls-stale": _POD_CONSOLE,
     "logs": "Until then, the log of a run is `run.log` in its run folder:\n  "
     "tail -f artifacts/runpod/RUN/run.log",
 }

@@ -125,6 +125,35 @@ class LogLine:
     line: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bill:
+    """What was billed for one pod in one stretch of time; USD."""
+
+    pod_id: str
+    total_usd: float
+    gpu_usd: float
+    disk_usd: float
+
+
+class Account(Protocol):
+    """What those need who look after all pods of an account; methods raise as those of `Cloud`."""
+
+    async def pods(self) -> list[Pod]:
+        """Return every pod of the account."""
+
+    async def get(self, pod_id: str) -> Pod | None:
+        """Return the pod, None when the API says that it is not there."""
+
+    async def act(self, pod_id: str, action: PodAction) -> None:
+        """Start, stop or restart a pod."""
+
+    async def delete(self, pod_id: str) -> None:
+        """Ask for the pod's end; 404 counts as success."""
+
+    async def billed(self, since: str, pod_id: str | None = None) -> list[Bill]:
+        """Return what was billed for pods since a time, in rows that add up."""
+
+
 class Cloud(Protocol):
     """RunPod, as far as the executor needs it; methods raise `CloudError` or `AccountError`."""
 

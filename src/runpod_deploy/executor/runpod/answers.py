@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any, cast
 
 from runpod_deploy.errors import CloudError
-from runpod_deploy.executor.ports import Endpoint, GpuOffer, Pod, PodStatus, Volume
+from runpod_deploy.executor.ports import Bill, Endpoint, GpuOffer, Pod, PodStatus, Volume
 
 _STATUSES = frozenset({"PROVISIONING", "STARTING", "RUNNING", "EXITED", "ERROR", "TERMINATED"})
 _IN_STOCK = ("HIGH", "MEDIUM", "LOW")
@@ -53,6 +53,18 @@ def volume_from(row: Any) -> Volume | None:
         name=_text(row.get("name")) or "",
         datacenter=_matching(_ID, row.get("dataCenter")) or "",
         size_gb=_whole(row.get("size")) or 0,
+    )
+
+
+def bill_from(row: Any) -> Bill | None:
+    """Return the row of the bill that a JSON value describes, None when it is about no pod."""
+    if not isinstance(row, dict) or _matching(_ID, row.get("podId")) is None:
+        return None
+    return Bill(
+        pod_id=row["podId"],
+        total_usd=_amount(row.get("totalAmount")),
+        gpu_usd=_amount(row.get("gpuAmount")),
+        disk_usd=_amount(row.get("diskAmount")),
     )
 
 
@@ -127,6 +139,11 @@ def _matching(pattern: re.Pattern[str], value: object) -> str | None:
 
 def _whole(value: object) -> int | None:
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _amount(value: object) -> float:
+    known = isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - NaN
+    return float(cast("float", value)) if known else 0.0
 
 
 def _price(value: object) -> float | None:

@@ -11,6 +11,7 @@ import httpx
 from runpod_deploy.errors import CloudError, EffectUnknown, NotFound
 from runpod_deploy.executor.clock import SystemClock
 from runpod_deploy.executor.ports import (
+    Bill,
     Clock,
     GpuOffer,
     LogLine,
@@ -20,7 +21,13 @@ from runpod_deploy.executor.ports import (
     StockQuery,
     Volume,
 )
-from runpod_deploy.executor.runpod.answers import merged_offers, offer_from, pod_from, volume_from
+from runpod_deploy.executor.runpod.answers import (
+    bill_from,
+    merged_offers,
+    offer_from,
+    pod_from,
+    volume_from,
+)
 from runpod_deploy.executor.runpod.api import Api
 from runpod_deploy.executor.runpod.backoff import Backoff
 from runpod_deploy.executor.runpod.body import create_body
@@ -111,8 +118,23 @@ class RunPodCloud:
 
     async def find(self, name: str) -> list[Pod]:
         """Return every pod called exactly `name`; the API cannot filter, so all are read."""
-        pods = await self._rows(PODS, "pods", pod_from)
-        return [pod for pod in pods if pod.name == name]
+        return [pod for pod in await self.pods() if pod.name == name]
+
+    async def pods(self) -> list[Pod]:
+        """Return every pod of the account."""
+        return await self._rows(PODS, "pods", pod_from)
+
+    async def billed(self, since: str, pod_id: str | None = None) -> list[Bill]:
+        """Return what RunPod billed for pods, one row for each pod and day.
+
+        Args:
+            since: RFC 3339; days count whole, from the one it falls into.
+            pod_id: Only this pod.
+        """
+        asked = {"startTime": since, "bucketSize": "day"}
+        if pod_id is not None:
+            asked["podId"] = pod_id
+        return await self._rows("/v2/billing/pods", "records", bill_from, asked)
 
     async def act(self, pod_id: str, action: PodAction) -> None:
         """Start, stop or restart a pod; sent once.

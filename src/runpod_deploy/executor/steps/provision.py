@@ -203,6 +203,7 @@ def _request(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> Po
                     "plan_hash": ctx.plan_file.plan_hash,
                     "owner": ctx.owner,
                     "dead_after": lease.dead_after(ctx),
+                    "keep_hours": plan.lifecycle.keep_hours,
                 },
                 separators=(",", ":"),
             ),

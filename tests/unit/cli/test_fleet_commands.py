@@ -1,0 +1,235 @@
+"""`reap`, `ls-stale` and `cleanup` over an account in memory."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runpod_deploy.errors import AccountError, Unavailable
+from runpod_deploy.executor.ports import Bill, Pod
+from runpod_deploy.executor.releasing import CONFIRM_WITHIN_SEC, end_pod
+from support.virtual_time import FakeClock, run_virtual
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+def pod(pod_id: str, status: str = "RUNNING", owner: str = "me", dead_after: float = 1.0) -> Pod:
+    """Return a pod of somebody, over unless told otherwise."""
+    meta = {"owner": owner, "dead_after": dead_after, "keep_hours": 1, "run": f"run-{pod_id}"}
+    raw = {
+        "env": {"RUNPOD_DEPLOY_META": json.dumps(meta)},
+        "mounts": {"persistent": {"size": 30}},
+        "startedAt": "2026-01-01T00:00:00Z",
+    }
+    return Pod(
+        id=pod_id,
+        name=f"rd-{owner[:8]}-x-20260101T000000Z-1abcd",
+        status=status,  # type: ignore[arg-type]  # only known ones are named
+        gpu="NVIDIA L4",
+        gpu_count=1,
+        cloud="SECURE",
+        datacenter="EU-RO-1",
+        cost=0.5 if status == "RUNNING" else None,
+        image=None,
+        ssh=None,
+        raw=raw,
+    )
+
+
+class FakeAccount:
+    """Pods by id; those in `stubborn` never go."""
+
+    def __init__(self, *pods: Pod) -> None:
+        self.held = {one.id: one for one in pods}
+        self.stubborn: set[str] = set()
+        self.refuses: Exception | None = None
+        self.calls: list[str] = []
+
+    async def pods(self) -> list[Pod]:
+        """Return all."""
+        return list(self.held.values())
+
+    async def get(self, pod_id: str) -> Pod | None:
+        """Return one."""
+        return self.held.get(pod_id)
+
+    async def act(self, pod_id: str, action: str) -> None:
+        """Stop one."""
+        self.calls.append(f"{action} {pod_id}")
+        self.held[pod_id] = replace(self.held[pod_id], status="EXITED")
+
+    async def delete(self, pod_id: str) -> None:
+        """Delete one."""
+        self.calls.append(f"delete {pod_id}")
+        if self.refuses is not None:
+            raise self.refuses
+        if pod_id not in self.stubborn:
+            self.held.pop(pod_id, None)
+
+    async def billed(self, since: str, pod_id: str | None = None) -> list[Bill]:  # noqa: ARG002 - the port
+        """Return nothing."""
+        return []
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> FakeAccount:
+    """An account with pods of ours, over and wanted, and of somebody else."""
+    future = time.time() + 10**6
+    fake = FakeAccount(
+        pod("over1"),
+        pod("over2", "EXITED"),
+        pod("wanted", dead_after=future),
+        pod("kept", "EXITED", dead_after=time.time()),
+        pod("theirs", owner="them"),
+    )
+
+    def with_account(_cloud: Any, _terminal: Any, work: Callable[[Any], Awaitable[Any]]) -> Any:
+        async def whole() -> Any:
+            return await work(fake)
+
+        return asyncio.run(whole())
+
+    monkeypatch.setattr("runpod_deploy.cli.fleet_commands.with_account", with_account)
+    monkeypatch.setattr("runpod_deploy.executor.releasing.CONFIRM_WITHIN_SEC", 0.0)
+    monkeypatch.setenv("RUNPOD_DEPLOY_OWNER", "me")
+    return fake
+
+
+def test_reap_shows_and_does_nothing_unless_told(account: FakeAccount, call: Call) -> None:
+    """The dry run is the default; it says how to go on, and that others' pods are left alone."""
+    code, told, hint = call("reap")
+
+    assert (code, account.calls) == (0, [])
+    assert [row.split()[0] for row in told.splitlines()[1:]] == ["over1", "over2", "wanted", "kept"]
+    assert "reap --yes" in hint
+    assert "1 pod of others" in hint
+    assert "theirs" not in told
+
+
+def test_reap_deletes_what_is_over_and_nothing_else(account: FakeAccount, call: Call) -> None:
+    """What may be wanted stays, and so does what is somebody else's."""
+    code, told, _ = call("reap", "--yes", "--json")
+    rows = {row["pod_id"]: (row["verdict"], row["ended"]) for row in json.loads(told)["pods"]}
+
+    assert code == 0
+    assert rows == {
+        "over1": ("over", True),
+        "over2": ("over", True),
+        "wanted": ("wanted", None),
+        "kept": ("wanted", None),
+    }
+    assert set(account.held) == {"wanted", "kept", "theirs"}
+
+
+def test_a_pod_that_reap_cannot_end_is_a_leak(account: FakeAccount, call: Call) -> None:
+    """Exit status 7, and which one it is."""
+    account.stubborn = {"over1"}
+    code, told, _ = call("reap", "--yes")
+
+    assert code == 7
+    assert "NOT gone" in next(row for row in told.splitlines() if "over1" in row)
+
+
+def test_a_machine_that_made_no_pod_does_not_guess(
+    account: FakeAccount, call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It asks for the owner, and makes up none that would be kept."""
+    monkeypatch.delenv("RUNPOD_DEPLOY_OWNER")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+    assert call("reap")[0] == 4
+    assert list(tmp_path.iterdir()) == []
+    assert [
+        row["pod_id"] for row in json.loads(call("reap", "--owner", "them", "--json")[1])["pods"]
+    ] == ["theirs"]
+    assert account.calls == []
+
+
+def test_stale_pods_are_the_stopped_ones(account: FakeAccount, call: Call) -> None:
+    """Each with its disk, at the price of a stopped one, and since when it may have been stopped."""
+    _, told, hint = call("ls-stale")
+    rows = json.loads(call("ls-stale", "--json")[1])
+
+    assert [row["pod_id"] for row in rows] == ["over2", "kept"]
+    assert all(row["storage_usd_per_day"] == 0.2 and row["age_hours"] > 0 for row in rows)
+    assert "$0.20/day" in told
+    assert "2 pods, $0.40 a day" in hint
+    assert account.calls == []
+
+
+def test_cleanup_takes_what_is_named_or_all_that_are_stopped(
+    account: FakeAccount, call: Call
+) -> None:
+    """Not both, not neither; running ones only by name; a dry run does nothing."""
+    assert call("cleanup")[0] == 4
+    assert call("cleanup", "over1", "--all-stopped")[0] == 4
+    assert call("cleanup", "--all-stopped", "--dry-run")[0] == 0
+    assert account.calls == []
+    assert call("cleanup", "--all-stopped", "--yes")[0] == 0
+    assert set(account.held) == {"over1", "wanted", "theirs"}
+    assert call("cleanup", "wanted", "--mode", "stop", "--yes")[0] == 0
+    assert account.held["wanted"].status == "EXITED"
+    assert call("cleanup", "theirs", "--yes")[0] == 4
+    assert call("cleanup", "never-was", "--yes")[1] == "no such pods of yours\n"
+
+
+def test_cleanup_says_which_pods_did_not_end(account: FakeAccount, call: Call) -> None:
+    """Exit status 2; the others are ended all the same."""
+    account.stubborn = {"over1"}
+    code, told, wrong = call("cleanup", "over1", "over2", "--yes")
+
+    assert code == 2
+    assert "over2: deleted" in told
+    assert "over1: NOT deleted: the API still shows the pod" in wrong
+
+
+def test_cleanup_asks_and_needs_somebody_to_answer(account: FakeAccount, call: Call) -> None:
+    """Without a terminal and without --yes nothing is ended."""
+    code, _, wrong = call("cleanup", "over1")
+
+    assert (code, account.calls) == (4, [])
+    assert "--yes" in wrong
+
+
+def test_a_state_file_names_its_pod(account: FakeAccount, call: Call, tmp_path: Path) -> None:
+    """That of an earlier release still does; one that names none is refused."""
+    state = tmp_path / "state"
+    state.write_text('{"pod_id": "over1"}')
+    assert call("cleanup", "--state-file", str(state), "--yes")[0] == 0
+    assert "over1" not in account.held
+    state.write_text("{}")
+    assert call("cleanup", "--state-file", str(state), "--yes")[0] == 4
+    assert call("cleanup", "--state-file", str(tmp_path / "none"), "--yes")[0] == 4
+
+
+def test_an_end_is_asked_for_until_it_is_confirmed() -> None:
+    """A 204 proves nothing; failures are asked again, a refused key is not."""
+    clock = FakeClock()
+    account = FakeAccount(pod("p"))
+    account.refuses = Unavailable("502")
+
+    async def later() -> str | None:
+        async def mend() -> None:
+            await clock.sleep(5)
+            account.refuses = None
+
+        mending = asyncio.create_task(mend())
+        ended = await end_pod(account, clock, "p", "delete")
+        await mending
+        return ended
+
+    assert run_virtual(later()) is None
+    assert len(account.calls) > 2
+    account = FakeAccount(pod("p"))
+    account.stubborn = {"p"}
+    assert run_virtual(end_pod(account, clock, "p", "delete")) == "the API still shows the pod"
+    account.refuses = AccountError("no key")
+    account.calls = []
+    assert run_virtual(end_pod(account, clock, "p", "delete")) == "no key"
+    assert len(account.calls) == 1
+    assert CONFIRM_WITHIN_SEC >= 60
