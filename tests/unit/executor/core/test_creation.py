@@ -40,7 +40,8 @@ def test_created_pod_is_named_journalled_and_marked_as_ours(make_rig: RigMaker) 
         settled["cost_per_hour_usd"],
     )
     meta = json.loads(request.env["RUNPOD_DEPLOY_META"])
-    assert {"run", "plan_hash", "owner", "dead_after"} == set(meta)
+    assert {"run", "plan_hash", "owner", "dead_after", "keep_hours"} == set(meta)
+    assert rig.ctx.plan.lifecycle.keep_hours == meta["keep_hours"]
     assert rig.connector.public_key == request.env["PUBLIC_KEY"]
 
 
