@@ -21,6 +21,7 @@ name: small
 pod:
   image: runpod/pytorch:1.0.7-cu1281-torch291-ubuntu2204
   gpu_order: [NVIDIA L4]
+  min_cuda: "12.8"
 staging:
   - {label: code, source: src, destination: /root/src}
 run:

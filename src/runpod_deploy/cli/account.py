@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -26,6 +25,8 @@ def with_account(
         AccountError: There is no key, or it was refused.
         CloudError: The API could not be asked.
     """
+    import asyncio  # noqa: PLC0415 - not for `--help`, and so not for `plan`
+
     from runpod_deploy.executor.runpod.cloud import RunPodCloud  # noqa: PLC0415 - not for `--help`
 
     environ = terminal.environ

@@ -25,17 +25,29 @@ _OPTIONAL = re.compile(
 )
 """Texts where a known name is replaced, and braces around anything else are only braces."""
 
+_DEEPEST = 4  # keys and items above the deepest of these texts
+_LONGEST = 40  # characters: no key that has texts below it is longer
 
-def texts(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the JSON pointer and the text of every text below `value`."""
+
+def texts(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Yield the JSON pointer and the text of every text that may hold a placeholder.
+
+    Pointers are built for those alone: a key of a megabyte above many values must cost no more than
+    its own length.
+    """
     if isinstance(value, str):
-        yield pointer, value
+        if "{" in value:
+            yield "".join(child("", part) for part in path), value
+    elif len(path) == _DEEPEST or any(
+        isinstance(part, str) and len(part) > _LONGEST for part in path
+    ):
+        return
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from texts(item, child(pointer, key))
+            yield from texts(item, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from texts(item, child(pointer, index))
+            yield from texts(item, (*path, index))
 
 
 def templated(value: Any, names: Mapping[str, str], pointer: str = "") -> Any:
