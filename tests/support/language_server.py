@@ -140,7 +140,10 @@ class LanguageServer:
                 length = int(header.partition(b":")[2])
                 while stream.readline().strip():
                     pass
-                self._arrived.put(json.loads(stream.read(length)))
+                body = stream.read(length)
+                if len(body) < length:
+                    break  # the server was ended in the middle of a message
+                self._arrived.put(json.loads(body))
         self._arrived.put(None)
 
 
