@@ -56,8 +56,8 @@ def _check(pointer: str, path: str, project: Project, *, needed: bool) -> Iterat
             pointer=pointer,
             code="path-outside",
             summary="A path leads out of the project",
-            detail=f"`{path}` leads out of the {project.bound}, and a job file may touch nothing "
-            "outside.",
+            detail=f"`{path}` leads out of the {project.bound}, or into git's own folder, and a job "
+            "file may touch nothing there.",
             help=f"If that is meant:\n  --allow-path {place if place.is_dir() else place.parent}",
         )
     elif not _exists(place):

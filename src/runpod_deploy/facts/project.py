@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runpod_deploy.schema.boundary import boundary_of, git_toplevel, is_everything
+from runpod_deploy.schema.boundary import boundary_of, git_toplevel, is_everything, is_within
 
 __all__ = [
     "RUN_FOLDERS",
@@ -47,8 +47,8 @@ class Project:
         return Path(os.path.realpath(self.root / Path(path).expanduser()))
 
     def may_touch(self, place: Path) -> bool:
-        """Return whether the resolved path `place` is below one of the allowed folders."""
-        return any(place.is_relative_to(folder) for folder in self.allowed)
+        """Return whether the resolved path `place` may be touched: below an allowed folder."""
+        return is_within(place, self.allowed)
 
 
 def find_project(job_file: Path, project_root: str, allow_paths: Sequence[Path]) -> Project:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from runpod_deploy.compiler.facts import Mark, MarkKind
 from runpod_deploy.compiler.secret_looking import looks_secret
+from runpod_deploy.compiler.user_paths import USER_PATH_PATTERN
 from runpod_deploy.facts.walk import Found
 
 LOOKED_AT, USER_PATH, SECRET = 0x80, 0x01, 0x02
@@ -17,9 +18,7 @@ _FILE_BYTES = 2**16
 _TOTAL_BYTES = 2**25
 _TEXT_BYTES = 2**10
 _MAX_MARKS = 10
-_USER_PATH = re.compile(
-    rb"(?<![\w.:/-])/(?:home|Users)/(?!linuxbrew/)[A-Za-z0-9._-]+(?=/|[\s\"'):,;]|$)"
-)
+_USER_PATH = re.compile(USER_PATH_PATTERN.encode())
 _KINDS: tuple[tuple[int, MarkKind], ...] = ((USER_PATH, "user-path"), (SECRET, "secret"))
 _PROSE = (".md", ".rst", ".html")
 

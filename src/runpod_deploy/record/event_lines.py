@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runpod_deploy.record.events import Event
+from runpod_deploy.record.json_lines import parse_object, read_lines
 
 
 def text_only(value: Any) -> Any:
@@ -40,10 +41,10 @@ def encode_event(event: Event) -> bytes:
 
 def parse_event(raw: bytes) -> Event | None:
     """Return the event on a line; None for a torn or foreign line. Stray bytes become U+FFFD."""
+    line = parse_object(raw)
     try:
-        line = json.loads(raw.decode("utf-8", "replace"))
-        return Event.from_line(line) if isinstance(line, dict) else None
-    except (ValueError, RecursionError):
+        return None if line is None else Event.from_line(line)
+    except ValueError:
         return None
 
 
@@ -55,15 +56,10 @@ def read_events(path: Path) -> Iterator[Event]:
     Raises:
         OSError: The file is there and cannot be read.
     """
-    try:
-        stream = path.open("rb")
-    except FileNotFoundError:
-        return
-    with stream:
-        for raw in stream:
-            event = parse_event(raw)
-            if event is not None:
-                yield event
+    for raw in read_lines(path):
+        event = parse_event(raw)
+        if event is not None:
+            yield event
 
 
 def mend_torn_tail(path: Path) -> None:

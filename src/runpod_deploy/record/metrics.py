@@ -6,13 +6,13 @@ not say is null: a consumer card without ECC, a host without `nvidia-smi`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runpod_deploy.record import tolerant
+from runpod_deploy.record.json_lines import parse_object, read_lines
 
 METRICS_NAME = "metrics.jsonl"
 _MIB = 1024 * 1024
@@ -142,22 +142,14 @@ def read_metrics(path: Path) -> Iterator[MetricSample]:
     Raises:
         OSError: The file is there and cannot be read.
     """
-    try:
-        stream = path.open("rb")
-    except FileNotFoundError:
-        return
-    with stream:
-        for raw in stream:
-            sample = parse_sample(raw)
-            if sample is not None:
-                yield sample
+    for raw in read_lines(path):
+        sample = parse_sample(raw)
+        if sample is not None:
+            yield sample
 
 
 def parse_sample(raw: bytes) -> MetricSample | None:
     """Return the sample on a line; None for a torn or foreign line."""
-    try:
-        line = json.loads(raw.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        return None
-    stamp = line.get("ts_utc") if isinstance(line, dict) else None
-    return MetricSample(stamp, line) if isinstance(stamp, str) else None
+    line = parse_object(raw)
+    stamp = None if line is None else line.get("ts_utc")
+    return MetricSample(stamp, line) if line is not None and isinstance(stamp, str) else None

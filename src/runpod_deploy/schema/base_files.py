@@ -57,8 +57,10 @@ class WorkTree:
             place = (self._folder / path).resolve()
         except RuntimeError as error:  # Python before 3.13, where links go round in circles
             raise OSError(errno.ELOOP, "Too many levels of symbolic links") from error
+        if ".git" in map(str.lower, place.parts):
+            raise not_a_job_file(path)
         _refuse_outside(path, place, boundary)
-        if place.suffix not in SUFFIXES or ".git" in map(str.lower, place.parts):
+        if place.suffix not in SUFFIXES:
             raise not_a_job_file(path)
         try:
             return _read(place, path)

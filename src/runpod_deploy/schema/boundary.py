@@ -25,8 +25,8 @@ class Boundary:
     name: str
 
     def holds(self, place: Path) -> bool:
-        """Return whether the resolved path `place` is below one of the folders."""
-        return any(place.is_relative_to(folder) for folder in self.allowed)
+        """Return whether the resolved path `place` may be touched; see `is_within`."""
+        return is_within(place, self.allowed)
 
 
 def boundary_of(folder: Path, allow_paths: Sequence[Path] = ()) -> Boundary:
@@ -45,6 +45,18 @@ def boundary_of(folder: Path, allow_paths: Sequence[Path] = ()) -> Boundary:
         toplevel=toplevel,
         allowed=(*own, *(_resolved(path) for path in allow_paths)),
         name="repository" if bounded else "job file's folder",
+    )
+
+
+def is_within(place: Path, allowed: Sequence[Path]) -> bool:
+    """Return whether the resolved path `place` is below one of `allowed`, and not in git's own folder.
+
+    What lies in `.git` is not in the repository: its `config` may hold a token.
+    """
+    return any(
+        place.is_relative_to(folder)
+        and ".git" not in map(str.lower, place.relative_to(folder).parts)
+        for folder in allowed
     )
 
 

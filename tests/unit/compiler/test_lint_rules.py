@@ -194,9 +194,7 @@ QUIET_PAYLOADS: list[tuple[str, Facts]] = [
         "torch-index",
         staged(
             entry("a"),
-            requirements={
-                "code": {"requirements.txt": "--index-url https://x/cu128\ntorch==2.9\n"}
-            },
+            requirements={"code": {"requirements.txt": "torch==2.9+cu128\n"}},
         ),
     ),
     (

@@ -135,6 +135,25 @@ def test_paths_that_leave_the_repository_are_refused(over: dict[str, Any], proje
     assert [] == errors(looked_up(project, over, allow_paths=[project.parent, Path("/etc")]))
 
 
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"run": {"script": ".git/config"}},
+        {"run": {"script": "link/config"}},
+        {"staging": [CODE | {"source": ".git"}]},
+        {"secrets": [{"name": "k", "destination": "/k", "file": ".git/config"}]},
+    ],
+)
+def test_gits_own_folder_is_no_part_of_the_repository(over: dict[str, Any], project: Path) -> None:
+    """Its config may hold a token: no path of a job leads there, and nothing of it is read."""
+    (project / ".git" / "config").write_text("token = planted")
+    (project / "link").symlink_to(".git")
+    facts = looked_up(project, over)
+
+    assert ["path-outside"] == errors(facts)
+    assert "planted" not in repr(facts)
+
+
 def test_without_a_repository_the_job_files_folder_is_the_bound(project: Path) -> None:
     """Where there is no git, nothing above the job file may be touched."""
     (project / ".git").rmdir()

@@ -56,7 +56,7 @@ TORCH_INDEX = Lint(
     summary="torch would come for another CUDA",
     why="Without an index of its own, torch comes for the newest CUDA it knows. On a host whose "
     "driver is older it reports that the driver is too old, and the GPU is not used.",
-    cure="Name the index that fits, such as:\n  --index-url of the cu128 builds, for CUDA 12.8",
+    cure="Name the builds that fit, such as those for cu128 where the image has CUDA 12.8.",
 )
 LINTS = (
     NOTHING_STAGED,

@@ -9,6 +9,7 @@ from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.findings import Finding
 from runpod_deploy.compiler.pod_paths import normal
 from runpod_deploy.compiler.resolve import Resolved
+from runpod_deploy.compiler.user_paths import USER_PATH_PATTERN
 
 TEE_HIDES_FAILURE = Lint(
     code="tee-hides-failure",
@@ -61,7 +62,6 @@ LINTS = (
     FLASH_ATTENTION,
 )
 
-USER_PATH_PATTERN = r"(?<![\w.:/-])/(?:home|Users)/(?!linuxbrew/)[A-Za-z0-9._-]+(?=/|[\s\"'):,;]|$)"
 _OLD_GPUS = re.compile(r"\b(?:V100|T4|P100|GTX|RTX 20\d\d|Quadro RTX|TITAN)\b", re.IGNORECASE)
 
 

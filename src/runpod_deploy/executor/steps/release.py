@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-from runpod_deploy.errors import CloudError, RunpodDeployError
+from runpod_deploy.errors import RunpodDeployError
 from runpod_deploy.executor import lease
 from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.releasing import end_pod
 from runpod_deploy.executor.shielding import finish
 from runpod_deploy.executor.steps import secrets
-
-CONFIRM_WITHIN_SEC = 180.0
-FIRST_PAUSE_SEC = 0.2
-LONGEST_PAUSE_SEC = 10.0
-AT_REST = frozenset({"EXITED", "TERMINATED"})
 
 
 async def do(ctx: RunContext) -> None:
@@ -97,12 +91,7 @@ async def delete_pod(ctx: RunContext, pod_id: str, *, reason: str) -> bool:
     """Delete a pod and ask until the API no longer knows it; True when that was confirmed."""
     ctx.note("pod_delete_intended", op_id=f"delete-{pod_id}", pod_id=pod_id, reason=reason)
 
-    async def attempt() -> bool:
-        await ctx.cloud.delete(pod_id)
-        pod = await ctx.cloud.get(pod_id)
-        return pod is None or pod.status == "TERMINATED"
-
-    error = await _until_confirmed(ctx, attempt)
+    error = await end_pod(ctx.cloud, ctx.clock, pod_id, "delete")
     ctx.leaks.pop(pod_id, None)
     if error:
         # Said at once, and also where the journal cannot be written any more.
@@ -122,15 +111,7 @@ async def stop_pod(ctx: RunContext, pod_id: str) -> bool:
     """Stop a pod and ask until it is EXITED; True when that was confirmed."""
     ctx.note("pod_action_intended", op_id=f"stop-{pod_id}", pod_id=pod_id, action="stop")
 
-    async def attempt() -> bool:
-        pod = await ctx.cloud.get(pod_id)
-        if pod is None or pod.status in AT_REST:
-            return True
-        await ctx.cloud.act(pod_id, "stop")
-        pod = await ctx.cloud.get(pod_id)
-        return pod is None or pod.status in AT_REST
-
-    error = await _until_confirmed(ctx, attempt)
+    error = await end_pod(ctx.cloud, ctx.clock, pod_id, "stop")
     ctx.leaks.pop(pod_id, None)
     if error:
         ctx.leak(pod_id)
@@ -143,26 +124,3 @@ async def stop_pod(ctx: RunContext, pod_id: str) -> bool:
         error=error,
     )
     return error is None
-
-
-async def _until_confirmed(ctx: RunContext, attempt: Callable[[], Awaitable[bool]]) -> str | None:
-    """Repeat `attempt` until it confirms or time is up; returns what stood in the way."""
-    give_up = ctx.clock.monotonic() + CONFIRM_WITHIN_SEC
-    pause = FIRST_PAUSE_SEC
-    error = "the API still shows the pod"
-    while True:
-        try:
-            if await attempt():
-                return None
-            error = "the API still shows the pod"
-        except CloudError as problem:
-            error = problem.message
-        except RunpodDeployError as problem:
-            # The key was refused: asking again with the same key cannot help.
-            return problem.message
-        except Exception as problem:  # noqa: BLE001 - an answer that cannot be read confirms nothing
-            error = repr(problem)
-        if ctx.clock.monotonic() >= give_up:
-            return error
-        await ctx.clock.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE_SEC)
