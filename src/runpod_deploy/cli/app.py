@@ -33,6 +33,7 @@ from runpod_deploy.cli.reconcile_command import reconcile_command
 from runpod_deploy.cli.report_command import report_command
 from runpod_deploy.cli.runs_commands import compare_runs_command, ls_runs_command
 from runpod_deploy.cli.schema_command import schema_command
+from runpod_deploy.cli.sign_command import sign_command
 from runpod_deploy.cli.terminal import open_terminal, remember_verbosity
 from runpod_deploy.cli.validate_command import validate_command
 from runpod_deploy.errors import EXIT_OK, EXIT_SIGINT, InvalidInput
@@ -187,6 +188,14 @@ app.command(
         "runpod-deploy plan diff artifacts/runpod/20260514T021200Z plan.json --format markdown",
     ),
 )(plan_diff_command)
+app.command(
+    "plan sign",
+    cls=LeanCommand,
+    epilog=examples(
+        "runpod-deploy plan sign plan.json",
+        "runpod-deploy plan sign plan.json --key ~/.ssh/id_ed25519 --expires 2d",
+    ),
+)(sign_command)
 app.command(
     "validate",
     cls=LeanCommand,

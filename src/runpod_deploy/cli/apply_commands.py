@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runpod_deploy.cli.arguments import (
+    AllowedSigners,
     AllowPath,
     Cloud,
     Config,
     Quiet,
+    RequireSignature,
     Var,
     VarsFile,
     Verbose,
     one_file,
 )
+from runpod_deploy.cli.demands import Demands, met
 from runpod_deploy.cli.target import CloudName, choose_cloud
 from runpod_deploy.cli.terminal import Terminal, open_terminal
 from runpod_deploy.errors import InvalidInput, JobFailed
@@ -61,6 +64,8 @@ def apply_command(
     allow_path: AllowPath = None,
     allow: Allow = None,
     again: Again = False,
+    require_signature: RequireSignature = None,
+    allowed_signers: AllowedSigners = None,
     as_json: AsJson = False,
     print_run_dir: PrintRunDir = False,
     verbose: Verbose = False,
@@ -83,6 +88,7 @@ def apply_command(
         vars_file=vars_file,
         allow_path=allow_path,
         allow=allow,
+        demands=Demands(signatures=require_signature, signers=allowed_signers),
         again=again,
         as_json=as_json,
         print_run_dir=print_run_dir,
@@ -101,6 +107,8 @@ def run_command(
     allow_path: AllowPath = None,
     allow: Allow = None,
     again: Again = False,
+    require_signature: RequireSignature = None,
+    allowed_signers: AllowedSigners = None,
     as_json: AsJson = False,
     print_run_dir: PrintRunDir = False,
     verbose: Verbose = False,
@@ -117,6 +125,7 @@ def run_command(
         vars_file=vars_file,
         allow_path=allow_path,
         allow=allow,
+        demands=Demands(signatures=require_signature, signers=allowed_signers),
         again=again,
         as_json=as_json,
         print_run_dir=print_run_dir,
@@ -135,6 +144,7 @@ def _apply(
     allow_path: list[Path] | None,
     allow: list[str] | None,
     again: bool,
+    demands: Demands,
     as_json: bool,
     print_run_dir: bool,
     ask: bool,
@@ -150,6 +160,7 @@ def _apply(
     planned = planning.prepare(path, values, allow_path or (), project)
     planned = planning.for_saved(planned, allow=allow or (), again=again)
     terminal.findings(planned.diagnostics)
+    planned = met(demands, path, planned, terminal)
     # A missing key is told before anything is asked, an emulator is started only after a yes.
     target = runpod_target(terminal.environ) if where is CloudName.RUNPOD else None
     if ask:

@@ -122,11 +122,17 @@ async def _execute(
                 interrupts=interrupts,
                 listeners=Listeners(progress=view, sinks=(watch.event, view.event), opened=opened),
                 allow_paths=planned.allow_paths,
-                saved=Saved(allow=planned.allow, again=planned.again) if planned.saved else None,
+                saved=_saved(planned),
             )
     finally:
         picture.cancel()
         await asyncio.gather(picture, return_exceptions=True)
+
+
+def _saved(planned: Planned) -> Saved | None:
+    if not planned.saved:
+        return None
+    return Saved(allow=planned.allow, again=planned.again, approvals=planned.approvals)
 
 
 def _view(terminal: Terminal, show: Show, watch: Watch) -> View:

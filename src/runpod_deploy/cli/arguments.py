@@ -51,6 +51,24 @@ Refresh = Annotated[
     bool,
     typer.Option("--refresh", "--no-price-cache", help="Ask the catalog anew, whatever was kept."),
 ]
+RequireSignature = Annotated[
+    int | None,
+    typer.Option(
+        "--require-signature",
+        metavar="N",
+        help="Refuse a saved plan that fewer than N keys approved.",
+        show_default=False,
+    ),
+]
+AllowedSigners = Annotated[
+    Path | None,
+    typer.Option(
+        "--allowed-signers",
+        metavar="FILE",
+        help="The keys that count, as in ssh-keygen(1).",
+        show_default=False,
+    ),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only warnings, errors and the last line.")

@@ -55,9 +55,18 @@ def _converter(wanted: Any) -> Callable[[str], Any] | None:
     if wanted in {str, Path, bool}:
         plain: Callable[[str], Any] = wanted
         return plain
+    if wanted is int:
+        return _whole_number
     if isinstance(wanted, type) and issubclass(wanted, StrEnum):
         return lambda value: _choice(wanted, value)
     return None
+
+
+def _whole_number(value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not a whole number.") from None
 
 
 def _choice(kind: type[StrEnum], value: str) -> StrEnum:

@@ -5,10 +5,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.errors import Diagnostic, InvalidInput
 from runpod_deploy.schema.job import JobConfig
+
+if TYPE_CHECKING:
+    from runpod_deploy.facts.approvals import SeenApproval
 
 _SAVED = re.compile(rb'"format"\s*:\s*"runpod-deploy\.')
 
@@ -23,6 +27,7 @@ class Planned:
         allow_paths: Folders outside of the project that local paths may lead into.
         allow: Parts of a saved plan that may differ from the project.
         again: Whether a saved plan may be applied that was applied before.
+        approvals: Those that were asked for and count.
     """
 
     plan_file: PlanFile
@@ -32,6 +37,7 @@ class Planned:
     allow_paths: tuple[Path, ...] = ()
     allow: frozenset[str] = frozenset()
     again: bool = False
+    approvals: tuple["SeenApproval", ...] = ()
 
 
 def compile_config(

@@ -32,6 +32,7 @@ from runpod_deploy.executor.runpod.cloud import RunPodCloud
 from runpod_deploy.executor.secret_values import known_texts
 from runpod_deploy.executor.ssh.connector import AsyncsshConnector
 from runpod_deploy.executor.ssh.keys import SALT_BYTES, derive_key, read_public_key
+from runpod_deploy.facts.approvals import SeenApproval
 from runpod_deploy.facts.git import GitState, git_state
 from runpod_deploy.facts.lockfile import find_lockfile
 from runpod_deploy.facts.project import git_toplevel
@@ -83,10 +84,12 @@ class Saved:
     Attributes:
         allow: Parts of the plan (`freshness.ALLOWABLE`) that may differ from the project.
         again: Whether it may be applied although it was before.
+        approvals: Whose signatures were asked for and count; for the journal.
     """
 
     allow: frozenset[str] = frozenset()
     again: bool = False
+    approvals: tuple[SeenApproval, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -220,6 +223,8 @@ async def execute(
             owner=owner,
             pid=os.getpid(),
         )
+        for one in saved.approvals if saved else ():
+            journal.write("plan_approved", principals=one.who, key=one.key, expires=one.expires)
         for drift in checked.drifts[:SHOWN]:
             journal.write("plan_drift", **dataclasses.asdict(drift))
         return await _carry_out(ctx, interrupts or Interrupts(), git)

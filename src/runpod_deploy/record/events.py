@@ -85,6 +85,9 @@ EVENT_TYPES: Mapping[str, EventType] = {
         },
         durable=True,
     ),
+    "plan_approved": EventType(
+        {"principals": "string|null", "key": "string", "expires": "string|null"}
+    ),
     "plan_drift": EventType(
         {"field": "string", "planned": "string|null", "now": "string|null", "verdict": "string"},
         values={"verdict": ("allowed", "note")},

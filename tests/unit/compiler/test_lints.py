@@ -16,8 +16,8 @@ from runpod_deploy.compiler.lints import lint_codes
 from runpod_deploy.errors import Severity
 
 SOURCES = Path(runpod_deploy.__file__).parent
-NOT_ABOUT_A_JOB = {"more-findings", "kept-braces"}
-"""Told about a refused file, and by `migrate`: neither is found by the checks of a job."""
+NOT_ABOUT_A_JOB = {"more-findings", "kept-braces", "allowed-signers"}
+"""Told about a refused file, by `migrate`, and about the list of signers: no checks of a job."""
 VOLUME: dict[str, Any] = {
     "storage": {"mode": "network_volume", "volume_name": "v"},
     "pod": {"datacenters": ["EU-RO-1"]},

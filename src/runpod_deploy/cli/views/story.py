@@ -184,6 +184,7 @@ def _drift(fields: Mapping[str, Any]) -> Said:
 
 _TELLERS: Mapping[str, Teller] = {
     "run_started": lambda _: None,
+    "plan_approved": lambda f: (f"approved by {f.get('principals') or f.get('key')}", "plain"),
     "plan_drift": _drift,
     "step_failed": _failed,
     "signal_received": lambda f: (f"{f.get('signal')} received", "warn"),
