@@ -24,7 +24,7 @@ from runpod_deploy.cli.views.plain import PlainView
 from runpod_deploy.cli.views.view import Guarded, View
 from runpod_deploy.cli.views.watch import Watch
 from runpod_deploy.errors import Leaked
-from runpod_deploy.executor.endings import Detached
+from runpod_deploy.executor.endings import Detached, TakenOver
 from runpod_deploy.executor.interrupts import Interrupts
 from runpod_deploy.executor.run import (
     Listeners,
@@ -91,6 +91,8 @@ def apply(planned: Planned, target: Target, terminal: Terminal, show: Show) -> i
 
 def _status_without_outcome(error: Exception, watch: Watch) -> int:
     """Return the exit status of a run that broke outside of its engine; pods may be left."""
+    if isinstance(error, TakenOver):
+        return error.exit_code  # its pod is the other's business
     return Leaked.exit_code if watch.left else exits.of_error(error)
 
 

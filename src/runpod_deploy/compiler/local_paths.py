@@ -11,7 +11,8 @@ from runpod_deploy.schema.job import ArtifactEntry
 RUN_RECORDS = frozenset(
     (
         *("events.jsonl", "plan.json", "run.log", "runpod_deploy_pull_manifest.json"),
-        *("source.patch", "ssh.salt", "known_hosts"),
+        *("source.patch", "ssh.salt", "known_hosts", "commands.log"),
+        *(".apply.json", ".executor.json", ".pulled.json", ".request.json"),
     )
 )
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 
 from runpod_deploy import errors
-from runpod_deploy.errors import RunpodDeployError, StepFailed, UnknownOutcome
+from runpod_deploy.errors import JobFailed, RunpodDeployError, StepFailed, UnknownOutcome
 from runpod_deploy.record.run import JobEnd, RunState
 
 
 class Detached(Exception):
     """The run was left alone on purpose."""
+
+
+class TakenOver(JobFailed):
+    """Another executor carries the run on; nothing more is done or written here."""
+
+
+TAKEN = "Another executor has taken this run over."
 
 
 def cause_of(error: BaseException | None) -> str:

@@ -16,7 +16,14 @@ from runpod_deploy.errors import (
 )
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import settle_strays
-from runpod_deploy.executor.endings import Detached, cause_of, final_state, raise_verdict
+from runpod_deploy.executor.endings import (
+    TAKEN,
+    Detached,
+    TakenOver,
+    cause_of,
+    final_state,
+    raise_verdict,
+)
 from runpod_deploy.executor.interrupts import Interrupts, Request
 from runpod_deploy.executor.steps import (
     admit,
@@ -64,6 +71,7 @@ class Engine:
         self.interrupts = interrupts
         self.failure: BaseException | None = None
         self.state = RunState.NEW
+        self._leaving = False
 
     async def run(self) -> None:
         """Carry the plan out; afterwards the journal holds a final state. Never raises.
@@ -85,6 +93,9 @@ class Engine:
         self._state(RunState.WORKING, None)
         work = asyncio.create_task(self._steps())
         asked = await self._until_done_or_asked(work)
+        if asked is Request.YIELD:
+            self.failure = TakenOver(TAKEN)
+            return
         if asked is Request.DETACH:
             self.failure = Detached()
             self._state(RunState.DETACHED, "asked")
@@ -116,10 +127,13 @@ class Engine:
                     continue
                 # Nothing runs yet that could go on alone: left behind, the pod would only cost money.
                 asked = Request.CANCEL
+            self._leaving = asked in {Request.DETACH, Request.YIELD}
             if self.interrupts.signal:
                 self.ctx.note("signal_received", signal=self.interrupts.signal)
             work.cancel()
             await asyncio.wait({work})
+            if asked is Request.YIELD:
+                return asked
         if asked is Request.DETACH and (not work.cancelled() or not self._job_began()):
             # It ended by itself before the request reached it, or had not begun.
             return None
@@ -159,6 +173,8 @@ class Engine:
         try:
             await self._with_retries(step)
         except BaseException as error:
+            if self._leaving and isinstance(error, asyncio.CancelledError):
+                raise  # left alone, which is no failure
             ctx.note(
                 "step_failed",
                 step=step.name,
@@ -205,7 +221,11 @@ class Engine:
         undoing = Undoing(self.ctx, self.interrupts)
         if cause == "not_verified":
             undoing.keep()
-        await undoing.unwind()
+        try:
+            await undoing.unwind()
+        except TakenOver as error:
+            self.failure = error
+            return
         await self._settle_strays()
         self._finally(kept=undoing.kept)
 

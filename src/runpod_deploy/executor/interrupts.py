@@ -12,6 +12,7 @@ class Request(Enum):
     CANCEL = "cancel"  # end the run and undo it
     HURRY = "hurry"  # asked again while undoing: collect no more, release now
     DETACH = "detach"  # leave the job running and stop watching
+    YIELD = "yield"  # another executor has taken the run: touch nothing any more
 
 
 class Interrupts:

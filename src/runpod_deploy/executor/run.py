@@ -18,8 +18,10 @@ from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.planfile import dumps
 from runpod_deploy.errors import JobFailed, PlanRefused
 from runpod_deploy.executor import lease
+from runpod_deploy.executor.attendance import attending
 from runpod_deploy.executor.clock import SystemClock
 from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.endings import TakenOver
 from runpod_deploy.executor.engine import Engine
 from runpod_deploy.executor.follow import LOG_NAME
 from runpod_deploy.executor.freshness import SHOWN, fresh
@@ -56,6 +58,8 @@ from runpod_deploy.record.run_folder import (
     claim_run_folder,
     note_plan_use,
 )
+from runpod_deploy.record.run_lock import LOCK_NAME, RunLock
+from runpod_deploy.record.run_request import REQUEST_NAME
 
 PLAN_NAME = "plan.json"
 PATCH_NAME = "source.patch"
@@ -156,6 +160,7 @@ async def execute(
         AccountError: It refused the key.
         InvalidInput: `RUNPOD_DEPLOY_OWNER`, the API's address or a name in `saved.allow` cannot be.
         ManifestUnwritten: The run came to its end, and its manifest cannot be written.
+        TakenOver: Another executor has the run now.
         OSError: The run folder cannot be created.
     """
     listeners = listeners or Listeners()
@@ -189,6 +194,7 @@ async def execute(
         texts, _ = known_texts(plan_file.plan.secrets, project_root, environ)
         masker = Masker([target.api_key, *texts])
         journal = Journal(folder.path, masker=masker, now=clock.now, sinks=listeners.sinks)
+        lock = RunLock.take(folder.path, owner=owner, now=clock.now())
         ctx = RunContext(
             plan_file=plan_file,
             project_root=project_root,
@@ -227,7 +233,9 @@ async def execute(
             journal.write("plan_approved", principals=one.who, key=one.key, expires=one.expires)
         for drift in checked.drifts[:SHOWN]:
             journal.write("plan_drift", **dataclasses.asdict(drift))
-        return await _carry_out(ctx, interrupts or Interrupts(), git)
+        interrupts = interrupts or Interrupts()
+        async with attending(lock, interrupts, clock):
+            return await _carry_out(ctx, interrupts, git)
     finally:
         await cloud.close()
 
@@ -249,6 +257,8 @@ async def _carry_out(ctx: RunContext, interrupts: Interrupts, git: GitState | No
             lease.stop_beating(ctx)
             if ctx.transport is not None:
                 await ctx.transport.close()
+        if isinstance(engine.failure, TakenOver):
+            raise engine.failure
         run = replace(ctx.concluded(fold(ctx.journal.events)), state=engine.state)
         try:
             manifest = await asyncio.to_thread(_write_manifest, ctx, run, git)
@@ -339,4 +349,5 @@ def _digest(file: Path) -> tuple[int | None, str | None]:
 
 def _telemetry_files(ctx: RunContext) -> tuple[str, ...]:
     names = {path.name for path in ctx.folder.path.iterdir() if path.is_file()}
-    return tuple(sorted(names - {SALT_NAME, KNOWN_HOSTS_NAME, MANIFEST_NAME} | {JOURNAL_NAME}))
+    ours = {SALT_NAME, KNOWN_HOSTS_NAME, MANIFEST_NAME, LOCK_NAME, REQUEST_NAME}
+    return tuple(sorted(names - ours | {JOURNAL_NAME}))

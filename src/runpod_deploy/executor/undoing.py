@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.endings import TAKEN, TakenOver
 from runpod_deploy.executor.interrupts import Interrupts, Request
 from runpod_deploy.executor.steps import release
 
@@ -30,7 +31,11 @@ class Undoing:
         self._hurry = False
 
     async def unwind(self) -> None:
-        """Run the undo stack; asked again, all that is left is dropped and the pod released at once."""
+        """Run the undo stack; asked again, all that is left is dropped and the pod released at once.
+
+        Raises:
+            TakenOver: Another executor has the run now.
+        """
         ctx = self.ctx
         saved = "artifacts" in ctx.undo.names()
         while ctx.undo.names():
@@ -47,11 +52,15 @@ class Undoing:
                 # Never given up: this is what ends the bill.
                 await asyncio.wait({action})
                 continue
-            self._hurry = await self._asked_again(action)
+            again = await self._asked_again(action)
+            self._hurry = again is not None
             if not action.done():
                 action.cancel()
-                ctx.progress.message(f"Leaving {name} as it is; releasing the pod now.")
+                if again is not Request.YIELD:
+                    ctx.progress.message(f"Leaving {name} as it is; releasing the pod now.")
                 await asyncio.wait({action})
+            if again is Request.YIELD:
+                raise TakenOver(TAKEN)
 
     def keep(self) -> None:
         """Keep the pod instead of releasing it as the lifecycle says."""
@@ -78,8 +87,8 @@ class Undoing:
             f"Required artifacts may lie on the pod alone ({', '.join(labels)}): it is kept.",
         )
 
-    async def _asked_again(self, action: asyncio.Task[None]) -> bool:
-        """Wait for `action`, but not longer than anybody is willing to; True when that was asked for."""
+    async def _asked_again(self, action: asyncio.Task[None]) -> Request | None:
+        """Wait for `action`, but not longer than anybody is willing to; then return what was asked."""
         now = asyncio.get_running_loop().time
         paid_for = self.ctx.capped_at() - self.ctx.clock.now()
         give_up = now() + min(max(paid_for, SALVAGE_AT_LEAST_SEC), SALVAGE_AT_MOST_SEC)
@@ -90,9 +99,9 @@ class Undoing:
             )
             # A terminal that is closed meanwhile is no reason to leave results behind.
             if mail.done() and mail.result() is not Request.DETACH:
-                return True
+                return mail.result()
             mail.cancel()
-        return False
+        return None
 
     def _failed(self, name: str, error: Exception) -> None:
         self.ctx.warn("undo-failed", f"Undoing {name} failed: {error!r}")
