@@ -7,10 +7,11 @@ from typing import Any
 
 from runpod_deploy.errors import Position
 from runpod_deploy.schema.conforms import has_type
+from runpod_deploy.schema.described import described
 from runpod_deploy.schema.dialect import first_duplicate
 from runpod_deploy.schema.faults import Fault, faults
 from runpod_deploy.schema.near_miss import near_miss
-from runpod_deploy.schema.planned import PLANNED
+from runpod_deploy.schema.planned import PLANNED, reserved
 from runpod_deploy.schema.pointer import child, dotted, parent, split
 from runpod_deploy.schema.report import MAX_DIAGNOSTICS, Report, shorten
 from runpod_deploy.schema.wording import (
@@ -88,14 +89,17 @@ class _Explainer:
                 f"{_subject(fault.pointer)} has no key `{shorten(key)}`.",
                 self._keys[pointer],
                 suggestion=near,
-                help=self._where_it_belongs(key, near, known),
+                help=self._where_it_belongs(fault.pointer, key, near, known),
             )
 
-    def _where_it_belongs(self, key: str, near: str | None, known: list[str]) -> str | None:
+    def _where_it_belongs(
+        self, pointer: str, key: str, near: str | None, known: list[str]
+    ) -> str | None:
         homes = [name for name, keys in _sections(self._schema) if key in keys]
         if homes:
             return f"`{key}` is a key of {listed(homes, 'and')}."
-        return None if near else f"The keys that can stand here: {listed(known, 'and')}."
+        usable = [name for name in known if not reserved(child(pointer, name))]
+        return None if near else f"The keys that can stand here: {listed(usable, 'and')}."
 
     def _missing_key(self, fault: Fault) -> None:
         described = self._describe(child(fault.pointer, fault.key))
@@ -124,13 +128,7 @@ class _Explainer:
         return f"{key}: {value['const']}"
 
     def _describe(self, pointer: str) -> Mapping[str, Any]:
-        """Return the schema of the value at `pointer`, which the document need not have."""
-        rule: Mapping[str, Any] = self._schema
-        for part in split(pointer):
-            below = rule.get("properties", {}).get(part) or rule.get("items", {})
-            target = below.get("$ref", "").rpartition("/")[2]
-            rule = {**self._schema["$defs"][target], **below} if target else below
-        return rule
+        return described(self._schema, pointer)
 
     def _wrong_type(self, fault: Fault) -> None:
         types = [fault.rule] if isinstance(fault.rule, str) else fault.rule
@@ -156,6 +154,9 @@ class _Explainer:
         else:
             detail = f"{name} takes {type_words(wanted)}, and this is {kind_of(fault.value)}."
             detail += no_template(fault.value)
+            if wanted == ["object"]:
+                key = split(fault.pointer)[-1]
+                help_ = _example_line(key, self._describe(fault.pointer), "Write it so")
         self._report.error(
             "wrong-type",
             "Wrong type of value",
@@ -172,7 +173,7 @@ class _Explainer:
         planned = [row.value for row in PLANNED if row.pattern == fault.pointer]
         words = [str(value) for value in allowed if value is not None and value not in planned]
         said = written(fault.value)
-        near = near_miss(str(fault.value), words)
+        near = near_miss(fault.value, words) if isinstance(fault.value, str) else None
         takes = listed(words, "or")
         if "array" in self._describe(fault.pointer).get("type", ()):
             takes, near = f"{takes} or a list", near or f"[{said}]"

@@ -1,8 +1,11 @@
 """Keys that are reserved for later versions: refused by name, so that nobody waits for an effect.
 
-Whoever builds one of them deletes its line here and describes the key in `job.schema.json`.
+`job.schema.json` describes them, so that a value of the wrong shape is told now. Whoever builds one
+of them deletes its line here, the words "planned, refused for now" there, and adds its field to
+`job.py`.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,3 +51,11 @@ PLANNED = (
         "/lifecycle/on_success", "pods kept for the next run", "use `delete` or `stop`", "recycle"
     ),
 )
+
+_KEYS = frozenset(row.pattern for row in PLANNED if row.value is None)
+_INDEX = re.compile(r"/\d+(?=/|$)")
+
+
+def reserved(pointer: str) -> bool:
+    """Tell whether the key at a JSON pointer is reserved, whatever its value."""
+    return _INDEX.sub("/*", pointer) in _KEYS

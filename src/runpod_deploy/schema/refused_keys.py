@@ -1,8 +1,10 @@
 """Finds the keys that are refused by name, planned or impossible, and says so."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from runpod_deploy.schema.conforms import conforms
+from runpod_deploy.schema.described import described
 from runpod_deploy.schema.planned import PLANNED, Planned
 from runpod_deploy.schema.pointer import child, dotted, split
 from runpod_deploy.schema.report import Report
@@ -12,6 +14,7 @@ from runpod_deploy.schema.yaml_source import YamlSource
 
 def report_refused_keys(
     source: YamlSource,
+    schema: Mapping[str, Any],
     report: Report,
     *,
     planned: Iterable[Planned] = PLANNED,
@@ -19,8 +22,12 @@ def report_refused_keys(
 ) -> frozenset[str]:
     """Note every refused key of `source`; return their JSON pointers.
 
+    Of a reserved key only a value of the right shape is refused here, as planned; what is wrong with
+    another one is left to be told.
+
     Args:
         source: The document.
+        schema: The description of the document.
         report: Takes the findings.
         planned: The keys that are reserved.
         idle: Values of an unsupported key that ask for nothing, so that the key may stand.
@@ -37,7 +44,8 @@ def report_refused_keys(
         for pointer, value in _matches(source.data, row.pattern):
             if row.value is None or (value == row.value and type(value) is type(row.value)):
                 refused.add(pointer)
-                _report_planned(row, pointer, source, report)
+                if conforms(value, described(schema, pointer), schema):
+                    _report_planned(row, pointer, source, report)
     return frozenset(refused)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from runpod_deploy.schema.pointer import child, dotted
 from runpod_deploy.schema.report import Report, shorten
+from runpod_deploy.schema.reserved_rules import report_cluster_rules, report_sweep_rules
 from runpod_deploy.schema.yaml_source import YamlSource
 
 BUILT_IN_VARIABLES = (
@@ -31,6 +32,8 @@ def report_broken_rules(source: YamlSource, report: Report) -> None:
         return
     report_shadowed(data, BUILT_IN_VARIABLES, source, report)
     report_ports(data, source, report)
+    report_sweep_rules(data, BUILT_IN_VARIABLES, source, report)
+    report_cluster_rules(data, source, report)
     _pod_env(data, source, report)
     _storage(data, source, report)
     for section, key in _UNIQUE_NAMES.items():

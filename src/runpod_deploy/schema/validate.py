@@ -32,7 +32,7 @@ def validate(source: YamlSource, report: Report) -> None:
     if isinstance(data, dict) and type(data.get("schema_version")) is int:
         _check_version(data["schema_version"], source, report)
     schema = job_schema()
-    refused = report_refused_keys(source, report)
+    refused = report_refused_keys(source, schema, report)
     if refused or not conforms(data, schema, schema):
         # Importing `jsonschema` takes longer than loading a valid file.
         from runpod_deploy.schema.explain import report_misfits  # noqa: PLC0415

@@ -1,19 +1,26 @@
 """`job.schema.json` is sound, complete, and says the same as the dataclasses."""
 
 import dataclasses
+import json
 import typing
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from types import UnionType
 from typing import Any, Literal, Union
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from job_documents import FULL, SMALLEST
+from runpod_deploy.errors import InvalidInput
 from runpod_deploy.schema import job
 from runpod_deploy.schema.conforms import KEYWORDS, conforms
+from runpod_deploy.schema.described import described
 from runpod_deploy.schema.documents import SCHEMA_NAMES, schema_document
+from runpod_deploy.schema.load import load_bytes
 from runpod_deploy.schema.plain import to_plain
-from runpod_deploy.schema.planned import PLANNED
+from runpod_deploy.schema.planned import PLANNED, Planned
 from runpod_deploy.schema.pointer import split
 from runpod_deploy.schema.rules import BUILT_IN_VARIABLES
 from runpod_deploy.schema.unsupported import UNSUPPORTED
@@ -26,6 +33,12 @@ ALTERNATIVES = {"body", "script", "env", "file", "image", "template_id"}
 
 FOLLOWED = {"extends"}
 """Keys that are followed while the file is read; nothing of them is left in the job."""
+RESERVED: dict[str, set[str]] = defaultdict(set)
+"""Section to the keys of it that are described and have no effect yet."""
+for _row in PLANNED:
+    if _row.value is None:
+        _section, _, _key = _row.pattern.replace("/*", "").rpartition("/")
+        RESERVED["job" + _section.replace("/", ".")].add(_key)
 WHOLE = SCHEMA["else"]
 """What holds for a file that extends no other: there every section must be whole."""
 
@@ -61,8 +74,8 @@ each_section = pytest.mark.parametrize("name", SECTIONS)
 def keys() -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield every key that a job file may hold, by its dotted name."""
     for name, (_, rule) in SECTIONS.items():
-        for key, described in rule["properties"].items():
-            yield f"{name}.{key}", resolved(described)
+        for key, said in rule["properties"].items():
+            yield f"{name}.{key}", resolved(said)
 
 
 KEYS = dict(keys())
@@ -94,7 +107,7 @@ def test_same_keys_as_the_dataclass(name: str) -> None:
     """Each section describes the fields of its dataclass in their sense, and allows no other."""
     cls, rule = SECTIONS[name]
 
-    assert set(fields(cls)) == set(rule["properties"]) - FOLLOWED
+    assert set(fields(cls)) == set(rule["properties"]) - FOLLOWED - RESERVED[name]
     assert rule["additionalProperties"] is False
 
 
@@ -118,20 +131,20 @@ def test_same_defaults(name: str) -> None:
     """The described default is the one that the dataclass fills in."""
     cls, rule = SECTIONS[name]
     for key, field in fields(cls).items():
-        described = rule["properties"][key]
+        said = rule["properties"][key]
         if field.default is not dataclasses.MISSING:
             default = field.default
         elif field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
         else:
-            assert "default" not in described
+            assert "default" not in said
             continue
         if dataclasses.is_dataclass(default) or (key in ALTERNATIVES and not default):
-            assert key == "env" or "default" not in described
+            assert key == "env" or "default" not in said
             continue
 
-        assert to_plain(default) == described["default"], key
-        assert conforms(described["default"], described, SCHEMA), key
+        assert to_plain(default) == said["default"], key
+        assert conforms(said["default"], said, SCHEMA), key
 
 
 def _accepts(kind: Any) -> set[str]:
@@ -172,8 +185,8 @@ def test_same_choices(name: str) -> None:
             if typing.get_origin(kind) is Literal
             for value in typing.get_args(kind)
         ]
-        described = rule["properties"][key]
-        choices = described.get("then", described).get("enum", [described.get("const")])
+        said = rule["properties"][key]
+        choices = said.get("then", said).get("enum", [said.get("const")])
 
         assert sorted(map(str, literals)) == sorted(str(one) for one in choices if one is not None)
 
@@ -181,29 +194,29 @@ def test_same_choices(name: str) -> None:
 @each_key
 def test_every_key_explains_itself(name: str) -> None:
     """Each key has a description in full sentences and an example that it accepts."""
-    described = KEYS[name]
+    said = KEYS[name]
 
-    assert described["description"].endswith(".")
-    assert described["description"][0].isupper()
-    assert described["examples"]
-    for example in described["examples"]:
-        assert conforms(example, described, SCHEMA), example
+    assert said["description"].endswith(".")
+    assert said["description"][0].isupper()
+    assert said["examples"]
+    for example in said["examples"]:
+        assert conforms(example, said, SCHEMA), example
 
 
 @each_key
 def test_every_value_is_bounded(name: str) -> None:
     """A number has an upper bound, a list and a mapping a size, a pattern a reason in words."""
-    described = KEYS[name]
-    types = described["type"]
+    said = KEYS[name]
+    types = said["type"]
     needed = {"number": "maximum", "integer": "maximum", "array": "maxItems"}
     for one in [types] if isinstance(types, str) else types:
-        if one in needed and "const" not in described:
-            assert needed[one] in described
-    if "pattern" in described:
-        assert described["patternErrorMessage"].endswith(".")
-        assert described["pattern"].startswith("^") or described["pattern"] == "\\S"
-    if "enumDescriptions" in described:
-        assert len(described["enum"]) == len(described["enumDescriptions"])
+        if one in needed and "const" not in said:
+            assert needed[one] in said
+    if "pattern" in said:
+        assert said["patternErrorMessage"].endswith(".")
+        assert said["pattern"].startswith("^") or said["pattern"] == "\\S"
+    if "enumDescriptions" in said:
+        assert len(said["enum"]) == len(said["enumDescriptions"])
 
 
 def keywords(rule: Any) -> Iterator[str]:
@@ -230,17 +243,44 @@ def test_the_fast_reader_knows_every_keyword() -> None:
 
 
 @pytest.mark.parametrize("row", PLANNED, ids=lambda row: row.pattern)
-def test_planned_keys_have_no_description_yet(row: Any) -> None:
-    """A reserved key is not described; a reserved value is one that its key would take."""
-    rule: Mapping[str, Any] = SCHEMA
-    *above, last = split(row.pattern)
-    for part in above:
-        rule = resolved(rule["items"] if part == "*" else rule["properties"][part])
+def test_a_reserved_key_is_described_as_one(row: Planned) -> None:
+    """A reserved key is described and says that it is refused; a reserved value its key would take."""
+    rule = described(SCHEMA, row.pattern.replace("*", "0"))
 
     if row.value is None:
-        assert last not in rule["properties"]
+        assert rule["description"].endswith("(planned, refused for now).")
     else:
-        assert conforms(row.value, rule["properties"][last], SCHEMA)
+        assert conforms(row.value, rule, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in PLANNED if row.value is None], ids=lambda row: row.pattern
+)
+def test_a_reserved_key_of_the_right_shape_is_planned_and_nothing_else(row: Planned) -> None:
+    """Each example of a reserved key is refused as planned; a value of no shape gets its own words."""
+    # A cluster excludes some of what is in the full document.
+    document: Any = deepcopy(SMALLEST if row.pattern == "/cluster" else FULL)
+    holder = document
+    *above, last = split(row.pattern.replace("*", "0"))
+    for part in above:
+        holder = holder[int(part)] if isinstance(holder, list) else holder[part]
+    if above[:1] == ["secrets"]:
+        del holder["env"]
+    for value in described(SCHEMA, row.pattern.replace("*", "0"))["examples"]:
+        holder[last] = value
+        assert found(document) == ["planned"], value
+
+    holder[last] = {"no": ["such", "shape"]}
+    said = found(document)
+    assert said
+    assert "planned" not in said
+
+
+def found(document: Any) -> list[str]:
+    """Return the codes of everything that is wrong with a document."""
+    with pytest.raises(InvalidInput) as refused:
+        load_bytes(json.dumps(document).encode(), display="job.yaml")
+    return [one.code for one in refused.value.diagnostics]
 
 
 @pytest.mark.parametrize("row", UNSUPPORTED, ids=lambda row: row.pointer)

@@ -30,7 +30,9 @@ def validate(source: YamlSource, report: Report) -> None:
     """Note everything in `source` that a job file of version 2 may not say."""
     schema = version_2_schema()
     newer = frozenset(_report_newer_keys(source, schema, report))
-    refused = newer | report_refused_keys(source, report, planned=_PLANNED, idle=(False, None))
+    refused = newer | report_refused_keys(
+        source, schema, report, planned=_PLANNED, idle=(False, None)
+    )
     if refused or not conforms(source.data, schema, schema):
         # Importing `jsonschema` takes longer than loading a valid file.
         from runpod_deploy.schema.explain import report_misfits  # noqa: PLC0415
