@@ -639,7 +639,8 @@ def test_an_upload_that_arrives_broken_is_not_moved(server: OpenSshServer, tmp_p
     fake = tmp_path / "bin"
     fake.mkdir()
     (fake / "tar").write_text(
-        '#!/bin/sh\n/bin/tar "$@" || exit\nfor f do d=$f; done\necho spoilt >"$d/tree/a"\n'
+        '#!/bin/sh\n/bin/tar "$@" || exit\nfor f do d=$f; done\n'
+        '[ ! -d "$d/tree" ] || d=$d/tree\necho spoilt >"$d/a"\n'
     )
     (fake / "tar").chmod(0o755)
     source, far = tmp_path / "source", tmp_path / "far"
@@ -656,8 +657,8 @@ def test_an_upload_that_arrives_broken_is_not_moved(server: OpenSshServer, tmp_p
         def __getattr__(self, name: str) -> object:
             return getattr(self.pod, name)
 
-        async def run(self, command: str, **rest: object) -> object:
-            return await self.pod.run(f"PATH={fake}:$PATH {command}", **rest)  # type: ignore[arg-type]
+        def stream(self, command: str, **rest: object) -> AsyncIterator[bytes]:
+            return self.pod.stream(f"PATH={fake}:$PATH {command}", **rest)  # type: ignore[arg-type]
 
     async def work(pod: Transport) -> None:
         await upload(
@@ -756,3 +757,42 @@ def test_three_thousand_files_and_a_large_one(server: OpenSshServer, tmp_path: P
     report = fetch(server, far, back)
     assert report.files == 3001
     assert payload(source) == payload(back)
+
+
+def test_a_second_upload_sends_what_differs(server: OpenSshServer, tmp_path: Path) -> None:
+    """Equal files stay, a changed one, another mode and another link go, and nothing means nothing."""
+    source, far = tmp_path / "source", tmp_path / "far"
+    source.mkdir()
+    hostile_tree(source)
+    (source / "large").write_bytes(os.urandom(9 * MIB))
+    first = send(server, source, far)
+    assert (first.unchanged, first.created) == (0, True)
+    before = {path: path.lstat().st_ino for path in far.rglob("*")}
+    again = send(server, source, far)
+    assert (again.files, again.links, again.unchanged) == (0, 0, len(payload(source)))
+    assert again.sent < 16_000
+    assert {path: path.lstat().st_ino for path in far.rglob("*")} == before
+    (source / "plain").write_bytes(b"other")
+    (source / "run me").chmod(0o644)
+    (source / "dangling").unlink()
+    (source / "dangling").symlink_to("nowhere else")
+    third = send(server, source, far)
+    assert (third.files, third.links) == (2, 1)
+    assert payload(source) == [e for e in payload(far) if e.path != ".runpod-deploy-owned"]
+
+
+def test_times_and_modes_travel(server: OpenSshServer, tmp_path: Path) -> None:
+    """Small files and those in pieces keep their time and git's bit, and are the user's over there."""
+    source, far = tmp_path / "source", tmp_path / "far"
+    source.mkdir()
+    for name, content in (("small", b"1"), ("large", os.urandom(9 * MIB))):
+        (source / name).write_bytes(content)
+        (source / name).chmod(0o711)
+        os.utime(source / name, (1_500_000_000, 1_500_000_000))
+    (source / "twin").write_bytes((source / "large").read_bytes())
+    send(server, source, far)
+    for name in ("small", "large"):
+        status = (far / name).stat()
+        assert (status.st_mtime, stat.S_IMODE(status.st_mode)) == (1_500_000_000, 0o755)
+        assert status.st_uid == os.geteuid()
+    assert payload(source) == [e for e in payload(far) if e.path != ".runpod-deploy-owned"]

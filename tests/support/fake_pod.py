@@ -191,6 +191,10 @@ class FakeTransport:
         """Return a host key."""
         return "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2qzv1g2m2b3xq0"
 
+    def latency(self) -> float:
+        """Return nothing."""
+        return 0.0
+
     async def close(self) -> None:
         """Close."""
         self.closed = True

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from runpod_deploy.errors import CommandFailed
 from runpod_deploy.executor.ports import Completed
+from support.far_agent import FarAgent
 
 Row = tuple[str, int, str, str]
 
@@ -34,7 +35,9 @@ class FarFiles:
         asked: Names that tar was asked for, one list for each call.
         done: Answer to `run`.
         sent: Standard input of `run`.
-        commands: Commands of `run`.
+        commands: Commands of `run` and of uploads.
+        agent: Takes uploads.
+        failure: How the far side of an upload ends instead: status and words.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -50,6 +53,8 @@ class FarFiles:
     )
     sent: bytes = b""
     commands: list[str] = field(default_factory=list)
+    agent: FarAgent = field(default_factory=FarAgent)
+    failure: tuple[int, str] | None = None
 
     async def run(
         self,
@@ -66,7 +71,20 @@ class FarFiles:
     async def stream(
         self, command: str, *, stdin: bytes | AsyncIterator[bytes] | None = None
     ) -> AsyncIterator[bytes]:
-        """Answer a listing, a tar or a sha256sum."""
+        """Answer a listing, a tar, a sha256sum or an upload."""
+        if "serve" in command:
+            self.commands.append(command)
+            assert isinstance(stdin, AsyncIterator)
+            async for answer in self.agent.serve(stdin):
+                if self.failure is not None and not answer.startswith(b"have"):
+                    break
+                yield answer
+            if self.failure is not None:
+                status, words = self.failure
+                raise CommandFailed(
+                    f"a command on pod ended with status {status}: {words}", exit_status=status
+                )
+            return
         names = [name.decode()[2:] for name in (await _all(stdin)).split(b"\0") if name]
         if "-printf" in command:
             answer = self._list()
@@ -83,6 +101,10 @@ class FarFiles:
     def host_key(self) -> str:
         """Return no key."""
         return ""
+
+    def latency(self) -> float:
+        """Return nothing."""
+        return 0.0
 
     async def close(self) -> None:
         """Do nothing."""

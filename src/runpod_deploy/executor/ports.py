@@ -228,6 +228,9 @@ class Transport(Protocol):
     def host_key(self) -> str:
         """Return the server's host key in OpenSSH format, `ssh-ed25519 AAAA…`."""
 
+    def latency(self) -> float:
+        """Return the shortest time that an answer took so far, in seconds; 0 before the first."""
+
     async def close(self) -> None:
         """Close the connection; idempotent."""
 

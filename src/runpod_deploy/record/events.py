@@ -148,6 +148,8 @@ EVENT_TYPES: Mapping[str, EventType] = {
             "bytes": "integer",
             "tree_sha256": "string",
             "duration_sec": "number",
+            "sent_files": "integer",
+            "sent_bytes": "integer",
         }
     ),
     "secret_delivered": EventType({"name": "string"}, verbatim=_NAMED),

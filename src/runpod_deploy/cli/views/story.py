@@ -152,7 +152,11 @@ def _command(fields: Mapping[str, Any]) -> Said:
 def _staged(fields: Mapping[str, Any]) -> Said:
     amount = f"{count(fields.get('files') or 0, 'file')}, {size(fields.get('bytes') or 0)}"
     spent = duration(fields.get("duration_sec") or 0.0)
-    return f"{fields.get('label')}: {amount} in {spent}", "plain"
+    sent = fields.get("sent_files")
+    if sent == 0:
+        return f"{fields.get('label')}: nothing to send, {amount} in place already", "plain"
+    travelled = f", {size(fields.get('sent_bytes') or 0)} sent" if sent else ""
+    return f"{fields.get('label')}: {amount}{travelled} in {spent}", "plain"
 
 
 def _job_ended(fields: Mapping[str, Any]) -> Said:

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import asyncssh
@@ -29,6 +30,7 @@ class AsyncsshTransport:
     def __init__(self, connection: asyncssh.SSHClientConnection, where: str) -> None:
         self._connection = connection
         self._where = where
+        self._latency = 0.0
 
     def __repr__(self) -> str:
         return f"AsyncsshTransport({self._where!r})"
@@ -113,6 +115,10 @@ class AsyncsshTransport:
             raise TransportError(msg)
         return openssh_text(key)
 
+    def latency(self) -> float:
+        """Return the shortest time that an answer took so far, in seconds; 0 before the first."""
+        return self._latency
+
     async def close(self) -> None:
         """Close the connection; idempotent."""
         self._connection.close()
@@ -123,8 +129,9 @@ class AsyncsshTransport:
             self._connection.abort()
 
     async def _open(self, command: str) -> "asyncssh.SSHClientProcess[bytes]":
+        began = time.monotonic()
         try:
-            return await self._connection.create_process(command, encoding=None)
+            process = await self._connection.create_process(command, encoding=None)
         except asyncssh.ChannelOpenError as exc:
             if self._connection.is_closed():
                 raise self._broken() from exc
@@ -134,6 +141,10 @@ class AsyncsshTransport:
             ) from exc
         except (OSError, asyncssh.Error) as exc:
             raise self._broken() from exc
+        # A channel is opened first, and the command asked for then.
+        took = (time.monotonic() - began) / 2
+        self._latency = min(self._latency or took, took)
+        return process
 
     def _broken(self) -> ConnectionLost:
         return ConnectionLost(

@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
+import hashlib
+
+from runpod_deploy.compiler.plan import PlanStaging
+from runpod_deploy.executor.bulk import bulk_lanes
 from runpod_deploy.executor.context import RunContext
-from runpod_deploy.executor.sync.upload import upload
+from runpod_deploy.executor.sync.lanes import Lanes
+from runpod_deploy.executor.sync.upload import UploadReport, upload
 
 
 async def do(ctx: RunContext) -> None:
-    """Send each staging entry; every file is held against its planned sha256 on the way and on arrival.
+    """Send what differs of each staging entry, held against the plan on the way and on arrival.
+
+    Repeated over a new connection, it goes on where the old one broke.
 
     Raises:
         StepFailed: A file changed since the plan (cause `payload_changed`), or could not be written.
     """
-    for staging in ctx.plan.staging:
-        began = ctx.clock.monotonic()
+    async with bulk_lanes(ctx) as lanes:
+        for staging in ctx.plan.staging:
+            began = ctx.clock.monotonic()
+            report = await _send(ctx, staging, lanes)
+            ctx.journal.write(
+                "staging_completed",
+                label=staging.label,
+                files=staging.files,
+                bytes=staging.bytes,
+                tree_sha256=staging.tree_sha256,
+                duration_sec=round(ctx.clock.monotonic() - began, 3),
+                sent_files=report.files + report.links,
+                sent_bytes=report.sent,
+            )
+            if report.foreign:
+                ctx.warn(
+                    "not-deleted",
+                    f"Nothing was deleted in {ctx.fill(staging.destination)}: no run of runpod-deploy "
+                    "has made that folder.",
+                )
 
-        def progress(_name: str, done: int, total: int, label: str = staging.label) -> None:
-            ctx.progress.transfer(label, done, total)
 
-        await upload(
-            ctx.need_transport(),
-            root=ctx.project_root / staging.source,
-            entries=ctx.plan_file.payload[staging.label],
-            destination=ctx.fill(staging.destination),
-            delete=staging.delete,
-            progress=progress,
-        )
-        ctx.journal.write(
-            "staging_completed",
-            label=staging.label,
-            files=staging.files,
-            bytes=staging.bytes,
-            tree_sha256=staging.tree_sha256,
-            duration_sec=round(ctx.clock.monotonic() - began, 3),
-        )
+async def _send(ctx: RunContext, staging: PlanStaging, lanes: Lanes) -> UploadReport:
+    return await upload(
+        ctx.need_transport(),
+        root=ctx.project_root / staging.source,
+        entries=ctx.plan_file.payload[staging.label],
+        destination=ctx.fill(staging.destination),
+        delete=staging.delete,
+        progress=lambda _name, done, total: ctx.progress.transfer(staging.label, done, total),
+        tag=hashlib.sha256(f"{ctx.run_id}\0{staging.label}".encode()).hexdigest()[:16],
+        lanes=lanes,
+    )

@@ -13,7 +13,7 @@ from runpod_deploy.executor.sync.fetch import fetch
 from runpod_deploy.executor.sync.listing import Listing, list_remote
 from runpod_deploy.executor.sync.local_tree import InTheWay, LocalTree
 from runpod_deploy.executor.sync.names import link_leaves, ours, unsafe
-from runpod_deploy.executor.sync.pack import Progress
+from runpod_deploy.executor.sync.sending import Progress
 from runpod_deploy.executor.sync.unpack import CHANGED, Unpacker
 from runpod_deploy.executor.untrusted import printable
 

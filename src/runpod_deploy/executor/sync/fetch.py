@@ -7,8 +7,8 @@ from contextlib import aclosing
 from runpod_deploy.errors import StepFailed
 from runpod_deploy.executor.ports import Transport
 from runpod_deploy.executor.sync.listing import nul_fields
-from runpod_deploy.executor.sync.pack import Progress
 from runpod_deploy.executor.sync.remote import call, digests, plain_path
+from runpod_deploy.executor.sync.sending import Progress
 from runpod_deploy.executor.sync.tar_reader import TarReader
 from runpod_deploy.executor.sync.unpack import Unpacker
 

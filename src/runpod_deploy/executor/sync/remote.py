@@ -79,14 +79,24 @@ def failure(done: Completed, doing: str) -> StepFailed:
 
     Its cause is `disk_full` when the pod has no room, what `CAUSES` says, or `remote_command`.
     """
-    said = first_lines(done.stderr) or "it wrote no error message"
-    if b"No space left on device" in done.stderr or b"Disk quota exceeded" in done.stderr:
+    return _failure(done.exit_status, first_lines(done.stderr), doing)
+
+
+def failed(exc: CommandFailed, doing: str) -> StepFailed:
+    """Return the same for a script whose output was streamed."""
+    words = exc.message.partition(f"status {exc.exit_status}: ")[2]
+    return _failure(exc.exit_status, printable(words), doing)
+
+
+def _failure(status: int, words: str, doing: str) -> StepFailed:
+    said = words or "it wrote no error message"
+    if "No space left on device" in said or "Disk quota exceeded" in said:
         return StepFailed(
             f"{printable(doing)}: the pod's disk is full: {said}",
             cause="disk_full",
             help="Raise pod.container_disk_gb or storage.volume_gb, or stage elsewhere.",
         )
     message = f"{printable(doing)} failed on the pod: {said}"
-    if done.exit_status in CAUSES:
-        return StepFailed(message, cause=CAUSES[done.exit_status])
-    return CommandFailed(message, exit_status=done.exit_status)
+    if status in CAUSES:
+        return StepFailed(message, cause=CAUSES[status])
+    return CommandFailed(message, exit_status=status)

@@ -1,5 +1,8 @@
-"""Puts a payload on the pod: one archive, checked there, then renamed into place file by file."""
+"""Puts a payload on the pod: what differs is sent, checked there, and renamed into place."""
 
+from __future__ import annotations
+
+import contextlib
 import posixpath
 import secrets
 from collections.abc import Callable, Sequence
@@ -7,13 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runpod_deploy.compiler.plan import PayloadEntry
-from runpod_deploy.errors import InvalidInput
+from runpod_deploy.errors import InvalidInput, StepFailed, TransportError
 from runpod_deploy.executor.ports import Transport
+from runpod_deploy.executor.sync.far_side import receiver
+from runpod_deploy.executor.sync.lanes import Lanes
 from runpod_deploy.executor.sync.mirror import remove_others
 from runpod_deploy.executor.sync.names import ours, unsafe
-from runpod_deploy.executor.sync.pack import Packer, Progress
-from runpod_deploy.executor.sync.remote import call, digests, failure, plain_path
+from runpod_deploy.executor.sync.remote import plain_path
+from runpod_deploy.executor.sync.sending import Progress, Sending
 from runpod_deploy.executor.untrusted import printable
+
+_DROP_SEC = 30.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +31,8 @@ class UploadReport:
         files: Regular files put in place.
         links: Symbolic links put in place.
         bytes: Content of the files.
-        sent: Bytes of the archive that travelled.
+        unchanged: Files and links that were in place already.
+        sent: Bytes that travelled for it, those of the question what is there included.
         created: Whether the destination was not there before.
         deleted: Paths removed because `delete` was asked for, files and folders.
         foreign: Whether `delete` was asked for in a folder that is not ours: nothing was removed.
@@ -33,13 +41,14 @@ class UploadReport:
     files: int
     links: int
     bytes: int
+    unchanged: int
     sent: int
     created: bool
     deleted: tuple[str, ...]
     foreign: bool
 
 
-async def upload(
+async def upload(  # noqa: PLR0913 - each is a choice of the caller's
     transport: Transport,
     *,
     root: Path,
@@ -48,14 +57,17 @@ async def upload(
     delete: bool,
     progress: Progress,
     protect: Callable[[str, bool], bool] | None = None,
+    tag: str | None = None,
+    lanes: Lanes | None = None,
 ) -> UploadReport:
-    """Send `entries` from `root` to `destination`; all of them arrive as planned or none is seen.
+    """Send what differs of `entries` from `root` to `destination`.
 
-    Files travel into a hidden folder on the destination's own file system, are checked there by
-    sha256, and only then renamed to their names, so a half file never bears its final name. Files
-    get mode 0644 or 0755, the remote user as owner, and their modification time in whole seconds.
-    A payload whose only entry has the path `""` is a single file: it becomes `destination`, or
-    lies in it under its own name when `destination` ends with `/`.
+    What is in place with the planned content, exec bit and target is not sent. The rest travels
+    into a hidden folder on the destination's own file system, is checked there by sha256, and only
+    then renamed to its names, so a half file never bears its final name and nothing is seen before
+    all has arrived. Files get mode 0644 or 0755, the remote user as owner, and their modification
+    time in whole seconds. A payload whose only entry has the path `""` is a single file: it becomes
+    `destination`, or lies in it under its own name when `destination` ends with `/`.
 
     Args:
         transport: Connection to the pod.
@@ -67,6 +79,9 @@ async def upload(
         progress: Called with a path, bytes done and bytes in all.
         protect: Paths that `delete` leaves alone, asked with the path relative to the destination
             and whether it is a folder; what lies in a protected folder is protected too.
+        lanes: Further connections to the same pod, for what is worth it.
+        tag: Letters and digits that name this upload: called again with the same after a
+            connection broke, it goes on where it was. None: it cannot be gone on with.
 
     Raises:
         StepFailed: A local file is not what the plan says (cause `payload_changed`), the far side
@@ -78,29 +93,41 @@ async def upload(
     _check(entries)
     single = len(entries) == 1 and entries[0].path == ""
     target = _target(destination, root, single=single)
-    tag = secrets.token_hex(8)
-    files = [entry for entry in entries if entry.type == "file"]
-    size = sum(entry.size for entry in files)
-    script = digests(len(files), size) + _COMMON + (_PUT_FILE if single else _PUT_TREE)
-    packer = Packer(root, entries, progress)
-    done = await transport.run(
-        call(script, target, posixpath.dirname(target) or ".", tag), stdin=packer.stream()
+    named = {entry.path or posixpath.basename(target): entry for entry in entries}
+    size = sum(entry.size for entry in entries if entry.type == "file")
+    command = receiver(
+        target,
+        posixpath.dirname(target) or ".",
+        tag or secrets.token_hex(8),
+        single=single,
+        files=len(entries),
+        size=size,
     )
-    if done.exit_status != 0:
-        raise failure(done, f"putting files to {target}")
-    created = done.stdout.strip() == b"created"
+    sending = Sending(transport, command, f"putting files to {target}", root, named, progress)
+    try:
+        sent = await sending.run(lanes or Lanes())
+    except StepFailed:
+        await _drop(transport, command)
+        raise
     deleted: tuple[str, ...] | None = ()
-    if delete and not single and not created:
+    if delete and not single and not sent.created:
         deleted = await remove_others(transport, target, entries, protect)
     return UploadReport(
-        files=len(files),
-        links=len(entries) - len(files),
-        bytes=size,
-        sent=packer.sent,
-        created=created,
+        files=sum(entry.type == "file" for entry in sent.placed),
+        links=sum(entry.type == "link" for entry in sent.placed),
+        bytes=sum(entry.size for entry in sent.placed if entry.type == "file"),
+        unchanged=len(entries) - len(sent.placed),
+        sent=sent.bytes,
+        created=sent.created,
         deleted=deleted or (),
         foreign=deleted is None,
     )
+
+
+async def _drop(transport: Transport, command: str) -> None:
+    """Remove what was sent of an upload that cannot be finished, as far as that is possible."""
+    with contextlib.suppress(StepFailed, TransportError, TimeoutError):
+        await transport.run(command, stdin=b"drop 0\n", timeout=_DROP_SEC)
 
 
 def _target(destination: str, root: Path, *, single: bool) -> str:
@@ -132,73 +159,3 @@ def _check(entries: Sequence[PayloadEntry]) -> None:
         folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
     for path in sorted(seen & folders):
         raise InvalidInput(f"the payload holds {printable(path)!r} both as a file and as a folder")
-
-
-# $1 destination, $2 its parent, $3 a tag of our own for the hidden folder.
-_COMMON = r"""
-umask 022
-case $1 in /*) D=$1 P=$2 ;; *) D=$PWD/$1 P=$PWD/$2 ;; esac
-die() { printf '%s\n' "$2" >&2; exit "$1"; }
-unpack() {
-  T=$1/.rd-upload-$2
-  trap 'rm -rf -- "$T"' EXIT
-  trap 'exit 129' HUP INT TERM PIPE
-  mkdir -m 700 -- "$T" && mkdir -- "$T/tree" || exit 44
-  tar -xpof - -C "$T" || exit 45
-  [ -f "$T/complete" ] || die 46 'the archive ended before it was complete'
-  (cd "$T/tree" && digests <../names >../actual) || exit $?
-  if [ "$(sha256sum <"$T/expected")" != "$(sha256sum <"$T/actual")" ]; then
-    sort -z "$T/expected" >"$T/e" && sort -z "$T/actual" >"$T/a"
-    printf 'other content on arrival: ' >&2
-    comm -z -23 "$T/e" "$T/a" | head -z -n 5 | cut -z -c 67- | tr '\n\0' '? ' >&2
-    exit 42
-  fi
-}
-"""
-
-_PUT_FILE = r"""
-[ ! -d "$D" ] || die 41 "$D is a folder on the pod, a file was to go there"
-mkdir -p -- "$P" || exit 44
-unpack "$P" "$3"
-mv -f -- "$T/tree/file" "$D" || exit 44
-"""
-
-# `move` runs twice: every conflict is found before the first file is touched. Renaming the whole
-# tree at once is possible only where nothing is there yet.
-_PUT_TREE = r"""
-if [ -d "$D" ]; then
-  unpack "$D" "$3"
-  at() {
-    F=$D/$1
-    if [ -e "$F" ] || [ -L "$F" ]; then
-      [ -d "$F" ] || die 41 "$F is there on the pod and is not a folder"
-    fi
-    shift
-    for x do
-      if [ -d "$F/$x" ] && [ ! -L "$F/$x" ]; then
-        die 41 "$F/$x is a folder on the pod, a file was to go there"
-      fi
-    done
-  }
-  . "$T/move"
-  at() {
-    F=$D/$1
-    [ -d "$F" ] || mkdir -- "$F" || exit 44
-    [ $# -gt 1 ] || return 0
-    cd "$T/tree/$1" || exit 44
-    shift
-    mv -f -- "$@" "$F/" || exit 44
-  }
-  . "$T/move"
-  cd /
-else
-  if [ -e "$D" ] || [ -L "$D" ]; then die 41 "$D is there on the pod and is not a folder"; fi
-  mkdir -p -- "$P" || exit 44
-  unpack "$P" "$3"
-  echo 'Written by runpod-deploy, which may delete in this folder.' \
-    >"$T/tree/.runpod-deploy-owned" || exit 44
-  if [ -e "$D" ] || [ -L "$D" ]; then die 41 "$D appeared on the pod meanwhile"; fi
-  mv -- "$T/tree" "$D" || exit 44
-  echo created
-fi
-"""

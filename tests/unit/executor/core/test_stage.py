@@ -9,6 +9,7 @@ import pytest
 
 from runpod_deploy.compiler.plan import PayloadEntry, PlanStaging
 from runpod_deploy.errors import ConnectionLost, StepFailed
+from runpod_deploy.executor.sync.upload import UploadReport
 from support.plans import small_plan
 from support.rig import Rig, RigMaker
 
@@ -31,11 +32,14 @@ def uploads(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Replace the transfer; the list holds what its calls raise, and then what they were given."""
     script: list[Any] = []
 
-    async def upload(transport: Any, **given: Any) -> None:
+    async def upload(transport: Any, **given: Any) -> UploadReport:
         await transport.run("upload")
         if script and isinstance(script[0], Exception):
             raise script.pop(0)
         script.append(given)
+        return UploadReport(
+            files=1, links=0, bytes=3, unchanged=0, sent=9, created=False, deleted=(), foreign=True
+        )
 
     monkeypatch.setattr("runpod_deploy.executor.steps.stage.upload", upload)
     return script
@@ -64,6 +68,27 @@ def test_payload_is_sent_as_planned(make_rig: RigMaker, uploads: list[Any]) -> N
         event["bytes"],
         event["tree_sha256"],
     )
+    assert (1, 9) == (event["sent_files"], event["sent_bytes"])
+
+
+def test_a_folder_that_is_not_ours_keeps_its_files_and_that_is_told(
+    make_rig: RigMaker, uploads: list[Any]
+) -> None:
+    """Where the transfer found no mark of ours, nothing was deleted, and the run says so."""
+    assert [] == uploads
+    rig = staged(make_rig)
+    rig.run()
+    assert "not-deleted" in [event["code"] for event in rig.events if event.event == "warning"]
+
+
+def test_staging_again_goes_on_under_the_same_tag(make_rig: RigMaker, uploads: list[Any]) -> None:
+    """What lies on the pod of a broken upload is found by the run's next try."""
+    tags = []
+    for _ in range(2):
+        staged(make_rig).run()
+        tags.append(uploads.pop()["tag"])
+    assert tags[0] == tags[1]
+    assert len(tags[0]) == 16
 
 
 def test_lost_connection_while_staging_is_made_again(

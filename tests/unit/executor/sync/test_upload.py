@@ -13,9 +13,10 @@ import pytest
 
 from runpod_deploy.compiler.plan import PayloadEntry
 from runpod_deploy.errors import CommandFailed, InvalidInput, StepFailed
-from runpod_deploy.executor.ports import Completed
-from runpod_deploy.executor.sync.pack import move_script
+from runpod_deploy.executor.sync.frames import BLOCK_BYTES
+from runpod_deploy.executor.sync.placing import move_script
 from runpod_deploy.executor.sync.upload import UploadReport, upload
+from support.far_agent import FarAgent
 from support.far_files import FarFiles
 
 
@@ -79,13 +80,13 @@ def test_every_name_content_mode_and_time_travels(tmp_path: Path) -> None:
         entries.append(file(name, name.encode(), executable=name == "a"))
     far = FarFiles()
     report = sent(far, tmp_path, entries)
-    found = members(far.sent)
-    assert {name: found[f"tree/{name}"][1].decode() for name in NAMES} == {n: n for n in NAMES}
-    head = found["tree/a"][0]
+    found = members(far.agent.sent)
+    assert {name: found[name][1].decode() for name in NAMES} == {n: n for n in NAMES}
+    head = found["a"][0]
     assert (head.mode, head.uid, head.gid, head.mtime) == (0o755, 0, 0, 1_600_000_000)
-    assert found["tree/-rf"][0].mode == 0o644
+    assert found["-rf"][0].mode == 0o644
     assert (report.files, report.links, report.created) == (len(NAMES), 0, True)
-    assert report.sent == len(far.sent)
+    assert report.sent > len(far.agent.sent)
 
 
 def test_the_far_side_gets_what_it_needs_to_check(tmp_path: Path) -> None:
@@ -94,11 +95,11 @@ def test_the_far_side_gets_what_it_needs_to_check(tmp_path: Path) -> None:
     (tmp_path / "l").symlink_to("b\n")
     far = FarFiles()
     sent(far, tmp_path, [file("b\n", b"1"), link("l", "b\n")])
-    found = members(far.sent)
+    found = members(far.agent.sent)
     digest = hashlib.sha256(b"1").hexdigest()
     assert found["names"][1] == b"./b\n\0"
     assert found["expected"][1] == f"{digest}  ./b\n\0".encode()
-    assert found["tree/l"][0].linkname == "b\n"
+    assert found["l"][0].linkname == "b\n"
     assert list(found)[-1] == "complete"
 
 
@@ -128,7 +129,7 @@ def test_a_single_file_becomes_the_destination_or_lies_in_it(
     (tmp_path / "weights").write_bytes(b"w")
     far = FarFiles()
     sent(far, tmp_path / "weights", [file("", b"w")], destination)
-    assert members(far.sent)["tree/file"][1] == b"w"
+    assert members(far.agent.sent)[expected.rpartition("/")[2]][1] == b"w"
     assert f" rd {expected} " in far.commands[0]
 
 
@@ -178,7 +179,8 @@ def test_a_file_that_is_not_as_planned_stops_the_upload(
     with pytest.raises(StepFailed, match="a file") as caught:
         sent(far, tmp_path, [file("a file", b"content")])
     assert caught.value.cause == "payload_changed"
-    assert b"complete" not in far.sent
+    assert b"complete" not in far.agent.sent
+    assert far.sent == b"drop 0\n"
 
 
 @pytest.mark.parametrize("target", [None, "elsewhere"])
@@ -229,23 +231,23 @@ def test_a_destination_must_be_a_path(tmp_path: Path, destination: str) -> None:
 @pytest.mark.parametrize(
     ("status", "stderr", "cause"),
     [
-        (41, b"/x is a folder on the pod", "destination_conflict"),
-        (42, b"other content on arrival: ./a", "verify_failed"),
-        (43, b"the image has neither", "missing_tool"),
-        (44, b"mkdir: Permission denied", "remote_write"),
-        (45, b"tar: Unexpected EOF", "remote_unpack"),
-        (45, b"tar: a: Cannot write: No space left on device", "disk_full"),
-        (44, b"mv: Disk quota exceeded", "disk_full"),
-        (46, b"the archive ended", "incomplete"),
-        (127, b"sh: not found\x1b[2J", "remote_command"),
-        (-1, b"", "remote_command"),
+        (41, "/x is a folder on the pod", "destination_conflict"),
+        (42, "other content on arrival: ./a", "verify_failed"),
+        (43, "the image has neither", "missing_tool"),
+        (44, "mkdir: Permission denied", "remote_write"),
+        (45, "tar: Unexpected EOF", "remote_unpack"),
+        (45, "tar: a: Cannot write: No space left on device", "disk_full"),
+        (44, "mv: Disk quota exceeded", "disk_full"),
+        (46, "the archive ended", "incomplete"),
+        (127, "sh: not found\x1b[2J", "remote_command"),
+        (-1, "", "remote_command"),
     ],
 )
 def test_a_failure_over_there_is_told_with_its_cause(
-    tmp_path: Path, status: int, stderr: bytes, cause: str
+    tmp_path: Path, status: int, stderr: str, cause: str
 ) -> None:
     """The far side's first words stand in the error, fit for a terminal."""
-    far = FarFiles(done=Completed(exit_status=status, stdout=b"", stderr=stderr))
+    far = FarFiles(failure=(status, stderr))
     with pytest.raises(StepFailed) as caught:
         sent(far, tmp_path, [])
     assert caught.value.cause == cause
@@ -253,7 +255,9 @@ def test_a_failure_over_there_is_told_with_its_cause(
     assert str(caught.value).isprintable()
 
 
-MERGED = Completed(exit_status=0, stdout=b"", stderr=b"")
+def merged() -> FarAgent:
+    """Return a far side whose destination was there."""
+    return FarAgent(verdict=b"merged 0\n", standing=b"\0d\0other\0\0\0\0\0")
 
 
 def test_delete_removes_what_is_not_in_the_payload(tmp_path: Path) -> None:
@@ -266,7 +270,7 @@ def test_delete_removes_what_is_not_in_the_payload(tmp_path: Path) -> None:
         ("d", 0, "", "old/deep"),
         ("f", 1, "", "old/deep/x"),
     ]
-    far = FarFiles(done=MERGED, rows=[rows])
+    far = FarFiles(agent=merged(), rows=[rows])
     report = sent(far, tmp_path, [file("a", b"1")], delete=True)
     assert report.deleted == ("old", "old/deep", "old/deep/x")
     assert far.sent == b"./old/deep\0./old\0"
@@ -275,7 +279,7 @@ def test_delete_removes_what_is_not_in_the_payload(tmp_path: Path) -> None:
 
 def test_delete_leaves_a_foreign_folder_alone(tmp_path: Path) -> None:
     """Without our marker nothing is removed, and the report says so."""
-    far = FarFiles(done=MERGED, rows=[[("f", 1, "", "theirs")]])
+    far = FarFiles(agent=merged(), rows=[[("f", 1, "", "theirs")]])
     report = sent(far, tmp_path, [], delete=True)
     assert (report.deleted, report.foreign) == ((), True)
     assert len(far.commands) == 1
@@ -289,7 +293,7 @@ def test_delete_spares_what_is_protected(tmp_path: Path) -> None:
         ("f", 1, "", "out/result"),
         ("f", 1, "", "stale"),
     ]
-    far = FarFiles(done=MERGED, rows=[rows])
+    far = FarFiles(agent=merged(), rows=[rows])
     report = asyncio.run(
         upload(
             far,
@@ -310,8 +314,8 @@ def test_progress_ends_at_the_total(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     entries = []
     for number in range(4):
-        (tmp_path / str(number)).write_bytes(b"x" * 900_000)
-        entries.append(file(str(number), b"x" * 900_000))
+        (tmp_path / str(number)).write_bytes(b"x" * 3_000_000)
+        entries.append(file(str(number), b"x" * 3_000_000))
     asyncio.run(
         upload(
             FarFiles(),
@@ -322,5 +326,137 @@ def test_progress_ends_at_the_total(tmp_path: Path) -> None:
             progress=lambda *step: told.append(step),
         )
     )
-    assert told[-1] == ("3", 3_600_000, 3_600_000)
-    assert len(told) > 2
+    assert [done for _, done, _ in told] == [3_000_000, 6_000_000, 9_000_000, 12_000_000]
+    assert {total for _, _, total in told} == {12_000_000}
+
+
+def standing(
+    here: list[PayloadEntry], staged: list[PayloadEntry] | None = None, programs: str = ""
+) -> bytes:
+    """Return what a pod says that has these in its destination and in our hidden folder."""
+    sections = []
+    for entries in (here, staged or []):
+        for entry in entries:
+            kind, mode = ("l", 777) if entry.type == "link" else ("f", 755 if entry.exec else 644)
+            sections.append(f"{kind}\0{mode}\0{entry.target or ''}\0./{entry.path}\0")
+        sections.append("\0")
+        sections += [f"{one.sha256}  ./{one.path}\0" for one in entries if one.type == "file"]
+        sections.append("\0")
+    return f"{programs}\0d\0other\0{''.join(sections)}".encode()
+
+
+def test_nothing_is_sent_when_all_is_in_place(tmp_path: Path) -> None:
+    """One question, one word for an answer, and no local file is opened."""
+    far = FarFiles(agent=FarAgent(standing=b"zstd\0d\0same\0\0\0"))
+    report = sent(far, tmp_path, [file("a", b"1"), link("l", "a")])
+    assert (report.files, report.links, report.unchanged, report.created) == (0, 0, 2, False)
+    assert [head.split()[0] for head in far.agent.heads] == ["have"]
+    assert far.agent.asked == b"./a\0./l\0"
+
+
+def test_only_what_differs_is_sent(tmp_path: Path) -> None:
+    """Content, exec bit and link target each make a difference; the rest stays where it is."""
+    entries = [file(name, name.encode()) for name in ("content", "mode", "same", "missing")]
+    for entry in entries:
+        (tmp_path / entry.path).write_bytes(entry.path.encode())
+    (tmp_path / "link").symlink_to("same")
+    far = FarFiles(
+        agent=FarAgent(
+            standing=standing(
+                [
+                    file("content", b"old"),
+                    replace(entries[1], exec=True),
+                    entries[2],
+                    link("link", "elsewhere"),
+                ]
+            )
+        )
+    )
+    report = sent(far, tmp_path, [*entries, link("link", "same")])
+    found = members(far.agent.sent)
+    assert {"content", "mode", "missing", "link"} == found.keys() - {
+        *("names", "expected", "big", "move", "complete")
+    }
+    assert found["names"][1] == b"./content\0./mode\0./missing\0"
+    assert (report.files, report.links, report.unchanged) == (3, 1, 1)
+
+
+def test_what_a_broken_upload_left_is_not_sent_again(tmp_path: Path) -> None:
+    """What lies ready over there is moved with the rest, and was not read again here."""
+    there, new = file("there", b"1"), file("new", b"2")
+    (tmp_path / "new").write_bytes(b"2")
+    far = FarFiles(agent=FarAgent(standing=standing([], [there])))
+    report = sent(far, tmp_path, [there, new])
+    found = members(far.agent.sent)
+    assert "there" not in found
+    assert found["names"][1] == b"./there\0./new\0"
+    assert report.files == 2
+
+
+def large(tmp_path: Path, blocks: list[bytes]) -> PayloadEntry:
+    """Write a file of blocks, each a repeated byte or random, and return its entry."""
+    content = b"".join(block * BLOCK_BYTES for block in blocks)
+    (tmp_path / "large").write_bytes(content)
+    return file("large", content, executable=True)
+
+
+def test_a_large_file_goes_on_where_it_broke_off(tmp_path: Path) -> None:
+    """Blocks that the pod has, by their digests, do not travel; the file is put together there."""
+    entry = large(tmp_path, [b"a", b"b", b"c"])
+    os.utime(tmp_path / "large", (1_600_000_000, 1_600_000_000))
+    known = [hashlib.sha256(byte * BLOCK_BYTES).hexdigest() for byte in (b"a", b"x")]
+    far = FarFiles(
+        agent=FarAgent(
+            standing=standing([]) + f"{entry.sha256} {BLOCK_BYTES + 7}\n".encode(),
+            blocks="\n".join(known).encode(),
+        )
+    )
+    sent(far, tmp_path, [entry])
+    assert [(one[0], one[1], one[3][:1]) for one in far.agent.parts] == [
+        (entry.sha256, BLOCK_BYTES, b"b"),
+        (entry.sha256, 2 * BLOCK_BYTES, b"c"),
+    ]
+    line = members(far.agent.sent)["big"][1].decode()
+    assert line == f"big {entry.sha256} ./. large 755 1600000000 'mv -f'\n"
+
+
+def test_equal_large_files_travel_once(tmp_path: Path) -> None:
+    """The second of two equal files is copied over there."""
+    entry = large(tmp_path, [b"a", b"b"])
+    (tmp_path / "twin").write_bytes((tmp_path / "large").read_bytes())
+    far = FarFiles()
+    sent(far, tmp_path, [entry, replace(entry, path="twin")])
+    assert len(far.agent.parts) == 2
+    how = [
+        line.split(" ", 6)[6] for line in members(far.agent.sent)["big"][1].decode().split("\n")[:2]
+    ]
+    assert how == ["'cp -p'", "'mv -f'"]
+
+
+@pytest.mark.parametrize("codec", ["zstd", "gzip"])
+def test_what_shrinks_is_compressed_and_the_rest_is_not(tmp_path: Path, codec: str) -> None:
+    """The pod's best program is used, and content that does not shrink goes as it is."""
+    if codec == "zstd":
+        pytest.importorskip("zstandard")
+    text = b"words and words " * (BLOCK_BYTES // 16)
+    content = text + os.urandom(BLOCK_BYTES) + text
+    (tmp_path / "large").write_bytes(content)
+    (tmp_path / "small").write_bytes(b"x" * 100_000)
+    far = FarFiles(agent=FarAgent(standing=standing([], programs=codec)))
+    report = sent(far, tmp_path, [file("large", content), file("small", b"x" * 100_000)])
+    assert [one[2] for one in far.agent.parts] == [codec, "none", "none"]
+    assert b"".join(one[3] for one in far.agent.parts) == content
+    assert members(far.agent.sent)["small"][1] == b"x" * 100_000
+    assert report.sent < 2.1 * BLOCK_BYTES
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"\0d\0other", b"\0d\0other\0f\0six\0\0./a\0\0\0\0\0", b"\0m\0other\0\0\0\0\0x y"],
+)
+def test_nonsense_about_what_is_there_is_refused(tmp_path: Path, answer: bytes) -> None:
+    """A pod that answers what is no list ends the upload with a clear error."""
+    (tmp_path / "a").write_bytes(b"1")
+    with pytest.raises(StepFailed) as caught:
+        sent(FarFiles(agent=FarAgent(standing=answer)), tmp_path, [file("a", b"1")])
+    assert caught.value.cause == "bad_answer"

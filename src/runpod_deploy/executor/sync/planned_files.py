@@ -1,0 +1,140 @@
+"""Reads what a plan lists, each byte held against the plan while it is read."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from runpod_deploy.compiler.plan import PayloadEntry
+from runpod_deploy.errors import StepFailed
+from runpod_deploy.executor.sync.tar_header import BLOCK, write_header
+from runpod_deploy.executor.untrusted import printable
+
+_CHANGED = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO}
+
+
+def tar_of(root: Path, named: Iterable[tuple[str, PayloadEntry]]) -> bytes:
+    """Return an archive of links and small files under the names given.
+
+    Raises:
+        StepFailed: An entry is not what the plan says (cause `payload_changed`), or cannot be read
+            (cause `payload_unreadable`).
+    """
+    pieces: list[bytes] = []
+    for name, entry in named:
+        path = root / entry.path if entry.path else root
+        pieces += _link(path, name, entry) if entry.type == "link" else _file(path, name, entry)
+    pieces.append(bytes(2 * BLOCK))
+    return b"".join(pieces)
+
+
+def tar_member(name: str, text: str) -> bytes:
+    """Return a member of our own book-keeping."""
+    content = text.encode("utf-8")
+    head = write_header(name, size=len(content), mode=0o600, mtime=0)
+    return head + content + bytes(-len(content) % BLOCK)
+
+
+class PlannedFile:
+    """A file of the plan, read from its beginning to its end in blocks.
+
+    Raises:
+        StepFailed: As `tar_of`, here and in every method.
+    """
+
+    def __init__(self, path: Path, entry: PayloadEntry) -> None:
+        self._path = path
+        self._entry = entry
+        self._handle = _open(path, entry)
+        self._digest = hashlib.sha256()
+        self._at = 0
+        try:
+            status = os.fstat(self._handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise _changed(path, "it is no regular file any more")
+            if status.st_size != entry.size:
+                raise _changed(path, f"{status.st_size} bytes now, {entry.size} planned")
+            self.mtime = max(0, int(status.st_mtime))
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self, most: int) -> tuple[int, bytes]:
+        """Return the next block with its offset; an empty one when all is read and as planned."""
+        offset = self._at
+        wanted = min(most, self._entry.size - offset)
+        pieces: list[bytes] = []
+        while wanted:
+            piece = os.read(self._handle, wanted)
+            if not piece:
+                raise _changed(self._path, f"{self._at} bytes now, {self._entry.size} planned")
+            self._digest.update(piece)
+            self._at += len(piece)
+            wanted -= len(piece)
+            pieces.append(piece)
+        if not pieces:
+            self._judge()
+        return offset, pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+    def _judge(self) -> None:
+        if os.read(self._handle, 1):
+            raise _changed(self._path, f"more than the planned {self._entry.size} bytes now")
+        if self._digest.hexdigest() != self._entry.sha256:
+            raise _changed(self._path, "other content of the same size")
+
+
+def _link(path: Path, name: str, entry: PayloadEntry) -> Iterator[bytes]:
+    try:
+        target = os.readlink(path)  # noqa: PTH115 - a Path would tidy the text up
+    except OSError as exc:
+        raise _changed(path, "it is no symbolic link any more") from exc
+    if target != entry.target:
+        raise _changed(path, "the symbolic link leads elsewhere")
+    mtime = max(0, int(path.lstat().st_mtime))
+    yield write_header(name, size=0, mode=0o777, mtime=mtime, target=target)
+
+
+def _file(path: Path, name: str, entry: PayloadEntry) -> Iterator[bytes]:
+    file = PlannedFile(path, entry)
+    try:
+        _, content = file.read(entry.size)
+        if content:
+            file.read(0)
+    finally:
+        file.close()
+    mode = 0o755 if entry.exec else 0o644
+    yield write_header(name, size=entry.size, mode=mode, mtime=file.mtime)
+    yield content
+    yield bytes(-entry.size % BLOCK)
+
+
+def _open(path: Path, entry: PayloadEntry) -> int:
+    # A source that is named itself may be a link; inside a tree, links travel as links.
+    follow = 0 if entry.path == "" else os.O_NOFOLLOW
+    try:
+        # O_NONBLOCK: a pipe put in the file's place must not hold us for ever.
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow)
+    except OSError as exc:
+        if exc.errno in _CHANGED:
+            raise _changed(path, exc.strerror or "it cannot be opened") from exc
+        raise StepFailed(
+            f"{printable(str(path))} cannot be read: {exc.strerror}", cause="payload_unreadable"
+        ) from exc
+
+
+def _changed(path: Path, why: str) -> StepFailed:
+    return StepFailed(
+        f"{printable(str(path))} changed since the plan was made: {why}",
+        cause="payload_changed",
+        help="Make a new plan and apply that.",
+    )

@@ -1,0 +1,160 @@
+"""One upload under way: looks what is there, sends what differs over several connections, commits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runpod_deploy.compiler.plan import PayloadEntry
+from runpod_deploy.errors import TransportError
+from runpod_deploy.executor.ports import Transport
+from runpod_deploy.executor.sync.agent import Agent
+from runpod_deploy.executor.sync.codec import Codec, best, pack
+from runpod_deploy.executor.sync.frames import BLOCK_BYTES, Frame, Frames, is_large
+from runpod_deploy.executor.sync.lanes import Lanes
+from runpod_deploy.executor.sync.look import Standing, look
+from runpod_deploy.executor.sync.placing import placing
+
+Progress = Callable[[str, int, int], None]
+Answer = asyncio.Future[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sent:
+    """What was done: entries put in place, bytes that travelled, whether the destination is new."""
+
+    placed: tuple[PayloadEntry, ...]
+    bytes: int
+    created: bool
+
+
+class Sending:
+    """A `Load` for the connections of `Lanes`.
+
+    Args:
+        control: The connection for the talk.
+        command: Starts the far side.
+        doing: What for, in messages.
+        root: Where the entries lie.
+        named: Name on the pod to entry.
+        progress: Called with a name, bytes done and bytes in all.
+    """
+
+    def __init__(
+        self,
+        control: Transport,
+        command: str,
+        doing: str,
+        root: Path,
+        named: Mapping[str, PayloadEntry],
+        progress: Progress,
+    ) -> None:
+        self._control = control
+        self._command = command
+        self._doing = doing
+        self._root = root
+        self._named = named
+        self._progress = progress
+        self._agents = [Agent(control, command, doing)]
+        self._frames = Frames(root, {}, "none", {})
+        self._before = self._total = self._arrived = 0
+
+    async def run(self, lanes: Lanes) -> Sent:
+        """Bring the pod to where it should be.
+
+        Raises:
+            StepFailed: As `upload`.
+            TransportError: The connection broke.
+        """
+        try:
+            return await self._run(lanes)
+        except BaseException:
+            await asyncio.gather(*(agent.abandon() for agent in self._agents))
+            raise
+        finally:
+            self._frames.close()
+
+    async def _run(self, lanes: Lanes) -> Sent:
+        talk = self._agents[0]
+        standing = await look(talk, self._named)
+        todo = {name: e for name, e in self._named.items() if name not in standing.in_place}
+        created = False
+        if todo or not standing.there:
+            codec = best(standing.programs)
+            await self._prepare(talk, standing, todo, codec)
+            await lanes.spread(self._control, self)
+            used, body = pack(placing(todo, self._frames.large), codec)
+            word, _ = await talk.ask(f"commit {used}", body)
+            created = word == "created"
+        talk.goodbye()
+        travelled = sum(agent.sent for agent in self._agents)
+        return Sent(placed=tuple(todo.values()), bytes=travelled, created=created)
+
+    async def _prepare(
+        self, talk: Agent, standing: Standing, todo: Mapping[str, PayloadEntry], codec: Codec
+    ) -> None:
+        to_send = {name: entry for name, entry in todo.items() if name not in standing.staged}
+        blocks = {}
+        for digest in {entry.sha256 for entry in to_send.values() if is_large(entry)}:
+            if standing.partial.get(digest):
+                _, answer = await talk.ask(f"blocks {digest} {BLOCK_BYTES}")
+                blocks[digest] = answer.decode("ascii", "replace").split()
+        self._total = _content(todo)
+        self._before = self._total - _content(to_send)
+        self._frames = Frames(self._root, to_send, codec, blocks)
+
+    async def work(self, transport: Transport) -> None:
+        """Send frames over one connection until none is left.
+
+        Raises:
+            StepFailed: As `upload`.
+            TransportError: This connection broke; what it had not delivered goes back.
+        """
+        ours = transport is self._control
+        agent = self._agents[0] if ours else Agent(transport, self._command, self._doing)
+        if not ours:
+            self._agents.append(agent)
+        pending: dict[Answer, Frame] = {}
+        try:
+            while (frame := await self._frames.next()) is not None:
+                await self._send(agent, frame, pending)
+            for answer in list(pending):
+                await answer
+        except TransportError:
+            for frame in pending.values():
+                self._frames.put_back(frame)
+            raise
+        if not ours:
+            agent.goodbye()
+
+    async def _send(self, agent: Agent, frame: Frame, pending: dict[Answer, Frame]) -> None:
+        try:
+            answer = await agent.send(frame.head, frame.body)
+        except TransportError:
+            self._frames.put_back(frame)
+            raise
+        pending[answer] = frame
+
+        def answered(done: Answer) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self._delivered(pending.pop(done))
+
+        answer.add_done_callback(answered)
+
+    def _delivered(self, frame: Frame) -> None:
+        self._arrived += frame.content
+        self._progress(frame.name, self.done(), self._total)
+
+    def done(self) -> int:
+        """Return the bytes of content that are there."""
+        return self._before + self._frames.skipped + self._arrived
+
+    def left(self) -> int:
+        """Return the bytes of content that were not given out yet."""
+        return self._frames.left
+
+
+def _content(entries: Mapping[str, PayloadEntry]) -> int:
+    return sum(entry.size for entry in entries.values() if entry.type == "file")
