@@ -22,12 +22,17 @@ pytestmark = pytest.mark.interop
 PR_SET_CHILD_SUBREAPER = 36
 
 
-@pytest.fixture(params=SHELLS)
-def pod(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pod]:
-    """Return a pod whose sh is one of the shells."""
-    if shutil.which(request.param) is None:
-        pytest.skip(f"{request.param} is not installed")
-    made = Pod(tmp_path, request.param)
+@pytest.fixture(params=[f"{shell}-{way}" for shell in SHELLS for way in ("direct", "sshd")])
+def pod(
+    request: pytest.FixtureRequest, tmp_path: Path, ssh: tuple[str, ...] | None
+) -> Iterator[Pod]:
+    """Return a pod whose sh is one of the shells, reached directly or as the executor does, over SSH."""
+    shell, _, way = request.param.partition("-")
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    if way == "sshd" and ssh is None:
+        pytest.skip("OpenSSH is not installed")
+    made = Pod(tmp_path, shell, ssh=ssh if way == "sshd" else None)
     yield made
     made.clean()
 

@@ -73,6 +73,30 @@ class OpenSshServer:
 
 
 @contextmanager
+def login_by_ssh(folder: Path) -> Iterator[tuple[str, ...]]:
+    """Run a server and give the words in front of a command that OpenSSH's own client runs there."""
+    client = shutil.which("ssh")
+    assert client is not None
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    identity = folder / "identity"
+    identity.touch(mode=0o600)
+    identity.write_bytes(key.export_private_key())
+    options = {
+        "BatchMode": "yes",
+        "IdentitiesOnly": "yes",
+        "StrictHostKeyChecking": "no",
+        "UserKnownHostsFile": "/dev/null",
+        "LogLevel": "ERROR",
+        "ConnectTimeout": "20",
+    }
+    with openssh_server(folder, key.export_public_key().decode().strip()) as server:
+        words = [client, "-F", "none", "-T", "-i", str(identity), "-p", str(server.port)]
+        for name, value in options.items():
+            words += ["-o", f"{name}={value}"]
+        yield (*words, f"{server.user}@127.0.0.1")
+
+
+@contextmanager
 def openssh_server(folder: Path, authorized: str) -> Iterator[OpenSshServer]:
     """Run a server below `folder` that accepts the public key line `authorized`."""
     with socket.socket() as free:

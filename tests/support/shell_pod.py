@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -65,6 +66,7 @@ class Pod:
     Attributes:
         container_env: Environment of the container's first process.
         tools: The only programs that there are beside `TOOLS`; None for all of this machine.
+        ssh: Words that run a command on this machine over SSH; None runs it without.
         speed: How many times as fast time runs for those who ask `$RD_DATE` and `$RD_SLEEP`.
     """
 
@@ -73,6 +75,7 @@ class Pod:
     container_env: dict[str, str] = field(default_factory=lambda: dict(CONTAINER_ENV))
     tools: tuple[str, ...] | None = None
     speed: float = 1.0
+    ssh: tuple[str, ...] | None = None
 
     @property
     def home(self) -> Path:
@@ -133,12 +136,18 @@ class Pod:
 
     def start_process(self, *words: str, script: str = "supervisor") -> subprocess.Popen[str]:
         """Call the supervisor, or another script, without waiting."""
+        env = {**self.session_env, "HOME": str(self.root)}
+        command = [str(self.root / "bin" / "sh"), str(self.home / "bin" / f"{script}.sh"), *words]
+        if self.ssh is not None:
+            pairs = [f"{name}={value}" for name, value in env.items()]
+            inside = shlex.join(["env", "-i", *pairs, *command])
+            command = [*self.ssh, f"cd {shlex.quote(str(self.root))} && exec {inside}"]
         return subprocess.Popen(
-            ["sh", str(self.home / "bin" / f"{script}.sh"), *words],
-            env={**self.session_env, "HOME": str(self.root)},
+            command,
+            env=env if self.ssh is None else None,
             cwd=self.root,
-            executable=str(self.root / "bin" / "sh"),
             text=True,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )

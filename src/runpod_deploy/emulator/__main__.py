@@ -89,6 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--capacity", type=int, default=default.capacity, help="GPUs per type, place and cloud")
     add("--log-ids", choices=("suffix", "plain"), default="suffix", help="form of log event ids")
     add("--rate-limit", default="", metavar="minute=N,hour=N,day=N", help="requests per window")
+    add("--pod-shell", default="", metavar="PROGRAM", help="what is sh inside the pods")
     add("--pods", choices=("isolated", "none"), default="isolated", help="none: API only")
     return parser
 
@@ -107,6 +108,7 @@ def read_options(arguments: argparse.Namespace) -> EmulatorOptions:
         log_suffix=arguments.log_ids == "suffix",
         rate_limits=_rate_limits(arguments.rate_limit),
         pods=arguments.pods,
+        pod_shell=arguments.pod_shell,
         port=arguments.port,
     )
 

@@ -296,6 +296,7 @@ class Fleet:
             gpu=self._gpu_model(pod, first=first),
             accept_ssh=mapped and bool(env.get("PUBLIC_KEY")) and not no_sshd,
             trouble=SshTrouble(self._board, _context(pod)),
+            shell=self.options.pod_shell,
             printed_fingerprint=_FORGED if forged else None,
             disk_mib=int(full.number("mib")) if full else None,
             clock=PodClock(speed=self._clock.speed, now=self._clock.now()),

@@ -34,6 +34,7 @@ class EmulatorOptions:
         capacity: GPUs of each type in each data center and cloud.
         log_suffix: Whether ids of log events carry `/000000000001` after the time.
         rate_limits: Requests per window.
+        pod_shell: Program that is `sh` inside the pods; empty for this machine's.
         pods: `none` answers the API without any process or SSH behind it.
         port: TCP port on 127.0.0.1, 0 for any.
     """
@@ -49,6 +50,7 @@ class EmulatorOptions:
     log_suffix: bool = True
     rate_limits: RateLimits = RateLimits()
     pods: PodsKind = "isolated"
+    pod_shell: str = ""
     port: int = 0
 
     def to_argv(self) -> list[str]:
@@ -64,6 +66,7 @@ class EmulatorOptions:
             f"--log-ids={'suffix' if self.log_suffix else 'plain'}",
             f"--rate-limit=minute={limits.minute},hour={limits.hour},day={limits.day}",
             f"--pods={self.pods}",
+            f"--pod-shell={self.pod_shell}",
             f"--port={self.port}",
         ]
         argv += [f"--fault={fault}" for fault in self.faults]

@@ -81,6 +81,7 @@ class PodSpec:
         env: Complete environment of PID 1, `RUNPOD_*` and `PUBLIC_KEY` included.
         args: Container command, split as a shell would; None idles as `/start.sh` does.
         container_disk_gb: Size of the memory-backed container disk, capped by the host's memory.
+        shell: Program that is `sh` inside; empty for this machine's.
         printed_fingerprint: Of the host key that the log names, where that is not the pod's own.
         disk_mib: Size of it in MiB instead, for a disk that is full at once.
         workspace: Host folder bound at `mount_path`; None when nothing is mounted.
@@ -103,6 +104,7 @@ class PodSpec:
     trouble: Trouble | None = None
     disk_mib: int | None = None
     printed_fingerprint: str | None = None
+    shell: str = ""
 
 
 class PodProcess(Protocol):

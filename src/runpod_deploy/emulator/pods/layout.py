@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import sys
 from pathlib import Path
 
@@ -65,6 +66,8 @@ def draw(spec: PodSpec, *, state_dir: Path, scratch: Path, user_namespace: bool)
     """
     links, programs = _top_level()
     shims, trees = _interpreter()
+    if spec.shell:
+        shims = {**shims, f"{STUB_FOLDER}/sh": shutil.which(spec.shell) or spec.shell}
     return Blueprint(
         hostname=spec.pod_id,
         scratch=str(scratch),
