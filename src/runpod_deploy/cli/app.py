@@ -36,6 +36,7 @@ from runpod_deploy.cli.schema_command import schema_command
 from runpod_deploy.cli.sign_command import sign_command
 from runpod_deploy.cli.terminal import open_terminal, remember_verbosity
 from runpod_deploy.cli.validate_command import validate_command
+from runpod_deploy.cli.verify_command import verify_command
 from runpod_deploy.errors import EXIT_OK, EXIT_SIGINT, InvalidInput
 
 PROGRAM = "runpod-deploy"
@@ -196,6 +197,14 @@ app.command(
         "runpod-deploy plan sign plan.json --key ~/.ssh/id_ed25519 --expires 2d",
     ),
 )(sign_command)
+app.command(
+    "plan verify",
+    cls=LeanCommand,
+    epilog=examples(
+        "runpod-deploy plan verify plan.json",
+        "runpod-deploy plan verify plan.json --project ~/clone --json",
+    ),
+)(verify_command)
 app.command(
     "validate",
     cls=LeanCommand,

@@ -29,6 +29,7 @@ from runpod_deploy.errors import EXIT_CHANGED, EXIT_OK, InvalidInput
 
 if TYPE_CHECKING:
     from runpod_deploy.compiler.plan import PlanFile
+    from runpod_deploy.schema.job import JobConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,12 +81,11 @@ def plan_command(
     path = one_file(job, config)
     values = read_variables(var or (), vars_file)
     market = Asked(live=live, cloud=cloud, refresh=refresh)
-    plan_file = _plan(path, values, allow_path or (), out, market, terminal)
-    if out is not None:
-        from runpod_deploy.cli.saving import save  # noqa: PLC0415 - only when writing
-        from runpod_deploy.compiler.planfile import dumps  # noqa: PLC0415 - loaded already
+    plan_file, made_of = _plan(path, values, allow_path or (), out, market, terminal)
+    if out is not None and made_of is not None:
+        from runpod_deploy.cli.plan_saving import save_plan  # noqa: PLC0415 - only when writing
 
-        save(out, dumps(plan_file))
+        plan_file = save_plan(out, plan_file, made_of, allow_path or (), terminal)
     status = EXIT_OK
     if against is not None:
         from runpod_deploy.cli import comparing, planning  # noqa: PLC0415 - only to compare
@@ -111,7 +111,8 @@ def _plan(
     out: Path | None,
     market: Asked,
     terminal: Terminal,
-) -> "PlanFile":
+) -> tuple["PlanFile", "JobConfig | None"]:
+    """Return the plan, and the job that it was made of now."""
     from runpod_deploy.cli import planning  # noqa: PLC0415 - not for `--help`
 
     if not market.live:
@@ -127,19 +128,19 @@ def _plan(
                 f"{path} is a saved plan; it is shown as it is",
                 help="Leave --var, --vars-file, --allow-path and --out out.",
             )
-        return planning.load_plan(path)
+        return planning.load_plan(path), None
     from runpod_deploy.schema.load import load  # noqa: PLC0415 - likewise
 
     config = load(path, values, allow_paths=allow_paths)
     plan_file, diagnostics = planning.compile_config(config, allow_paths)
     terminal.findings(diagnostics)
     if not market.live:
-        return plan_file
+        return plan_file, config
     from runpod_deploy.cli.market import open_market, seen_live  # noqa: PLC0415 - live only
 
     root = planning.project_root_of(config, path, allow_paths)
     opened = open_market(market.cloud, terminal, refresh=market.refresh)
-    return seen_live(plan_file, opened, root)
+    return seen_live(plan_file, opened, root), config
 
 
 def _show(

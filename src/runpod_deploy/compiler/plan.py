@@ -366,6 +366,8 @@ class Observed:
             job file is compiled anew.
         catalog: Price and stock per candidate, when asked for live.
         estimate: What a run would cost by that.
+        untracked_sha256: Hex digest of the archive beside a saved plan: files that it was made from
+            and that git does not hold; None when there is none.
     """
 
     compiled_at: str
@@ -375,6 +377,7 @@ class Observed:
     overrides: Mapping[str, str] = field(default_factory=dict)
     catalog: ObservedCatalog | None = None
     estimate: Estimate | None = None
+    untracked_sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

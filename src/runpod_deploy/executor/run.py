@@ -35,7 +35,7 @@ from runpod_deploy.executor.secret_values import known_texts
 from runpod_deploy.executor.ssh.connector import AsyncsshConnector
 from runpod_deploy.executor.ssh.keys import SALT_BYTES, derive_key, read_public_key
 from runpod_deploy.facts.approvals import SeenApproval
-from runpod_deploy.facts.git import GitState, git_state
+from runpod_deploy.facts.git import GitState, git_state, publishable
 from runpod_deploy.facts.lockfile import find_lockfile
 from runpod_deploy.facts.project import git_toplevel
 from runpod_deploy.record.atomic import dump_json, write_atomic
@@ -313,7 +313,7 @@ def _write_manifest(ctx: RunContext, run: Run, git: GitState | None) -> Manifest
 def _manifest_context(ctx: RunContext, run: Run, now: str, git: GitState | None) -> ManifestContext:
     patch_file = None
     if git is not None and git.patch:
-        text = git.patch.decode("utf-8", "surrogateescape")
+        text = publishable(git.patch).decode("utf-8", "surrogateescape")
         masked = ctx.masker.text(text).encode("utf-8", "surrogateescape")
         write_atomic(ctx.folder.path / PATCH_NAME, masked)
         patch_file = PATCH_NAME

@@ -6,6 +6,7 @@ diff; and nothing is written, not even the index.
 
 import hashlib
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ SETTINGS = (
     *("-c", "diff.noprefix=false"),
 )
 """Options of every call: nothing that the repository names is executed."""
+_USER_INFO = re.compile(rb"(://)[^/@\s]+@")
 _NO_COMMIT = "(initial)"
 _DETACHED = "(detached)"
 
@@ -75,6 +77,18 @@ def git_state(project_root: Path, environ: Mapping[str, str] | None = None) -> G
         patch=patch,
         untracked=untracked,
     )
+
+
+def tracked_files(toplevel: Path, environ: Mapping[str, str] | None = None) -> frozenset[str]:
+    """Return the paths that the index of a work tree holds, relative to it; none without git."""
+    environ = safe_environment(os.environ if environ is None else environ)
+    told = _git(toplevel, environ, "ls-files", "-z") or b""
+    return frozenset(told.decode("utf-8", "surrogateescape").split("\0")[:-1])
+
+
+def publishable(patch: bytes) -> bytes:
+    """Return a patch for others to see: without user and password in addresses."""
+    return _USER_INFO.sub(rb"\1", patch)
 
 
 def _patch(toplevel: Path, environ: Mapping[str, str], *, born: bool) -> bytes:

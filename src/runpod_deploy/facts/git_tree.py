@@ -5,7 +5,7 @@ The repository's own index and work tree are not touched: another index is used 
 
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runpod_deploy.errors import InvalidInput
@@ -14,6 +14,7 @@ from runpod_deploy.facts.git import SETTINGS, safe_environment
 _TIMEOUT_SEC = 600.0
 _LINK = "120000"
 _SUBMODULE = "160000"
+_NO_FILTER = frozenset(("unspecified", "unset", "set"))
 _FILTER_PARTS = ("smudge", "clean", "process")
 # What would leave files out, or write beside the index that it is told to write.
 _PLAIN_INDEX = {
@@ -73,15 +74,34 @@ class GitTree:
                 fed=wanted.encode("utf-8", "surrogateescape"),
             )
 
-    def with_filter(self, name: str, paths: Iterable[str]) -> frozenset[str]:
-        """Return those of `paths` whose attributes name the filter `name`."""
+    def with_patch(self, patch: bytes) -> "GitTree":
+        """Return the tree with what `git diff` wrote laid over it; to be called before `lay_out`.
+
+        The repository gets no new object: they go into a folder of their own beside the tree.
+
+        Raises:
+            InvalidInput: The patch does not fit this commit.
+        """
+        objects = self.folder.parent / "objects"
+        (objects / "info").mkdir(parents=True)
+        own = _git(self.folder, self.environ, "rev-parse", "--git-path", "objects").rstrip(b"\n")
+        (objects / "info" / "alternates").write_bytes(own + b"\n")
+        environ = {**self.environ, "GIT_OBJECT_DIRECTORY": str(objects)}
+        command = ("apply", "--cached", "--binary", "--whitespace=nowarn", "--no-ignore-whitespace")
+        _git(self.folder, environ, *command, "-", fed=patch)
+        return replace(self, environ=environ, entries=_entries(self.folder, environ))
+
+    def filters_of(self, paths: Iterable[str]) -> Mapping[str, str]:
+        """Return the filter that the attributes of each of `paths` name, of those that have one."""
         asked = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
         command = ("check-attr", "--cached", "-z", "--stdin", "filter")
         told = _git(self.folder, self.environ, *command, fed=asked)
         parts = told.decode("utf-8", "surrogateescape").split("\0")
-        return frozenset(
-            path for path, value in zip(parts[::3], parts[2::3], strict=False) if value == name
-        )
+        return {
+            path: value
+            for path, value in zip(parts[::3], parts[2::3], strict=False)
+            if value not in _NO_FILTER
+        }
 
 
 def open_tree(toplevel: Path, revision: str, place: Path, environ: Mapping[str, str]) -> GitTree:
@@ -111,13 +131,14 @@ def open_tree(toplevel: Path, revision: str, place: Path, environ: Mapping[str, 
         "GIT_DIR": own,
         "GIT_WORK_TREE": str(folder),
         "GIT_INDEX_FILE": str(place / "index"),
+        # A commit is what its name says, whatever this repository puts in its place.
+        "GIT_NO_REPLACE_OBJECTS": "1",
     }
     _git(folder, environ, "read-tree", commit)
-    listed = _git(folder, environ, "ls-files", "-z", "--stage").decode("utf-8", "surrogateescape")
     return GitTree(
         commit=commit,
         folder=folder,
-        entries=dict(map(_entry, listed.split("\0")[:-1])),
+        entries=_entries(folder, environ),
         has_lfs="filter.lfs" in filters,
         environ=environ,
     )
@@ -147,6 +168,11 @@ def _settings(values: Mapping[str, str]) -> dict[str, str]:
     for number, (key, value) in enumerate(values.items()):
         told |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     return told
+
+
+def _entries(folder: Path, environ: Mapping[str, str]) -> dict[str, TreeEntry]:
+    listed = _git(folder, environ, "ls-files", "-z", "--stage").decode("utf-8", "surrogateescape")
+    return dict(map(_entry, listed.split("\0")[:-1]))
 
 
 def _entry(record: str) -> tuple[str, TreeEntry]:

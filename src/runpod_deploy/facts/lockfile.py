@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from runpod_deploy.compiler.plan import LockfileFacts
@@ -25,6 +26,11 @@ def find_lockfile(root: Path, toplevel: Path | None) -> LockfileFacts | None:
                     relative = Path(os.path.relpath(file, root)).as_posix()
                     return LockfileFacts(name=relative, sha256=hashlib.sha256(content).hexdigest())
     return None
+
+
+def is_lockfile(name: str) -> bool:
+    """Return whether a file of this name is a lock file."""
+    return any(fnmatchcase(name, pattern) for pattern in NAMES)
 
 
 def _folders(root: Path, toplevel: Path | None) -> Iterator[Path]:

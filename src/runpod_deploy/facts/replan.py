@@ -67,10 +67,11 @@ def _compiled(
         facts = gather_resolution(resolution, project, payload=payload)
         return compile_resolution(resolution, facts)[0], None
     except InvalidInput as error:
-        return None, _first(error)
+        return None, first_problem(error)
 
 
-def _first(error: InvalidInput) -> str:
+def first_problem(error: InvalidInput) -> str:
+    """Return why a job cannot be planned, in one line: the first of its errors."""
     errors = [one for one in error.diagnostics if one.severity is Severity.ERROR]
     return _told(errors[0]) if errors else error.message
 

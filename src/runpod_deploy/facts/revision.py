@@ -7,7 +7,6 @@ Git LFS keeps elsewhere counts as the file it stands for, whose digest its point
 """
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,22 +15,18 @@ from tempfile import TemporaryDirectory
 
 from runpod_deploy.compiler.compile import compile_resolution
 from runpod_deploy.compiler.local_paths import anchored
-from runpod_deploy.compiler.plan import PayloadEntry, PlanFile
+from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.planfile import make_plan_file
 from runpod_deploy.compiler.resolve import Resolution, resolve
 from runpod_deploy.errors import InvalidInput
 from runpod_deploy.facts.gather import gather_resolution, project_of
 from runpod_deploy.facts.git_tree import GitTree, open_tree
+from runpod_deploy.facts.lfs import without_pointers
 from runpod_deploy.facts.observe import observe
 from runpod_deploy.facts.project import Project, git_toplevel
 from runpod_deploy.schema.base_files import SUFFIXES
 from runpod_deploy.schema.load import load
 
-_POINTER = re.compile(
-    rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*"
-    rb"oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,18})\n"
-)
-_LONGEST_POINTER = 1024
 _RULES = (".gitignore", ".gitattributes")
 
 
@@ -102,31 +97,76 @@ def _plan(
     variables: Mapping[str, str],
     allow_paths: Sequence[Path],
 ) -> AtRevision:
-    job_file = tree.folder / path
-    tree.lay_out(one for one in tree.entries if _needed_early(tree, one, path))
-    if not Path(os.path.realpath(job_file)).is_relative_to(tree.folder):
-        raise InvalidInput("it is a link that leads out of the repository")
     display = f"{revision}:{path}"
-    declared = load(job_file, {}, display=display, allow_paths=allow_paths).variables
+    lay_out_early(tree, path)
+    declared = load(tree.folder / path, {}, display=display, allow_paths=allow_paths).variables
     values = {name: value for name, value in variables.items() if name in declared}
-    config = load(job_file, values, display=display, allow_paths=allow_paths)
-    resolution = resolve(config)
+    job = laid_out(tree, path, display, values, allow_paths)
+    facts = gather_resolution(job.resolution, job.project, use_cache=False)
+    payload = {
+        entry.label: without_pointers(
+            tree, job.project.locate(entry.source), facts.payload.get(entry.label, ())
+        )
+        for entry in job.resolution.config.staging
+    }
+    plan, _ = compile_resolution(job.resolution, replace(facts, payload=payload))
+    observed = observe(job.project.root, overrides=values)
+    return AtRevision(
+        commit=tree.commit,
+        plan_file=make_plan_file(plan, payload, observed, os.urandom(16).hex()),
+        notes=tuple(_submodules(tree, job.sources)),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LaidOut:
+    """A job whose files lie in the tree's folder.
+
+    Attributes:
+        sources: The paths in the tree that it names; an empty one is all of it.
+    """
+
+    resolution: Resolution
+    project: Project
+    sources: frozenset[str]
+
+
+def laid_out(
+    tree: GitTree,
+    path: str,
+    display: str,
+    variables: Mapping[str, str],
+    allow_paths: Sequence[Path],
+) -> LaidOut:
+    """Lay out everything of `tree` that the job at `path` needs, and return the job.
+
+    `lay_out_early` comes first.
+
+    Args:
+        display: What messages call the job file; ends in its name.
+        variables: Values that override those of the job.
+
+    Raises:
+        InvalidInput: The job cannot be read, or says something that cannot be.
+    """
+    job_file = tree.folder / path
+    resolution = resolve(load(job_file, variables, display=display, allow_paths=allow_paths))
     project = project_of(resolution, job_file, allow_paths)
     _make_root(tree, project)
     sources = _sources(anchored(resolution, project.job_path), project, tree)
     tree.lay_out(one for one in tree.entries if _below(one, sources))
-    facts = gather_resolution(resolution, project, use_cache=False)
-    payload = {
-        label: _without_pointers(tree, project.locate(entry.source), facts.payload.get(label, ()))
-        for label, entry in ((one.label, one) for one in resolution.config.staging)
-    }
-    plan, _ = compile_resolution(resolution, replace(facts, payload=payload))
-    observed = observe(project.root, overrides=values)
-    return AtRevision(
-        commit=tree.commit,
-        plan_file=make_plan_file(plan, payload, observed, os.urandom(16).hex()),
-        notes=tuple(_submodules(tree, sources)),
-    )
+    return LaidOut(resolution=resolution, project=project, sources=sources)
+
+
+def lay_out_early(tree: GitTree, path: str) -> None:
+    """Lay out what says what else the job at `path` needs.
+
+    Raises:
+        InvalidInput: The job file leads out of the repository.
+    """
+    tree.lay_out(one for one in tree.entries if _needed_early(tree, one, path))
+    if not Path(os.path.realpath(tree.folder / path)).is_relative_to(tree.folder):
+        raise InvalidInput("it is a link that leads out of the repository")
 
 
 def _make_root(tree: GitTree, project: Project) -> None:
@@ -168,28 +208,6 @@ def _below(path: str, sources: frozenset[str]) -> bool:
             return True
         at = path.find("/", at + 1)
     return False
-
-
-def _without_pointers(
-    tree: GitTree, source: Path, entries: Sequence[PayloadEntry]
-) -> tuple[PayloadEntry, ...]:
-    """Return entries with those of Git LFS as the files they stand for, where LFS is set up."""
-    if not tree.has_lfs:
-        return tuple(entries)
-    stands_for: dict[str, PayloadEntry] = {}
-    places: dict[str, str] = {}
-    for entry in entries:
-        if entry.type == "file" and entry.size <= _LONGEST_POINTER:
-            place = source / entry.path if entry.path else source
-            pointer = _POINTER.fullmatch(place.read_bytes())
-            if pointer is not None:
-                content = replace(entry, sha256=pointer[1].decode(), size=int(pointer[2]))
-                stands_for[entry.path] = content
-                places[entry.path] = place.relative_to(tree.folder).as_posix()
-    kept_there = tree.with_filter("lfs", places.values()) if places else frozenset()
-    return tuple(
-        stands_for[one.path] if places.get(one.path) in kept_there else one for one in entries
-    )
 
 
 def _submodules(tree: GitTree, sources: frozenset[str]) -> Iterator[str]:

@@ -1,0 +1,88 @@
+"""Saves a plan, and beside it what it was made from and git does not hold."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from runpod_deploy.cli.amounts import size
+from runpod_deploy.cli.printable import line
+from runpod_deploy.cli.saving import save
+from runpod_deploy.cli.terminal import Terminal
+from runpod_deploy.compiler.plan import PlanFile
+from runpod_deploy.compiler.planfile import dumps
+from runpod_deploy.errors import InvalidInput
+from runpod_deploy.facts.kept_source import KeptSource, archive_file, kept_source, patch_file
+from runpod_deploy.facts.own_payload import travelling_with
+from runpod_deploy.schema.job import JobConfig
+
+_SHOWN = 3
+
+
+def save_plan(
+    out: Path,
+    plan_file: PlanFile,
+    config: JobConfig,
+    allow_paths: Sequence[Path],
+    terminal: Terminal,
+) -> PlanFile:
+    """Write a plan that was just made, and return it as it was written.
+
+    Raises:
+        InvalidInput: A file cannot be written, or something changed meanwhile.
+    """
+    if out.exists() and not out.is_file():
+        save(out, dumps(plan_file))  # a pipe or a device has no neighbours
+        return plan_file
+    kept = kept_source(plan_file, config, allow_paths=allow_paths)
+    if kept is not None:
+        observed = replace(plan_file.observed, untracked_sha256=kept.archive_sha256)
+        plan_file = replace(plan_file, observed=observed)
+    _put(patch_file(out), kept.patch if kept else b"")
+    _put(archive_file(out), kept.archive if kept else b"")
+    save(out, dumps(plan_file))
+    if kept is not None:
+        _tell(kept, out, terminal)
+    label = travelling_with(out, plan_file, config, allow_paths)
+    if label is not None:
+        terminal.alert(
+            f"{terminal.err.warn('warning:')} {line(str(out))} lies in what the staging "
+            f"{line(label)!r} sends, so the plan is stale now that it is there.\n"
+            f"{terminal.err.bold('help:')} Save it elsewhere, or leave it behind:\n"
+            f"  echo '/{line(out.name)}*' >> .runpodignore"
+        )
+    return plan_file
+
+
+def _put(file: Path, content: bytes) -> None:
+    """Write `content`; where there is none, what an earlier plan left there goes."""
+    if content:
+        save(file, content)
+        return
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be deleted: {error.strerror or error}") from error
+
+
+def _tell(kept: KeptSource, out: Path, terminal: Terminal) -> None:
+    beside = [patch_file(out).name] if kept.patch else []
+    beside += [archive_file(out).name] if kept.archive else []
+    if beside:
+        terminal.say(
+            f"Not all of it is committed; what the commit lacks is beside the plan, in "
+            f"{' and '.join(map(line, beside))}."
+        )
+    if kept.left_out:
+        names = ", ".join(line(name) for name, _ in kept.left_out[:_SHOWN])
+        more = len(kept.left_out) - _SHOWN
+        total = size(sum(number for _, number in kept.left_out))
+        terminal.say(
+            f"Too large to be kept beside it: {names}{f' and {more} more' if more > 0 else ''} "
+            f"({total}). `plan verify` looks for them in the work tree."
+        )
+    if kept.stripped:
+        terminal.alert(
+            f"{terminal.err.warn('warning:')} the changes hold an address with a user or a password, "
+            f"which was taken out of {line(patch_file(out).name)}: `plan verify` cannot prove this "
+            "plan."
+        )
