@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from support.command import Bench
+
 JOB = """\
 schema_version: 3
 name: small
@@ -30,14 +32,15 @@ except SystemExit as end:
 """
 
 
-def loaded(folder: Path, *args: str) -> tuple[int, set[str]]:
+def loaded(folder: Path, *args: str, env: dict[str, str] | None = None) -> tuple[int, set[str]]:
     """Run a command in a process of its own; returns its exit status and what it had loaded."""
     done = subprocess.run(
         [sys.executable, "-c", PROBE, *args],
         cwd=folder,
+        env=env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     status, modules = json.loads(done.stderr.splitlines()[-1])
@@ -85,3 +88,48 @@ def test_the_package_itself_loads_next_to_nothing(tmp_path: Path) -> None:
         check=True,
     )
     assert "[] True\n" == done.stdout
+
+
+EVERYTHING = """\
+import importlib, pkgutil, sys
+sys.modules.update(dict.fromkeys(("pulumi", "runpod")))  # as if they were not installed
+import runpod_deploy
+for found in pkgutil.walk_packages(runpod_deploy.__path__, "runpod_deploy."):
+    apart = ("runpod_deploy.pulumi", "runpod_deploy.templates.")
+    if not found.name.startswith(apart) and not found.name.endswith("__main__"):
+        importlib.import_module(found.name)
+try:
+    import runpod_deploy.pulumi
+except ModuleNotFoundError as error:
+    print(error)
+"""
+
+
+@pytest.mark.interop
+def test_everything_but_the_pulumi_resources_does_without_the_extras(tmp_path: Path) -> None:
+    """Every module can be imported without them; the resources say which extra brings Pulumi."""
+    done = subprocess.run(
+        [sys.executable, "-c", EVERYTHING],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "" == done.stderr
+    assert "runpod-deploy[pulumi]" in done.stdout
+
+
+@pytest.mark.emulated
+def test_a_whole_run_loads_none_of_the_extras(tmp_path: Path) -> None:
+    """Neither the emulator's side nor ours needs Pulumi or RunPod's SDK."""
+    bench = Bench(tmp_path)
+    try:
+        bench.job()
+        args = ("apply", "job.yaml", "--cloud", "emulator", "--yes")
+        status, modules = loaded(bench.project, *args, env=bench.env)
+        assert 0 == status
+        assert "asyncssh" in modules
+        assert [] == [name for name in ("runpod", "pulumi", "grpc") if name in modules]
+    finally:
+        bench.close()

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from runpod_deploy.errors import AccountError, InvalidInput
+from runpod_deploy.errors import InvalidInput
 
 if TYPE_CHECKING:
     from runpod_deploy.executor.run import Target
-
-DEFAULT_URL = "https://api.runpod.io"
 
 
 class CloudName(StrEnum):
@@ -49,18 +45,12 @@ def runpod_target(environ: Mapping[str, str]) -> Target:
         InvalidInput: RunPod's config.toml cannot be read.
     """
     from runpod_deploy.executor.run import Target  # noqa: PLC0415 - loads the whole executor
-
-    key = environ.get("RUNPOD_API_KEY", "").strip() or _key_of_profile(environ)
-    if not key:
-        raise AccountError(
-            "there is no RunPod API key: RUNPOD_API_KEY is not set, and ~/.runpod/config.toml has none",
-            help="export RUNPOD_API_KEY=…\n"
-            "or rehearse it on this machine, without an account and for nothing:\n"
-            "  --cloud emulator",
-        )
-    return Target(
-        label=CloudName.RUNPOD, api_url=environ.get("RUNPOD_API_URL") or DEFAULT_URL, api_key=key
+    from runpod_deploy.executor.runpod.credentials import (  # noqa: PLC0415 - likewise
+        account_key,
+        api_url,
     )
+
+    return Target(label=CloudName.RUNPOD, api_url=api_url(environ), api_key=account_key(environ))
 
 
 def emulator_target(environ: Mapping[str, str]) -> Target:
@@ -76,21 +66,3 @@ def emulator_target(environ: Mapping[str, str]) -> Target:
     with explained():
         info = ensure_running(environ)
     return Target(label=CloudName.EMULATOR, api_url=info.url, api_key=info.api_key)
-
-
-def _key_of_profile(environ: Mapping[str, str]) -> str:
-    home = environ.get("HOME")
-    path = (Path(home) if home else Path.home()) / ".runpod" / "config.toml"
-    try:
-        content: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return ""
-    except (OSError, ValueError) as error:
-        raise InvalidInput(
-            f"RunPod's own {path} cannot be read: {error}",
-            help="Mend it, or set RUNPOD_API_KEY, which comes first.",
-        ) from error
-    profile = content.get("default")
-    places = [profile if isinstance(profile, dict) else {}, content]
-    found = [place.get(name) for place in places for name in ("api_key", "apikey")]
-    return next((key.strip() for key in found if isinstance(key, str) and key.strip()), "")

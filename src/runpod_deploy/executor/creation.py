@@ -11,14 +11,13 @@ import asyncio
 from runpod_deploy.compiler.plan import Candidate
 from runpod_deploy.errors import EffectUnknown, RunpodDeployError
 from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.lost_answers import look_for
 from runpod_deploy.executor.ports import Pod, PodRequest
 from runpod_deploy.executor.shielding import finish
 from runpod_deploy.executor.steps import release
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.run import fold
 
-# A pod whose create call answered 5xx may show up in the list a little later.
-LOOKS = (0.0, 1.0, 3.0, 6.0)
 LATEST_LISTED_SEC = 30.0
 
 
@@ -75,18 +74,12 @@ def _have(ctx: RunContext, pod: Pod) -> None:
 
 
 async def _reconcile(ctx: RunContext, request: PodRequest, error: EffectUnknown) -> Pod:
-    looked = False
-    for pause in LOOKS:
-        await ctx.clock.sleep(pause)
-        try:
-            found = await ctx.cloud.find(request.name)
-        except RunpodDeployError:
-            continue
-        looked = True
-        if found:
-            for extra in found[1:]:
-                await release.delete_pod(ctx, extra.id, reason="duplicate of a create call")
-            return found[0]
+    found = await look_for(lambda: ctx.cloud.find(request.name), ctx.clock)
+    if found:
+        for extra in found[1:]:
+            await release.delete_pod(ctx, extra.id, reason="duplicate of a create call")
+        return found[0]
+    looked = found is not None
     outcome = "none" if looked else "unknown"
     if not looked:
         ctx.leak(None, request.name)

@@ -109,12 +109,30 @@ class StockQuery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Volume:
-    """A network volume; size in GB."""
+    """A network volume; size in GB, `type` STANDARD or HIGH_PERFORMANCE where the API says it."""
 
     id: str
     name: str
     datacenter: str
     size_gb: int
+    type: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Template:
+    """A template; `raw` is the API's own object and holds its env in clear, never to be logged."""
+
+    id: str
+    name: str
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Registry:
+    """A registry credential; the API never tells user name or password."""
+
+    id: str
+    name: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,16 @@ from itertools import chain
 from typing import Any, cast
 
 from runpod_deploy.errors import CloudError
-from runpod_deploy.executor.ports import Bill, Endpoint, GpuOffer, Pod, PodStatus, Volume
+from runpod_deploy.executor.ports import (
+    Bill,
+    Endpoint,
+    GpuOffer,
+    Pod,
+    PodStatus,
+    Registry,
+    Template,
+    Volume,
+)
 
 _STATUSES = frozenset({"PROVISIONING", "STARTING", "RUNNING", "EXITED", "ERROR", "TERMINATED"})
 _IN_STOCK = ("HIGH", "MEDIUM", "LOW")
@@ -53,7 +62,22 @@ def volume_from(row: Any) -> Volume | None:
         name=_text(row.get("name")) or "",
         datacenter=_matching(_ID, row.get("dataCenter")) or "",
         size_gb=_whole(row.get("size")) or 0,
+        type=_text(row.get("type")),
     )
+
+
+def template_from(row: Any) -> Template | None:
+    """Return the template that a JSON value describes, None when it is not one."""
+    if not isinstance(row, dict) or _matching(_ID, row.get("id")) is None:
+        return None
+    return Template(id=row["id"], name=_text(row.get("name")) or "", raw=row)
+
+
+def registry_from(row: Any) -> Registry | None:
+    """Return the registry credential that a JSON value describes, None when it is not one."""
+    if not isinstance(row, dict) or _matching(_ID, row.get("id")) is None:
+        return None
+    return Registry(id=row["id"], name=_text(row.get("name")) or "")
 
 
 def bill_from(row: Any) -> Bill | None:

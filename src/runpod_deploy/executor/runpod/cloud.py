@@ -3,7 +3,6 @@
 import random
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
-from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -31,12 +30,11 @@ from runpod_deploy.executor.runpod.answers import (
 from runpod_deploy.executor.runpod.api import Api
 from runpod_deploy.executor.runpod.backoff import Backoff
 from runpod_deploy.executor.runpod.body import create_body
+from runpod_deploy.executor.runpod.calls import Calls
 from runpod_deploy.executor.runpod.log_stream import log_lines
 from runpod_deploy.executor.runpod.problems import PODS
+from runpod_deploy.executor.runpod.resources import Resources
 
-T = TypeVar("T")
-
-_PAGES = 1000
 _SHORTEST_SECRET = 6
 
 
@@ -71,8 +69,9 @@ class RunPodCloud:
         self._api = Api(base_url, api_key, transport=transport)
         self._label = label
         self._clock = clock or SystemClock()
-        self._jitter = jitter
-        self._backoff = backoff or Backoff()
+        self._calls = Calls(
+            self._api, clock=self._clock, jitter=jitter, backoff=backoff or Backoff()
+        )
 
     def __repr__(self) -> str:
         return f"RunPodCloud({self._api.base_url!r}, label={self._label!r})"
@@ -107,7 +106,7 @@ class RunPodCloud:
     async def get(self, pod_id: str) -> Pod | None:
         """Return the pod, None when the API says that it is not there."""
         try:
-            answer = await self._again("GET", _pod(pod_id))
+            answer = await self._calls.again("GET", _pod(pod_id))
         except NotFound:
             return None
         pod = pod_from(answer)
@@ -122,7 +121,7 @@ class RunPodCloud:
 
     async def pods(self) -> list[Pod]:
         """Return every pod of the account."""
-        return await self._rows(PODS, "pods", pod_from)
+        return await self._calls.rows(PODS, "pods", pod_from)
 
     async def billed(self, since: str, pod_id: str | None = None) -> list[Bill]:
         """Return what RunPod billed for pods, one row for each pod and day.
@@ -134,7 +133,7 @@ class RunPodCloud:
         asked = {"startTime": since, "bucketSize": "day"}
         if pod_id is not None:
             asked["podId"] = pod_id
-        return await self._rows("/v2/billing/pods", "records", bill_from, asked)
+        return await self._calls.rows("/v2/billing/pods", "records", bill_from, asked)
 
     async def act(self, pod_id: str, action: PodAction) -> None:
         """Start, stop or restart a pod; sent once.
@@ -148,7 +147,7 @@ class RunPodCloud:
     async def delete(self, pod_id: str) -> None:
         """Ask for the pod's end; 404 counts as success. Proof is only `get` returning None."""
         try:
-            await self._again("DELETE", _pod(pod_id))
+            await self._calls.again("DELETE", _pod(pod_id))
         except NotFound:
             return
 
@@ -158,7 +157,7 @@ class RunPodCloud:
 
     async def volumes(self) -> list[Volume]:
         """Return the account's network volumes."""
-        return await self._rows("/v2/network-volumes", "networkVolumes", volume_from)
+        return await self._calls.rows("/v2/network-volumes", "networkVolumes", volume_from)
 
     async def catalog(self, query: StockQuery) -> list[GpuOffer]:
         """Return every GPU of the catalog with its prices and the stock that was asked for."""
@@ -167,61 +166,22 @@ class RunPodCloud:
             asked["minCudaVersion"] = query.min_cuda
         # The API tells the stock of one cloud at a time.
         answers = [
-            await self._rows(
+            await self._calls.rows(
                 "/v2/catalog/gpus", "gpus", partial(offer_from, cloud), {**asked, "cloud": cloud}
             )
             for cloud in query.clouds
         ]
         return merged_offers(answers)
 
+    @property
+    def resources(self) -> Resources:
+        """What else the account can own, over the same connections."""
+        return Resources(self._calls)
+
     async def close(self) -> None:
         """Close connections; idempotent."""
         await self._api.close()
 
-    async def _again(
-        self, method: Literal["GET", "DELETE"], path: str, params: dict[str, str] | None = None
-    ) -> Any:
-        return await self._backoff.repeat(
-            lambda: self._api.send(method, path, params=params),
-            clock=self._clock,
-            jitter=self._jitter,
-        )
-
-    async def _rows(
-        self,
-        path: str,
-        envelope: str,
-        parse: Callable[[Any], T | None],
-        params: dict[str, str] | None = None,
-    ) -> list[T]:
-        """Return all rows of a list, following the cursor where the API hands one out."""
-        rows: list[T] = []
-        asked = dict(params or {})
-        seen: set[str] = set()
-        for _ in range(_PAGES):
-            answer = await self._again("GET", path, asked or None)
-            page = answer.get(envelope) if isinstance(answer, dict) else None
-            if not isinstance(page, list):
-                # An empty list here would read as "nothing exists" where a pod may be running.
-                msg = f"GET {path} succeeded without the list {envelope!r}"
-                raise CloudError(msg)
-            rows.extend(row for row in map(parse, page) if row is not None)
-            cursor = _next_cursor(answer)
-            if cursor is None or cursor in seen:
-                return rows
-            seen.add(cursor)
-            asked["cursor"] = cursor
-        msg = f"GET {path} has more than {_PAGES} pages"
-        raise CloudError(msg)
-
 
 def _pod(pod_id: str) -> str:
     return f"{PODS}/{quote(pod_id, safe='')}"
-
-
-def _next_cursor(answer: dict[str, Any]) -> str | None:
-    pagination = answer.get("pagination")
-    if not isinstance(pagination, dict) or pagination.get("hasNextPage") is False:
-        return None
-    cursor = pagination.get("nextCursor")
-    return cursor if isinstance(cursor, str) and cursor else None
