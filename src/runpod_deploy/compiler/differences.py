@@ -1,13 +1,18 @@
-"""Where two plans differ, field by field, under names that people can say."""
+"""What differs between two plans, told in one line each: for the table of a stale plan."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from runpod_deploy.compiler.plan import Plan
-from runpod_deploy.schema.plain import to_plain
+from runpod_deploy.compiler.plan_diff import (
+    FieldChange,
+    ScriptChange,
+    changed_fields,
+    changed_scripts,
+)
+from runpod_deploy.compiler.plan_fields import ABSENT, lonely_items, shared_items
 
-_SUMS = frozenset(("tree_sha256", "files", "bytes"))
 _OWN_NAME = {"pod.image": "image"}
 _SHOWN = 120
 
@@ -17,7 +22,7 @@ class Difference:
     """One field that two plans say differently.
 
     Attributes:
-        field: Dotted; items of a list by their name or label: `scripts.run.text`.
+        field: Dotted; items of a list by their name or label: `scripts.run`.
         before: What the first says, shortened; None when it says nothing.
         after: What the second says.
     """
@@ -28,77 +33,43 @@ class Difference:
 
 
 def differences(before: Plan, after: Plan) -> tuple[Difference, ...]:
-    """Return every field in which two plans differ, in the order of the fields.
+    """Return every field in which two plans differ, in the order of the fields, scripts last.
 
-    The sums over a payload are left out: its files tell more.
+    An item that only one of them has is one difference. The sums over a payload are left out: its
+    files tell more.
     """
-    return tuple(_mapping("", to_plain(before), to_plain(after)))
+    fields = changed_fields(shared_items(before, after), shared_items(after, before))
+    return (
+        *map(_field, fields),
+        *_items(lonely_items(before, after), lonely_items(after, before)),
+        *map(_script, (one for one in changed_scripts(before, after) if one.kind == "changed")),
+    )
 
 
-def _any(field: str, before: Any, after: Any) -> Iterator[Difference]:
-    if before == after and type(before) is type(after):
-        return
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        yield from _mapping(field, before, after)
-    elif isinstance(before, list) and isinstance(after, list) and _named(before, after):
-        yield from _items(field, before, after)
-    elif field.startswith("scripts.") and field.endswith(".text"):
-        yield _script_text(field, before, after)
-    elif before != after:
-        yield Difference(
-            field=_OWN_NAME.get(field, field), before=_told(before), after=_told(after)
-        )
+def _items(lost: Collection[str], gained: Collection[str]) -> Iterator[Difference]:
+    for item in lost:
+        yield Difference(field=item, before="there", after=None)
+    for item in gained:
+        yield Difference(field=item, before=None, after="there")
 
 
-def _mapping(
-    field: str, before: Mapping[str, Any], after: Mapping[str, Any]
-) -> Iterator[Difference]:
-    for key in dict.fromkeys([*before, *after]):
-        if field.startswith("staging.") and key in _SUMS:
-            continue
-        if field.startswith("scripts.") and key == "sha256":
-            continue
-        yield from _any(f"{field}.{key}" if field else key, before.get(key), after.get(key))
+def _field(change: FieldChange) -> Difference:
+    return Difference(
+        field=_OWN_NAME.get(change.field, change.field),
+        before=_told(change.field, change.before),
+        after=_told(change.field, change.after),
+    )
 
 
-def _named(*lists: Sequence[Any]) -> bool:
-    return all(isinstance(item, Mapping) and _name(item) for items in lists for item in items)
-
-
-def _name(item: Mapping[str, Any]) -> Any:
-    return item.get("name") or item.get("label")
-
-
-def _items(field: str, before: list[Any], after: list[Any]) -> Iterator[Difference]:
-    old = {_name(item): item for item in before}
-    new = {_name(item): item for item in after}
-    for name in dict.fromkeys([*old, *new]):
-        place = f"{field}.{name}"
-        if name in old and name in new:
-            yield from _any(place, old[name], new[name])
-        else:
-            yield Difference(
-                field=place,
-                before="there" if name in old else None,
-                after="there" if name in new else None,
-            )
-    common = old.keys() & new.keys()
-    order = [name for name in old if name in common]
-    if order != (now := [name for name in new if name in common]):
-        yield Difference(field=f"{field}.order", before=_told(order), after=_told(now))
-
-
-def _script_text(field: str, before: Any, after: Any) -> Difference:
+def _script(change: ScriptChange) -> Difference:
     """Tell the first line that differs; the whole is for a real diff."""
-    old, new = str(before).split("\n"), str(after).split("\n")
+    old, new = str(change.before).split("\n"), str(change.after).split("\n")
     pairs = zip([*old, None], [*new, None], strict=False)
     number, (one, other) = next(
         (at, pair) for at, pair in enumerate(pairs, start=1) if pair[0] != pair[1]
     )
     return Difference(
-        field=field.removesuffix(".text"),
-        before=_line(number, one),
-        after=_line(number, other),
+        field=f"scripts.{change.name}", before=_line(number, one), after=_line(number, other)
     )
 
 
@@ -106,18 +77,20 @@ def _line(number: int, text: str | None) -> str:
     return f"ends before line {number}" if text is None else _short(f"line {number}: {text}")
 
 
-def _told(value: Any) -> str | None:
-    if value is None:
+def _told(field: str, value: Any) -> str | None:
+    if value is None or value is ABSENT:
         return None
+    if field == "candidates":
+        return _short(", ".join(map(_candidate, value)))
+    if isinstance(value, list):
+        return _short(", ".join(filter(None, (_told("", one) for one in value)))) or "none"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, list):
-        return _short(", ".join(filter(None, map(_told, value)))) or "none"
-    if isinstance(value, Mapping):
-        if set(value) == {"gpu", "datacenter", "cloud"}:
-            return " · ".join(str(part or "any datacenter") for part in value.values())
-        return _short(", ".join(f"{key}={_told(item)}" for key, item in value.items())) or "none"
     return _short(str(value)) or '""'
+
+
+def _candidate(parts: Sequence[Any]) -> str:
+    return " · ".join(str(part or "any datacenter") for part in parts)
 
 
 def _short(text: str) -> str:

@@ -117,13 +117,15 @@ def compare(before: PlanFile | None, after: PlanFile) -> PlanDiff:
     """Return what `after` does otherwise than `before`; None: the job was not there."""
     if before is None:
         return PlanDiff(before=None, after=after, fields=(), scripts=(), files=())
-    fields = sorted(_fields(before.plan, after.plan), key=lambda one: SECTIONS.index(one.section))
+    fields = sorted(
+        changed_fields(before.plan, after.plan), key=lambda one: SECTIONS.index(one.section)
+    )
     labels = dict.fromkeys([*before.payload, *after.payload])
     return PlanDiff(
         before=before,
         after=after,
         fields=tuple(fields),
-        scripts=tuple(_scripts(before.plan, after.plan)),
+        scripts=changed_scripts(before.plan, after.plan),
         files=tuple(
             change
             for label in labels
@@ -132,7 +134,8 @@ def compare(before: PlanFile | None, after: PlanFile) -> PlanDiff:
     )
 
 
-def _fields(before: Plan, after: Plan) -> Iterator[FieldChange]:
+def changed_fields(before: Plan, after: Plan) -> Iterator[FieldChange]:
+    """Yield every value that differs, in the order of the plan's fields; no texts of scripts."""
     old, new = leaves(before), leaves(after)
     for field in dict.fromkeys([*old, *new]):
         was, now = old.get(field, ABSENT), new.get(field, ABSENT)
@@ -147,7 +150,8 @@ def _equal(one: Leaf, other: Leaf) -> bool:
     return isinstance(one, bool) is isinstance(other, bool) and one == other
 
 
-def _scripts(before: Plan, after: Plan) -> Iterator[ScriptChange]:
+def changed_scripts(before: Plan, after: Plan) -> tuple[ScriptChange, ...]:
+    """Return every script whose text differs, the job's own first."""
     old, new = ({one.name: one for one in plan.scripts} for plan in (before, after))
     changes = [
         ScriptChange(
@@ -161,7 +165,7 @@ def _scripts(before: Plan, after: Plan) -> Iterator[ScriptChange]:
     ]
     # The job's own first: ours change with the tool's version.
     order: Sequence[Phase] = ("run", "setup", "preflight", "pod")
-    return iter(sorted(changes, key=lambda one: order.index(one.phase)))
+    return tuple(sorted(changes, key=lambda one: order.index(one.phase)))
 
 
 def _phase(before: Script | None, after: Script | None) -> Phase:

@@ -1,6 +1,7 @@
 """A plan as dotted fields: what is compared with what, and under which heading it is told."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from runpod_deploy.compiler.plan import Plan
@@ -91,6 +92,28 @@ def _below(field: str, value: Any) -> Iterator[tuple[str, Leaf]]:
             yield from _below(f"{field}.{key}", item)
     else:
         yield field, value
+
+
+def lonely_items(plan: Plan, other: Plan) -> tuple[str, ...]:
+    """Return the dotted names of the named items that only `plan` has, such as `artifacts.model`."""
+    return tuple(
+        f"{part}.{getattr(item, key)}"
+        for part, key in _KEYED.items()
+        for item in _split(part, key, plan, other)[0]
+    )
+
+
+def shared_items(plan: Plan, other: Plan) -> Plan:
+    """Return `plan` without those items."""
+    kept: dict[str, Any] = {part: _split(part, key, plan, other)[1] for part, key in _KEYED.items()}
+    return replace(plan, **kept)
+
+
+def _split(part: str, key: str, plan: Plan, other: Plan) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    theirs = {getattr(one, key) for one in getattr(other, part)}
+    items = getattr(plan, part)
+    lonely = tuple(one for one in items if getattr(one, key) not in theirs)
+    return lonely, tuple(one for one in items if getattr(one, key) in theirs)
 
 
 def order_changes(before: Plan, after: Plan) -> Iterator[tuple[str, list[str], list[str]]]:

@@ -1,10 +1,20 @@
 """`plan --against` and `plan diff`: what is compared, how it is written, and how it ends."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+
+from runpod_deploy.cli.diff_json import diff_document
+from runpod_deploy.compiler.plan import Plan, PlanFile
+from runpod_deploy.compiler.plan_diff import compare
+from runpod_deploy.compiler.planfile import loads, make_plan_file
+from runpod_deploy.schema.documents import schema_document
+from runpod_deploy.schema.plain import PlainDataError, from_plain, to_plain
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -93,3 +103,87 @@ def test_a_plan_as_markdown(call: Call) -> None:
     for text in ("| cost at most | `$0.25, said at 90%` |", "`NVIDIA L4`", 'echo "seed 7"'):
         assert text in out
     assert "unknown: planned without asking the catalog" in out
+
+
+SCHEMA = Draft202012Validator(json.loads(schema_document("diff")))
+
+
+def problems(document: Any) -> list[str]:
+    """Return where a difference breaks the published schema."""
+    return [one.message for one in SCHEMA.iter_errors(document)]
+
+
+STAGED = """\
+staging:
+  - {label: code, source: src, destination: /root/src}
+setup:
+  - command: "true"
+"""
+
+
+def test_every_kind_of_difference_keeps_to_the_published_schema(project: Path, call: Call) -> None:
+    """Values, scripts, and files that came, went, changed, moved, became links; also for a new job."""
+    job = project / "job.yaml"
+    source = project / "src"
+    source.mkdir()
+    before = job.read_text()
+    job.write_text(before + STAGED)
+    for name in ("changed", "moved", "removed", "linked"):
+        (source / name).write_text(f"{name}\n")
+    assert 0 == call("plan", "job.yaml", "-o", "old.json")[0]
+
+    (source / "changed").write_text("anew")
+    (source / "moved").rename(source / "elsewhere")
+    for name in ("removed", "linked"):
+        (source / name).unlink()
+    (source / "linked").symlink_to("changed")
+    (source / "added").touch(mode=0o755)
+    other = STAGED.replace("setup:", "preflight:").replace('"true"', '"# \\u2028 x"')
+    job.write_text(before.replace("cost_cap_usd: 0.25", "").replace("L4", "A40") + other)
+    assert 0 == call("plan", "job.yaml", "-o", "new.json")[0]
+
+    document = json.loads(call("plan", "diff", "old.json", "new.json", "--format", "json")[1])
+    assert [] == problems(document)
+    assert {"added", "changed", "moved", "removed"} == {one["kind"] for one in document["files"]}
+    assert {"changed"} < {one["kind"] for one in document["values"]}
+    assert {"added", "removed"} <= {one["kind"] for one in document["scripts"]}
+    back = json.loads(call("plan", "diff", "new.json", "old.json", "--format", "json")[1])
+    same = json.loads(call("plan", "diff", "new.json", "new.json", "--format", "json")[1])
+    assert ([], []) == (problems(back), problems(same))
+    new = loads((project / "new.json").read_bytes(), "new.json")
+    assert [] == problems(diff_document(compare(None, new), "main"))
+
+
+def test_each_changed_value_of_a_plan_keeps_to_the_published_schema(
+    project: Path, call: Call
+) -> None:
+    """One field after the other, in both directions."""
+    call("plan", "job.yaml", "-o", "old.json")
+    old = loads((project / "old.json").read_bytes(), "old.json")
+    seen = 0
+    for plan in other_plans(old):
+        new = make_plan_file(plan, old.payload, old.observed, old.plan_id)
+        for one, two in ((old, new), (new, old)):
+            document = diff_document(compare(one, two), "old.json")
+            assert [] == problems(document)
+            seen += not document["same"]
+    assert seen > 150
+
+
+def other_plans(plan_file: PlanFile) -> Iterator[Plan]:
+    """Yield the plan with each of its values changed that may be another."""
+    for data in changed(to_plain(plan_file.plan)):
+        with suppress(PlainDataError):
+            yield from_plain(Plan, data)
+
+
+def changed(value: Any) -> Iterator[Any]:
+    """Yield plain data with one thing in it changed."""
+    if isinstance(value, dict):
+        yield from ({**value, key: one} for key, item in value.items() for one in changed(item))
+    elif isinstance(value, list) and value:
+        yield value[1:]
+        for index, item in enumerate(value):
+            yield from ([*value[:index], one, *value[index + 1 :]] for one in changed(item))
+    else:
+        yield from (f"{value}x", 77, not value, None)

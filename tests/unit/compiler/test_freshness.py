@@ -101,6 +101,25 @@ def test_each_part_of_the_job_that_changed_is_named(
     assert (drift.now or "").startswith(is_now)
 
 
+def test_an_item_that_came_or_went_hides_no_other() -> None:
+    """`a` is gone in one line, and what changed about `a.b` is told all the same."""
+    both = {
+        "artifacts": [
+            {"label": "a", "remote_path": "/root/a"},
+            {"label": "a.b", "remote_path": "/root/b"},
+        ]
+    }
+    one = {"artifacts": [{"label": "a.b", "remote_path": "/root/c"}]}
+    plan_file = plan_file_of(job(both))
+    drifts = can_apply(plan_file, now(plan_file, plan=plan_of(job(one))))
+
+    told = {(d.field, d.planned, d.now) for d in drifts if d.part == "artifacts"}
+    assert {
+        ("artifacts.a.b.remote_path", "/root/b", "/root/c"),
+        ("artifacts.a", "there", None),
+    } == told
+
+
 def test_a_job_file_that_gives_no_plan_is_drift() -> None:
     """Broken since: refused with the reason. Not there at all: the plan stands by itself."""
     plan_file = plan_file_of(job())

@@ -12,6 +12,7 @@ from runpod_deploy.schema.conforms import conforms
 from runpod_deploy.schema.documents import SCHEMA_NAMES, schema_document
 
 ADDRESSES = {
+    "diff": "urn:runpod-deploy:schema:diff:1",
     "event": "urn:runpod-deploy:schema:event:1",
     "job": "urn:runpod-deploy:schema:job:3",
     "job.v2": "urn:runpod-deploy:schema:job:2",
