@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,8 @@ PAGES = sorted(
     for page in REPOSITORY.glob(pattern)
     if steps_of(page)
 )
+# Programs of others that a page shows the use of.
+NEEDS = {"docs/how-to/policy.md": "jq"}
 MUST_RUN = {"README.md", "docs/tutorial/first-job.md", "docs/reference/forensics.md"}
 # What a reader's shell keeps from one command to the next: its variables and its folder.
 SHELL = """\
@@ -93,6 +96,8 @@ class Reader:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_can_be_followed(page: str, bench: Bench) -> None:
     """Each command ends as the page says and prints the words that it shows; nothing is left over."""
+    if page in NEEDS and shutil.which(NEEDS[page]) is None:
+        pytest.skip(f"the page uses {NEEDS[page]}, which is not here")
     steps = steps_of(REPOSITORY / page)
     reader = Reader(bench)
     for step in (step for step in steps if step.kind != "doctest"):

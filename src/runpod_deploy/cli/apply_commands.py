@@ -10,12 +10,14 @@ from runpod_deploy.cli.arguments import (
     AllowPath,
     Cloud,
     Config,
+    PolicyFiles,
     Quiet,
     RequireSignature,
     Var,
     VarsFile,
     Verbose,
     one_file,
+    policies_of,
 )
 from runpod_deploy.cli.demands import Demands, met
 from runpod_deploy.cli.target import CloudName, choose_cloud
@@ -66,6 +68,7 @@ def apply_command(
     again: Again = False,
     require_signature: RequireSignature = None,
     allowed_signers: AllowedSigners = None,
+    policy: PolicyFiles = None,
     as_json: AsJson = False,
     print_run_dir: PrintRunDir = False,
     verbose: Verbose = False,
@@ -90,6 +93,7 @@ def apply_command(
         allow=allow,
         demands=Demands(signatures=require_signature, signers=allowed_signers),
         again=again,
+        policy=policy,
         as_json=as_json,
         print_run_dir=print_run_dir,
         ask=not yes,
@@ -109,6 +113,7 @@ def run_command(
     again: Again = False,
     require_signature: RequireSignature = None,
     allowed_signers: AllowedSigners = None,
+    policy: PolicyFiles = None,
     as_json: AsJson = False,
     print_run_dir: PrintRunDir = False,
     verbose: Verbose = False,
@@ -127,6 +132,7 @@ def run_command(
         allow=allow,
         demands=Demands(signatures=require_signature, signers=allowed_signers),
         again=again,
+        policy=policy,
         as_json=as_json,
         print_run_dir=print_run_dir,
         ask=False,
@@ -145,6 +151,7 @@ def _apply(
     allow: list[str] | None,
     again: bool,
     demands: Demands,
+    policy: list[Path] | None,
     as_json: bool,
     print_run_dir: bool,
     ask: bool,
@@ -157,19 +164,24 @@ def _apply(
         raise InvalidInput("--json and --print-run-dir exclude each other")
     where = choose_cloud(cloud, terminal.environ)
     values = read_variables(var or (), vars_file)
+    policies = policies_of(policy)
     planned = planning.prepare(path, values, allow_path or (), project)
     planned = planning.for_saved(planned, allow=allow or (), again=again)
     terminal.findings(planned.diagnostics)
     planned = met(demands, path, planned, terminal)
     # A missing key is told before anything is asked, an emulator is started only after a yes.
     target = runpod_target(terminal.environ) if where is CloudName.RUNPOD else None
+    if policies:
+        from runpod_deploy.cli.policing import hold  # noqa: PLC0415 - only with --policy
+
+        target = hold(policies, planned, path, target, terminal)
     if ask:
         _show(planned, terminal, to_stderr=as_json or print_run_dir)
         if not questions.confirm_apply(planned.plan_file, where, terminal):
             terminal.say("Nothing was done.")
             return JobFailed.exit_code
-    if target is None:
-        target = emulator_target(terminal.environ)
+    target = target or emulator_target(terminal.environ)
+    if where is CloudName.EMULATOR:
         terminal.say(f"This is the emulator at {target.api_url}: nothing is billed.")
     from runpod_deploy.cli.applying import Show, apply  # noqa: PLC0415 - the whole executor
 

@@ -1,13 +1,17 @@
 """The arguments and flags that several commands share."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from runpod_deploy.cli.target import CloudName
 from runpod_deploy.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from runpod_deploy.schema.policy import Policy
 
 Job = Annotated[
     Path | None, typer.Argument(metavar="JOB.yaml", help="The job file.", show_default=False)
@@ -69,6 +73,15 @@ AllowedSigners = Annotated[
         show_default=False,
     ),
 ]
+PolicyFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--policy",
+        metavar="FILE",
+        help="Refuse what breaks the rules in FILE; repeatable.",
+        show_default=False,
+    ),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only warnings, errors and the last line.")
@@ -117,6 +130,19 @@ def one_file(argument: Path | None, option: Path | None, *, what: str = "job fil
             f"no {what} was named", help="Name it as an argument, or with --config FILE."
         )
     return chosen
+
+
+def policies_of(paths: Sequence[Path] | None) -> "tuple[Policy, ...]":
+    """Return the policies of `--policy`; nothing is imported for none.
+
+    Raises:
+        InvalidInput: One of them cannot be used.
+    """
+    if not paths:
+        return ()
+    from runpod_deploy.cli.policing import read_policies  # noqa: PLC0415 - only with --policy
+
+    return read_policies(paths)
 
 
 def examples(*lines: str) -> str:

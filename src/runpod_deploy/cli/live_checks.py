@@ -9,18 +9,14 @@ from dataclasses import dataclass, field
 from runpod_deploy.cli.market import Market
 from runpod_deploy.compiler.candidates import ring
 from runpod_deploy.compiler.findings import Finding
+from runpod_deploy.compiler.image_name import ImageReference, parse_image
 from runpod_deploy.compiler.lints import told
 from runpod_deploy.compiler.market import Wanted, reason
 from runpod_deploy.compiler.observed import ObservedCatalog
 from runpod_deploy.compiler.resolve import Resolved, resolve
 from runpod_deploy.compiler.sections import pod, storage
 from runpod_deploy.errors import Diagnostic, Severity
-from runpod_deploy.executor.registry import (
-    ImageAnswer,
-    ImageReference,
-    ask_registry,
-    parse_image,
-)
+from runpod_deploy.executor.registry import ImageAnswer, ask_registry
 from runpod_deploy.schema.job import JobConfig
 
 _IMAGE = "/pod/image"

@@ -15,21 +15,24 @@ from runpod_deploy.cli.arguments import (
     DocumentFormat,
     Job,
     PlanFormat,
+    PolicyFiles,
     Quiet,
     Refresh,
     Var,
     VarsFile,
     Verbose,
     one_file,
+    policies_of,
     without_live,
 )
 from runpod_deploy.cli.target import CloudName
 from runpod_deploy.cli.terminal import Terminal, open_terminal
-from runpod_deploy.errors import EXIT_CHANGED, EXIT_OK, InvalidInput
+from runpod_deploy.errors import EXIT_CHANGED, EXIT_OK, Diagnostic, InvalidInput
 
 if TYPE_CHECKING:
     from runpod_deploy.compiler.plan import PlanFile
     from runpod_deploy.schema.job import JobConfig
+    from runpod_deploy.schema.policy import Policy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +71,7 @@ def plan_command(
     ] = False,
     cloud: Cloud = None,
     refresh: Refresh = False,
+    policy: PolicyFiles = None,
     var: Var = None,
     vars_file: VarsFile = None,
     allow_path: AllowPath = None,
@@ -81,8 +85,10 @@ def plan_command(
     path = one_file(job, config)
     values = read_variables(var or (), vars_file)
     market = Asked(live=live, cloud=cloud, refresh=refresh)
+    policies = policies_of(policy)
     plan_file, made_of = _plan(path, values, allow_path or (), out, market, terminal)
-    if out is not None and made_of is not None:
+    broken = _broken(policies, plan_file, path)
+    if out is not None and made_of is not None and not broken:
         from runpod_deploy.cli.plan_saving import save_plan  # noqa: PLC0415 - only when writing
 
         plan_file = save_plan(out, plan_file, made_of, allow_path or (), terminal)
@@ -99,9 +105,26 @@ def plan_command(
         raise InvalidInput("--detailed-exitcode goes with --against: it tells what differs")
     else:
         _show(plan_file, terminal, output, scripts=scripts)
+    if broken:
+        from runpod_deploy.cli.policing import refusal  # noqa: PLC0415 - loaded already
+
+        terminal.findings(broken)
+        raise refusal(broken, "" if out is None else f", and {out} was not written")
+    if policies:
+        terminal.say(f"Policy kept: {', '.join(one.file for one in policies)}.")
     if out is not None:
         terminal.say(f"Plan written to {out}. To carry it out, once:\n  runpod-deploy apply {out}")
     return status
+
+
+def _broken(
+    policies: "tuple[Policy, ...]", plan_file: "PlanFile", path: Path
+) -> tuple[Diagnostic, ...]:
+    if not policies:
+        return ()
+    from runpod_deploy.cli.policing import broken_rules  # noqa: PLC0415 - only with --policy
+
+    return broken_rules(policies, plan_file, str(path))
 
 
 def _plan(

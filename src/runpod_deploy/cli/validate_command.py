@@ -9,16 +9,18 @@ import typer
 from runpod_deploy.cli.arguments import (
     AllowPath,
     Cloud,
+    PolicyFiles,
     Quiet,
     Refresh,
     Var,
     VarsFile,
     Verbose,
+    policies_of,
     without_live,
 )
 from runpod_deploy.cli.target import CloudName
 from runpod_deploy.cli.terminal import Terminal, open_terminal
-from runpod_deploy.errors import EXIT_OK, InvalidInput
+from runpod_deploy.errors import EXIT_OK, InvalidInput, PlanRefused
 
 if TYPE_CHECKING:
     from runpod_deploy.cli.live_checks import LiveChecks
@@ -62,6 +64,7 @@ def validate_command(
     ] = False,
     cloud: Cloud = None,
     refresh: Refresh = False,
+    policy: PolicyFiles = None,
     var: Var = None,
     vars_file: VarsFile = None,
     allow_path: AllowPath = None,
@@ -80,11 +83,16 @@ def validate_command(
     asked = _live(cloud, terminal, live=live, refresh=refresh)
     values = read_variables(var or (), vars_file)
     choice = chosen([*(jobs or ()), *(config or ())])
+    policies = policies_of(policy)
     checked = [
-        check(path, values, allow_path or (), strict=strict, live=asked) for path in choice.jobs
+        check(path, values, allow_path or (), strict=strict, live=asked, policies=policies)
+        for path in choice.jobs
     ]
     show(checked, choice, output.value, terminal)
-    return EXIT_OK if all(one.ok for one in checked) else InvalidInput.exit_code
+    wrong = [one for one in checked if not one.ok]
+    if wrong and all(one.refused for one in wrong):
+        return PlanRefused.exit_code
+    return InvalidInput.exit_code if wrong else EXIT_OK
 
 
 def _live(

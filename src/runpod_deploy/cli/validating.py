@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,13 @@ from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
 from runpod_deploy.facts.job_files import find_job_files
-from runpod_deploy.facts.plan_job import check_job_file
+from runpod_deploy.facts.plan_job import check_job_file, plan_job
+from runpod_deploy.schema.job import JobConfig
 from runpod_deploy.schema.load import load
 
 if TYPE_CHECKING:
     from runpod_deploy.cli.live_checks import LiveChecks
+    from runpod_deploy.schema.policy import Policy
 
 NO_JOB, PART = "no job file", "extended by another file, and checked there"
 
@@ -33,12 +35,18 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checked:
-    """One file with what was found in it; `strict` when only warnings fail it."""
+    """One file with what was found in it.
+
+    Attributes:
+        strict: Only warnings fail it.
+        refused: Only a policy does.
+    """
 
     path: Path
     ok: bool
     strict: bool
     diagnostics: tuple[Diagnostic, ...]
+    refused: bool = False
 
 
 def chosen(named: Sequence[Path]) -> Choice:
@@ -79,31 +87,53 @@ def check(
     *,
     strict: bool,
     live: LiveChecks | None = None,
+    policies: Sequence[Policy] = (),
 ) -> Checked:
     """Return everything that is to be said about one job file.
 
     Args:
         live: Asks cloud and registry about a job that can be planned; None: nobody is asked.
+        policies: What the plan of the job must keep.
 
     Raises:
         CloudError: The cloud could not be asked.
         AccountError: It refused the key.
     """
+    broken: tuple[Diagnostic, ...] = ()
     try:
         config = load(path, values, allow_paths=allow_paths)
         diagnostics = check_job_file(config, allow_paths=allow_paths)
         if live is not None:
             diagnostics += live.findings(config)
+        if policies:
+            broken = _broken(config, allow_paths, policies, live)
         ok = all(one.severity is not Severity.ERROR for one in diagnostics)
     except InvalidInput as error:
         diagnostics, ok = error.diagnostics or (_placeless(error),), False
     warned = any(one.severity is Severity.WARNING for one in diagnostics)
     return Checked(
         path=path,
-        ok=ok and not (strict and warned),
+        ok=ok and not broken and not (strict and warned),
         strict=ok and strict and warned,
-        diagnostics=diagnostics,
+        diagnostics=(*diagnostics, *broken),
+        refused=ok and bool(broken) and not (strict and warned),
     )
+
+
+def _broken(
+    config: JobConfig,
+    allow_paths: Sequence[Path],
+    policies: Sequence[Policy],
+    live: LiveChecks | None,
+) -> tuple[Diagnostic, ...]:
+    from runpod_deploy.cli.policing import broken_rules  # noqa: PLC0415 - only with --policy
+
+    plan_file, _ = plan_job(config, plan_id="0" * 32, allow_paths=allow_paths)
+    if live is not None:
+        catalog = live.market.see(plan_file.plan)
+        observed = replace(plan_file.observed, catalog=catalog)
+        plan_file = replace(plan_file, observed=observed)
+    return broken_rules(policies, plan_file, config.source.path)
 
 
 def _placeless(error: InvalidInput) -> Diagnostic:

@@ -14,33 +14,18 @@ from urllib.parse import urlsplit
 import httpx
 
 from runpod_deploy._version import __version__
+from runpod_deploy.compiler.image_name import HUB, ImageReference
 from runpod_deploy.executor.runpod.address import is_loopback
 
-HUB = "docker.io"
 _HUB_HOST = "registry-1.docker.io"
 _KINDS = (
     "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
     "application/vnd.docker.distribution.manifest.list.v2+json, "
     "application/vnd.docker.distribution.manifest.v2+json"
 )
-_REFERENCE = re.compile(
-    r"(?P<name>[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*)"
-    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?"
-    r"(?:@(?P<digest>[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,128}))?"
-)
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?")
 _PARAMETER = re.compile(r'(\w+)="([^"]{0,2048})"')
 _LARGEST_TOKEN = 64 * 1024
 _TIMEOUT = httpx.Timeout(10.0)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ImageReference:
-    """An image as a registry knows it; `reference` is a tag or a digest."""
-
-    registry: str
-    repository: str
-    reference: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,22 +43,6 @@ class ImageAnswer:
     registry: str
     digest: str | None = None
     why: str = ""
-
-
-def parse_image(image: str) -> ImageReference | None:
-    """Return the parts of an image name as Docker reads it; None when it is none."""
-    first, slash, rest = image.partition("/")
-    named = bool(slash) and ("." in first or ":" in first or first == "localhost")
-    registry, path = (first, rest) if named else (HUB, image)
-    parts = _REFERENCE.fullmatch(path)
-    if parts is None or not _HOST.fullmatch(registry):
-        return None
-    name = parts["name"]
-    if registry == HUB and "/" not in name:
-        name = f"library/{name}"
-    return ImageReference(
-        registry=registry, repository=name, reference=parts["digest"] or parts["tag"] or "latest"
-    )
 
 
 async def ask_registry(

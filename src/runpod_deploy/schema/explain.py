@@ -73,6 +73,9 @@ class _Explainer:
         }
         handlers.get(fault.keyword, self._out_of_range)(fault)
 
+    def _subject(self, pointer: str) -> str:
+        return f"`{dotted(pointer)}`" if pointer else f"A {self._report.what}"
+
     def _section_place(self, pointer: str) -> Position:
         return self._keys.get(pointer) or self._values[pointer]
 
@@ -86,7 +89,7 @@ class _Explainer:
             self._report.error(
                 "unknown-key",
                 "Unknown key",
-                f"{_subject(fault.pointer)} has no key `{shorten(key)}`.",
+                f"{self._subject(fault.pointer)} has no key `{shorten(key)}`.",
                 self._keys[pointer],
                 suggestion=near,
                 help=self._where_it_belongs(fault.pointer, key, near, known),
@@ -106,9 +109,9 @@ class _Explainer:
         meaning = described.get("description", "").partition(". ")[0].rstrip(".")
         condition = self._condition(fault)
         detail = (
-            f"With `{condition}`, {_subject(fault.pointer)} needs the key `{fault.key}`"
+            f"With `{condition}`, {self._subject(fault.pointer)} needs the key `{fault.key}`"
             if condition
-            else f"{_subject(fault.pointer)} needs the key `{fault.key}`"
+            else f"{self._subject(fault.pointer)} needs the key `{fault.key}`"
         )
         self._report.error(
             "missing-key",
@@ -139,7 +142,7 @@ class _Explainer:
         suggestion = converted(fault.value, wanted)
         help_ = None
         if not fault.pointer:
-            detail = f"A job file is made of keys and their values; this is {kind_of(fault.value)}."
+            detail = f"{self._subject('')} is made of keys and their values; this is {kind_of(fault.value)}."
         elif fault.value is None:
             detail = f"{name} is empty, and it takes {type_words(wanted)}."
             help_ = "Give it a value, or remove the key."
@@ -214,7 +217,7 @@ class _Explainer:
             return  # a refused key stands in the place of the one that is needed
         keys = [rule["required"][0] for rule in fault.rule]
         present = [key for key in keys if key in fault.value]
-        needs = f"{_subject(fault.pointer)} needs exactly one of {listed(keys, 'and')}"
+        needs = f"{self._subject(fault.pointer)} needs exactly one of {listed(keys, 'and')}"
         if present:
             self._report.error(
                 "exclusive-keys",
@@ -231,7 +234,7 @@ class _Explainer:
 
     def _any_of(self, fault: Fault) -> None:
         keys = [rule["required"][0] for rule in fault.rule]
-        needs = f"{_subject(fault.pointer)} needs {listed(keys, 'or')} (or both)"
+        needs = f"{self._subject(fault.pointer)} needs {listed(keys, 'or')} (or both)"
         self._missing_alternative(f"{needs}, and here is neither.", fault)
 
     def _missing_alternative(self, detail: str, fault: Fault) -> None:
@@ -271,10 +274,6 @@ class _Explainer:
             detail += f", and this is {written(fault.value)}"
         place = self._values[fault.pointer]
         self._report.error("out-of-range", "Value out of range", f"{detail}.", place)
-
-
-def _subject(pointer: str) -> str:
-    return f"`{dotted(pointer)}`" if pointer else "A job file"
 
 
 def _sections(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

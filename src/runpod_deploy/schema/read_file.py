@@ -28,7 +28,7 @@ def read_file(path: Path, report: Report) -> bytes:
         problem = f"The system says: {getattr(error, 'strerror', None) or error}."
     raise report.fatal(
         "unreadable-file",
-        "Job file cannot be read",
+        f"{report.what.capitalize()} cannot be read",
         f"`{report.file}` cannot be read. {problem}",
         None,
     )
@@ -38,11 +38,11 @@ def _missing(path: Path, report: Report) -> Stop:
     near = near_miss(path.name, [one.name for one in _neighbours(path.parent)])
     return report.fatal(
         "missing-file",
-        "Job file not found",
+        f"{report.what.capitalize()} not found",
         f"There is no file `{report.file}`.",
         None,
         suggestion=None if near is None else report.file.removesuffix(path.name) + near,
-        help=None if near else "To begin with a complete example, run:\n\n  runpod-deploy init",
+        help=None if near else report.kind.begin,
     )
 
 
@@ -50,8 +50,8 @@ def _directory(path: Path, report: Report) -> Stop:
     inside = _neighbours(path)
     return report.fatal(
         "not-a-file",
-        "Job file is a folder",
-        f"`{report.file}` is a folder; a job file is needed.",
+        f"{report.what.capitalize()} is a folder",
+        f"`{report.file}` is a folder; a {report.what} is needed.",
         None,
         suggestion=f"{report.file.rstrip('/')}/{inside[0].name}" if len(inside) == 1 else None,
         help=None if len(inside) == 1 else "Name the file in it.",

@@ -11,12 +11,35 @@ class Stop(Exception):
     """Nothing more can usefully be said about the file; what was found is in the report."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileKind:
+    """What messages say about a kind of file.
+
+    Attributes:
+        name: What it is called.
+        least: What stands at least in it, to follow "needs at least".
+        begin: How to begin with one.
+    """
+
+    name: str
+    least: str
+    begin: str
+
+
+JOB_FILE = FileKind(
+    name="job file",
+    least="`schema_version`, `name`, `pod` and `run`",
+    begin="To begin with a complete example, run:\n\n  runpod-deploy init",
+)
+
+
 @dataclass(kw_only=True, slots=True)
 class Report:
     """The findings about one file.
 
     Attributes:
         file: The file's name as the user should read it.
+        kind: What kind of file it is.
         texts: The lines of each file that could be decoded: this one's, and those it extends.
         found: The findings so far, at most `MAX_DIAGNOSTICS`.
         notes: What the reader should know although nothing is wrong; one of each kind.
@@ -24,10 +47,16 @@ class Report:
     """
 
     file: str
+    kind: FileKind = JOB_FILE
     texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     found: list[Diagnostic] = field(default_factory=list)
     notes: list[Diagnostic] = field(default_factory=list)
     spoilt: frozenset[Position] = frozenset()
+
+    @property
+    def what(self) -> str:
+        """What the file is called in messages."""
+        return self.kind.name
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -40,7 +69,9 @@ class Report:
 
     def of(self, file: str) -> "Report":
         """Return a report about another file that adds to the same findings."""
-        return Report(file=file, texts=self.texts, found=self.found, notes=self.notes)
+        return Report(
+            file=file, kind=self.kind, texts=self.texts, found=self.found, notes=self.notes
+        )
 
     def error(
         self,

@@ -48,6 +48,6 @@ class Bounds:
             raise self._report.fatal(
                 "too-many-aliases",
                 "Too many aliases",
-                f"A job file may use {MAX_ALIASES:,} aliases; here stands the next one.",
+                f"A {self._report.what} may use {MAX_ALIASES:,} aliases; here stands the next one.",
                 place,
             )

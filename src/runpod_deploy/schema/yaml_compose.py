@@ -53,22 +53,22 @@ class Composer:
             raise self._report.fatal(
                 "several-documents",
                 "More than one document",
-                "A job file holds one YAML document; here another one begins.",
+                f"A {self._report.what} holds one YAML document; here another one begins.",
                 _place(event),
-                help="Put each job into a file of its own.",
+                help=f"Put each {self._report.what.removesuffix(' file')} into a file of its own.",
             )
         if root.value is None:
             raise self._empty()
         return root
 
     def _empty(self) -> Stop:
+        kind = self._report.kind
         return self._report.fatal(
             "empty-file",
             "The file is empty",
-            "A job file needs at least `schema_version`, `name`, `pod` and `run`; this one says "
-            "nothing.",
+            f"A {kind.name} needs at least {kind.least}; this one says nothing.",
             (1, 1),
-            help="To begin with a complete example, run:\n\n  runpod-deploy init",
+            help=kind.begin,
         )
 
     def _node(self, event: Event, depth: int) -> Node:
@@ -206,7 +206,7 @@ class Composer:
         self._report.error(
             "key-not-text",
             "Key is not text",
-            f"The keys of a job file are text{read}.",
+            f"The keys of a {self._report.what} are text{read}.",
             place,
             suggestion=f'"{text}"' if text else None,
         )

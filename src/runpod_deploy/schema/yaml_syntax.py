@@ -99,7 +99,7 @@ _MEANINGS = (
         "A word that begins with `!` is a YAML tag, and this one is not known.",
         _QUOTE,
     ),
-    _Meaning("but found another document", "A job file holds one document."),
+    _Meaning("but found another document", "A file holds one document."),
     _Meaning(
         "did not find expected <document start>",
         "The document ends above, and this line is not indented as a part of it.",

@@ -24,7 +24,7 @@ def decode(raw: bytes, report: Report) -> str:
         raise report.fatal(
             "file-too-large",
             "File too large",
-            "A job file may hold at most 1 MiB; this one is larger.",
+            f"A {report.what} may hold at most 1 MiB; this one is larger.",
             None,
             help="Put data into files of the project and name them under `staging`.",
         )
@@ -45,11 +45,12 @@ def _decode_utf8(raw: bytes, report: Report) -> str:
 def _not_utf8(raw: bytes, start: int, report: Report) -> Stop:
     before = _BREAK.split(raw[:start].decode("utf-8-sig", errors="replace"))
     if raw.startswith(_UTF16):
-        detail = "A job file is read as UTF-8; this one begins like UTF-16."
+        detail = f"A {report.what} is read as UTF-8; this one begins like UTF-16."
         before = [""]
     else:
         detail = (
-            f"A job file is read as UTF-8; the byte 0x{raw[start]:02x} here does not belong to it."
+            f"A {report.what} is read as UTF-8; the byte 0x{raw[start]:02x} here does not belong "
+            "to it."
         )
         report.lines = tuple(_BREAK.split(raw.decode("utf-8-sig", errors="replace")))
     return report.fatal(
@@ -82,7 +83,7 @@ def _refuse_directives(text: str, report: Report) -> None:
         raise report.fatal(
             "too-many-directives",
             "Too many YAML directives",
-            "Lines that begin with % are YAML directives; a job file needs none.",
+            f"Lines that begin with % are YAML directives; a {report.what} needs none.",
             (line, 1),
             help="Remove them.",
         )

@@ -9,9 +9,10 @@ from typing import Literal
 
 import pytest
 
+from runpod_deploy.compiler.image_name import ImageReference
 from runpod_deploy.errors import Unreachable
 from runpod_deploy.executor.ports import GpuOffer, Volume
-from runpod_deploy.executor.registry import ImageAnswer, ImageReference
+from runpod_deploy.executor.registry import ImageAnswer
 from support.fakes import FakeClock, FakeCloud
 
 Call = Callable[..., tuple[int, str, str]]

@@ -18,6 +18,7 @@ ADDRESSES = {
     "job.v2": "urn:runpod-deploy:schema:job:2",
     "manifest": "urn:runpod-deploy:schema:manifest:3",
     "plan": "urn:runpod-deploy:schema:plan:1",
+    "policy": "urn:runpod-deploy:schema:policy:1",
 }
 DOCUMENTS: dict[str, Any] = {name: json.loads(schema_document(name)) for name in SCHEMA_NAMES}
 JOBS = ("job", "job.v2")

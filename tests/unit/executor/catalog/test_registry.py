@@ -7,12 +7,8 @@ import asyncio
 import httpx
 import pytest
 
-from runpod_deploy.executor.registry import (
-    ImageAnswer,
-    ImageReference,
-    ask_registry,
-    parse_image,
-)
+from runpod_deploy.compiler.image_name import ImageReference, parse_image
+from runpod_deploy.executor.registry import ImageAnswer, ask_registry
 
 DIGEST = "sha256:" + "ab" * 32
 CHALLENGE = 'Bearer realm="https://auth.example/token",service="r",scope="repository:a/b:pull"'

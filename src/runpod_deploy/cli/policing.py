@@ -1,0 +1,88 @@
+"""Plans held against policy files: what is looked up for that, and the refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runpod_deploy.compiler.policy.judge import judge
+from runpod_deploy.compiler.policy.rule import Judged
+from runpod_deploy.compiler.policy.rules import asks_catalog
+from runpod_deploy.errors import Diagnostic, InvalidInput, PlanRefused
+from runpod_deploy.schema.policy import Policy, load_policy
+
+if TYPE_CHECKING:
+    from runpod_deploy.cli.planning import Planned
+    from runpod_deploy.cli.terminal import Terminal
+    from runpod_deploy.compiler.plan import PlanFile
+    from runpod_deploy.executor.run import Target
+
+
+def read_policies(paths: Sequence[Path]) -> tuple[Policy, ...]:
+    """Return the policies in `paths`.
+
+    Raises:
+        InvalidInput: One of them cannot be read or says what cannot be; holds every diagnostic.
+    """
+    read: list[Policy] = []
+    found: list[Diagnostic] = []
+    for path in paths:
+        try:
+            read.append(load_policy(path))
+        except InvalidInput as error:
+            found.extend(error.diagnostics)
+    if found:
+        raise InvalidInput("a policy file is wrong", diagnostics=tuple(found))
+    return tuple(read)
+
+
+def broken_rules(
+    policies: Sequence[Policy], plan_file: PlanFile, job: str
+) -> tuple[Diagnostic, ...]:
+    """Return a diagnostic for each rule that a plan breaks, by what was seen when it was made."""
+    judged = Judged(plan=plan_file.plan, catalog=plan_file.observed.catalog)
+    return judge(policies, judged, job)
+
+
+def refusal(found: Sequence[Diagnostic], so: str = "") -> PlanRefused:
+    """Return the error of a plan whose broken rules have been told; `so` ends the sentence."""
+    count = "a rule" if len(found) == 1 else f"{len(found)} rules"
+    return PlanRefused(f"the plan breaks {count} of the policy{so}")
+
+
+def hold(
+    policies: Sequence[Policy],
+    planned: Planned,
+    path: Path,
+    target: Target | None,
+    terminal: Terminal,
+) -> Target | None:
+    """Refuse a plan that is to be applied when it breaks a rule, by prices of now.
+
+    Args:
+        target: The cloud it is for; None for an emulator that need not run yet.
+
+    Returns:
+        The cloud; the emulator's once it had to be asked.
+
+    Raises:
+        PlanRefused: It breaks a rule; each was told.
+        CloudError: The cloud could not be asked.
+        AccountError: It refused the key.
+    """
+    plan_file = planned.plan_file
+    if any(asks_catalog(policy.rules, plan_file.plan) for policy in policies):
+        from runpod_deploy.cli.market import Market  # noqa: PLC0415 - only to ask
+        from runpod_deploy.cli.target import emulator_target  # noqa: PLC0415 - likewise
+
+        target = target or emulator_target(terminal.environ)
+        catalog = Market(target=target, environ=terminal.environ, refresh=True).see(plan_file.plan)
+    else:
+        catalog = None
+    judged = Judged(plan=plan_file.plan, catalog=catalog)
+    found = judge(policies, judged, str(path))
+    if found:
+        terminal.findings(found)
+        raise refusal(found, ", and nothing was done")
+    return target
