@@ -25,6 +25,7 @@ from runpod_deploy.cli.events_commands import events_command, events_query_comma
 from runpod_deploy.cli.fleet_commands import cleanup_command, ls_stale_command, reap_command
 from runpod_deploy.cli.init_command import init_command
 from runpod_deploy.cli.lean import LeanCommand, spared
+from runpod_deploy.cli.logs_command import logs_command
 from runpod_deploy.cli.manifest_summary_command import manifest_summary_command
 from runpod_deploy.cli.migrate_command import migrate_command
 from runpod_deploy.cli.plan_command import plan_command
@@ -34,6 +35,7 @@ from runpod_deploy.cli.report_command import report_command
 from runpod_deploy.cli.runs_commands import compare_runs_command, ls_runs_command
 from runpod_deploy.cli.schema_command import schema_command
 from runpod_deploy.cli.sign_command import sign_command
+from runpod_deploy.cli.status_command import status_command
 from runpod_deploy.cli.terminal import open_terminal, remember_verbosity
 from runpod_deploy.cli.validate_command import validate_command
 from runpod_deploy.cli.verify_command import verify_command
@@ -59,19 +61,10 @@ class Root(TyperGroup):
 
         A command and those below it may both be there: a first argument that happens to be called
         like one of them is written as a path, `./diff`.
-
-        Raises:
-            InvalidInput: An earlier release had the command.
         """
         both = " ".join(args[:2])
         if len(args) > 1 and both in self.commands:
             return both, self.commands[both], args[2:]
-        if args and args[0] not in self.commands:
-            from runpod_deploy.cli.predecessor import missing_command  # noqa: PLC0415 - rare
-
-            answer = missing_command(args[0])
-            if answer is not None:
-                raise answer
         return super().resolve_command(ctx, args)
 
     def main(
@@ -263,6 +256,16 @@ app.command(
     cls=LeanCommand,
     epilog=examples("runpod-deploy run -c job.yaml --var seed=8 --json > events.jsonl"),
 )(run_command)
+app.command(
+    "status",
+    cls=LeanCommand,
+    epilog=examples("runpod-deploy status", "runpod-deploy status last --json | jq .state"),
+)(status_command)
+app.command(
+    "logs",
+    cls=LeanCommand,
+    epilog=examples("runpod-deploy logs -f", "runpod-deploy logs 20260514T120000Z -n 50"),
+)(logs_command)
 app.command(
     "manifest-summary",
     cls=LeanCommand,

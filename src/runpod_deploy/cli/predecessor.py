@@ -1,18 +1,12 @@
 """What earlier releases had on the command line and this one has not, and what to do instead.
 
-Asked only when a command or a flag is not known. Whoever builds one of them deletes its row.
+Asked only when a flag is not known. Whoever builds one of them deletes its row.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from runpod_deploy.errors import InvalidInput
-
-PLANNED_COMMANDS: Mapping[str, str] = {
-    "logs": "Until then, the log of a run is `run.log` in its run folder:\n  "
-    "tail -f artifacts/runpod/RUN/run.log",
-}
-"""Each command that is planned, and what to do until it is there."""
 
 _IN_THE_FILE = "A plan says everything that will be done, so this is said in the job file:\n  "
 _VERSION_3 = "It needs a file of version 3, which `runpod-deploy migrate` writes."
@@ -52,13 +46,6 @@ REPLACED_FLAGS: Mapping[tuple[str, str], str] = {
     ("run", "--force-fresh"): "Leave it out: every run rents a pod of its own.",
 }
 """Each flag that is gone from a command that stayed, and what says the same now."""
-
-
-def missing_command(name: str) -> InvalidInput | None:
-    """Return what to say about a command that is not known, when an earlier release had it."""
-    if name not in PLANNED_COMMANDS:
-        return None
-    return InvalidInput(f"`{name}` is planned and not there yet", help=PLANNED_COMMANDS[name])
 
 
 def missing_flag(problem: Any) -> InvalidInput | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import islice
 from pathlib import Path
 
@@ -45,6 +46,34 @@ def find_run(wanted: str, root: Path) -> Path:
     if len(found) == 1:
         return found[0]
     raise _not_one(wanted, place, found, folders)
+
+
+def newest_run_of(job_file: Path) -> Path:
+    """Return the newest run of a job file, in the project that the file lies in.
+
+    Raises:
+        InvalidInput: It was never run there.
+    """
+    wanted = job_file.resolve()
+    place = runs_above(wanted.parent)
+    for folder in reversed(walk_run_dirs(place)):
+        named = _job_file(folder)
+        if named is not None and (place / named).resolve() == wanted:
+            return folder
+    raise InvalidInput(f"there is no run of {job_file} in {place}")
+
+
+def _job_file(folder: Path) -> str | None:
+    """Return the job file of a run, relative to its project."""
+    manifest = load_manifest(folder)
+    known = None if manifest is None else tolerant.text(manifest, "config_path")
+    if known is not None:
+        return known
+    try:
+        data = json.loads((folder / "plan.json").read_bytes())
+        return tolerant.text(data["plan"]["job"], "file")
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return None
 
 
 def runs_above(folder: Path) -> Path:

@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from runpod_deploy.cli.app import app
-from runpod_deploy.cli.predecessor import PLANNED_COMMANDS, REPLACED_FLAGS
+from runpod_deploy.cli.predecessor import REPLACED_FLAGS
 
 REPOSITORY = Path(__file__).parents[3]
 Call = Callable[..., tuple[int, str, str]]
@@ -124,21 +124,9 @@ def flags_of(command: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("command", FLAGS)
-def test_a_command_is_there_or_answers_that_it_is_planned(command: str, call: Call) -> None:
-    """Each of the fifteen commands works, or ends with 4 and says what to do until it does."""
-    if command in commands():
-        assert command not in PLANNED_COMMANDS
-        assert 0 == call(command, "--help")[0]
-        return
-    status, out, err = call(command, *FLAGS[command])
-    assert (4, "") == (status, out)
-    assert f"error: `{command}` is planned and not there yet" in err
-    assert "Until then" in err
-
-
-@pytest.mark.parametrize("command", [name for name in FLAGS if name not in PLANNED_COMMANDS])
-def test_a_flag_that_stayed_has_its_name(command: str) -> None:
+def test_each_command_is_there_with_the_flags_that_stayed(command: str, call: Call) -> None:
     """What is not replaced is a flag of the command, beside those that every command has."""
+    assert 0 == call(command, "--help")[0]
     stayed = {flag for flag, heir in FLAGS[command].items() if heir is None}
     assert {*stayed, *EVERYWHERE} <= flags_of(commands()[command])
 
@@ -161,7 +149,6 @@ def test_a_flag_that_is_gone_names_what_replaced_it(
 def test_no_answer_is_left_over() -> None:
     """The table of answers holds no flag that nobody had, and none that works."""
     assert {(command, flag) for command, flag, _ in REPLACED} == set(REPLACED_FLAGS)
-    assert set(PLANNED_COMMANDS) <= set(FLAGS) - set(commands())
 
 
 def test_what_version_2_users_type_still_works(old_project: Path, call: Call) -> None:
