@@ -272,6 +272,19 @@ def test_what_was_kept_must_be_there_and_unchanged(desk: Desk) -> None:
     assert ["plan.json"] == [one.name for one in desk.plan.parent.iterdir()]
 
 
+def test_a_run_folder_stands_for_its_plan(desk: Desk) -> None:
+    """It holds the plan of its run, and the patch under a name of its own."""
+    put(desk.root / "src/a.py", "a = 2\n")
+    desk.save()
+    run = desk.root.parent / "20260514T021200Z"
+    run.mkdir()
+    shutil.copy(desk.plan, run / "plan.json")
+    shutil.copy(desk.plan.with_name("plan.json.patch"), run / "source.patch")
+    status, said = desk.call("plan", "verify", str(run), "--project", str(desk.root))
+    assert 0 == status, said
+    assert "1 file changed, in source.patch" in said
+
+
 def test_another_commit_is_told_by_what_differs(desk: Desk) -> None:
     """A plan that names a commit it was not made from is refuted: files, script and values."""
     other = desk.commit()

@@ -196,6 +196,7 @@ app.command(
     epilog=examples(
         "runpod-deploy plan verify plan.json",
         "runpod-deploy plan verify plan.json --project ~/clone --json",
+        "runpod-deploy plan verify artifacts/runpod/20260514T021200Z",
     ),
 )(verify_command)
 app.command(

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def verify_command(
-    plan: Annotated[Path, typer.Argument(metavar="PLAN.json", help="A saved plan.")],
+    plan: Annotated[
+        Path, typer.Argument(metavar="PLAN.json|RUN_DIR", help="A saved plan, or a run folder.")
+    ],
     project: Annotated[
         Path | None,
         typer.Option(
@@ -37,6 +39,7 @@ def verify_command(
     from runpod_deploy.facts.verify import verify  # noqa: PLC0415 - likewise
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
+    plan = plan / "plan.json" if plan.is_dir() else plan
     try:
         plan_file = load_plan(plan)
     except OSError as error:
@@ -47,7 +50,7 @@ def verify_command(
         document = verify_document(plan_file, result)
         terminal.print(json.dumps(document, indent=2, ensure_ascii=True))
     else:
-        _show(plan_file, result, terminal)
+        show(plan_file, result, terminal)
     return PlanRefused.exit_code if result.drifts else EXIT_OK
 
 
@@ -83,7 +86,8 @@ def verify_document(plan_file: "PlanFile", result: "Verified") -> dict[str, Any]
     }
 
 
-def _show(plan_file: "PlanFile", result: "Verified", terminal: Terminal) -> None:
+def show(plan_file: "PlanFile", result: "Verified", terminal: Terminal) -> None:
+    """Write the outcome to stdout."""
     style = terminal.out
     seen = plan_file.observed
     same = not result.drifts

@@ -32,6 +32,8 @@ from runpod_deploy.facts.source_archive import unpack
 from runpod_deploy.facts.stand_in import StandIns, stand_ins
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_PATCH_OF_RUN = "source.patch"
+"""What a run folder, which holds the plan of its run, calls the patch."""
 _MOST_BYTES = 2**30
 
 
@@ -152,6 +154,9 @@ class _Kept:
     def read(cls, plan_file: PlanFile, git: GitFacts, plan: Path) -> "_Kept":
         """Return it; raises InvalidInput when something is missing, PlanRefused when changed."""
         patch, archive = patch_file(plan), archive_file(plan)
+        in_run = plan.with_name(_PATCH_OF_RUN)
+        if not patch.exists() and in_run.exists():
+            patch = in_run
         return cls(
             patch=_beside(patch, git.patch_sha256, "changes that were not committed"),
             archive=_beside(
