@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 WORKERS ?= 4
 
-.PHONY: help install editor-tools demo test lint lock bench clean
+.PHONY: help install editor-tools demo test campaign lint lock bench clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,9 @@ demo: $(STAMP)  ## Run examples/train from YAML to verified artifacts on the emb
 
 test: $(STAMP)  ## Run every test that needs no RunPod account
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q
+
+campaign: $(STAMP)  ## Kill a run after every line of its journal, resume it, compare (takes a while)
+	@$(PY) tests/campaign/crash.py
 
 lint: $(STAMP)  ## ruff, mypy --strict and the import floors
 	@$(VENV)/bin/ruff check .

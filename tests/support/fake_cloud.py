@@ -55,7 +55,7 @@ class FakeCloud:
             answers well and deletes nothing.
         gets: What the next get calls do: None tells the truth, an exception is raised.
         finds: The same for find calls.
-        rented: Pods that exist; `gone` those that did.
+        rented: Pods that exist; `gone` those that did; `most` how many at one time.
     """
 
     clock: FakeClock
@@ -81,6 +81,7 @@ class FakeCloud:
     asked: list[StockQuery] = field(default_factory=list)
     log: list[str] | Exception = field(default_factory=list)
     made: int = 0
+    most: int = 0
 
     async def create(self, request: PodRequest) -> Pod:
         """Rent a pod as the script says."""
@@ -106,6 +107,18 @@ class FakeCloud:
         _raise_next(self.gets)
         rented = self.rented.get(pod_id)
         return self._describe(rented) if rented else None
+
+    async def pods(self) -> list[Pod]:
+        """Describe every pod that is listed yet, its environment included."""
+        await self.clock.gate.through("pods")
+        if self.find_always is not None:
+            raise self.find_always
+        now = self.clock.monotonic()
+        return [
+            replace(self._describe(rented), raw={"env": dict(rented.request.env)})
+            for rented in self.rented.values()
+            if rented.visible_at <= now
+        ]
 
     async def find(self, name: str) -> list[Pod]:
         """Describe the pods of a name, as far as they are listed yet."""
@@ -210,6 +223,7 @@ class FakeCloud:
             visible_at=now + visible_in,
         )
         self.rented[pod.id] = rented
+        self.most = max(self.most, len(self.rented))
         return rented
 
     def _describe(self, rented: Rented) -> Pod:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from runpod_deploy.compiler.plan import Plan
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.engine import Engine
 from runpod_deploy.executor.interrupts import Interrupts
+from runpod_deploy.executor.run import note_start
+from runpod_deploy.executor.standing import read_standing
 from runpod_deploy.executor.sync.download import DownloadReport
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.journal import Journal
@@ -72,6 +74,7 @@ class Downloads:
         verified = what == "verified"
         if verified:
             local.mkdir(parents=True, exist_ok=True)
+            (local / "model.bin").write_bytes(b"abc")
         return DownloadReport(
             files=1 if verified else 0,
             bytes=3 if verified else 0,
@@ -96,10 +99,28 @@ class Rig:
     downloads: Downloads
     job: FakeJob
     machines: list[FakeMachine]
+    suffixes: Iterator[int]
+    secrets: tuple[str, ...]
+
+    def resumed(self) -> Rig:
+        """Return a second executor on the run that this one left, in the same cloud and time."""
+        rig = _rig(
+            self.ctx.folder.path,
+            self.ctx.plan,
+            environ=self.ctx.environ,
+            secrets=self.secrets,
+            suffixes=self.suffixes,
+            cloud=self.cloud,
+            job=self.job,
+            machines=self.machines,
+            resumed=True,
+        )
+        rig.downloads = self.downloads
+        return rig
 
     def run(self) -> Run:
         """Carry the plan out and return where it stands."""
-        run_virtual(self.engine.run())
+        run_virtual(self.engine.run(), self.clock.monotonic())
         run = fold(self.ctx.journal.events)
         self.ctx.journal.close()
         return run
@@ -148,45 +169,77 @@ def rig_maker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RigMaker:
             return machines[-1]
 
         cloud = FakeCloud(clock, machine=machine)
-        connector = FakeConnector(cloud)
-        downloads = Downloads()
-        monkeypatch.setattr("runpod_deploy.executor.steps.collect.download", downloads.download)
-        listener = Listener()
-        masker = Masker(secrets)
-        suffixes = itertools.count(1)
-        ctx = RunContext(
-            plan_file=plan_file(plan or small_plan()),
-            project_root=tmp_path,
-            folder=RunFolder(path=folder, stamp="20270115T080000Z"),
+        rig = _rig(
+            folder,
+            plan or small_plan(),
             environ=environ or {},
-            owner="owner123",
-            api_url="http://127.0.0.1:1",
+            secrets=secrets,
+            suffixes=itertools.count(1),
             cloud=cloud,
-            connector=connector,
-            clock=clock,
-            journal=Journal(folder, masker=masker, now=clock.now),
-            masker=masker,
-            progress=listener,
-            random_suffix=lambda: f"{next(suffixes):04x}",
-            late_bound={
-                "run_id": "demo-20270115T080000Z",
-                "run_dir": str(folder),
-                "project_root": str(tmp_path),
-                "config_dir": str(tmp_path),
-            },
-        )
-        interrupts = Interrupts()
-        return Rig(
-            ctx=ctx,
-            clock=clock,
-            cloud=cloud,
-            connector=connector,
-            interrupts=interrupts,
-            engine=Engine(ctx, interrupts),
-            listener=listener,
-            downloads=downloads,
             job=job,
             machines=machines,
         )
+        rig.downloads = Downloads()
+        monkeypatch.setattr("runpod_deploy.executor.steps.collect.download", rig.downloads.download)
+        return rig
 
     return make
+
+
+def _rig(
+    folder: Path,
+    plan: Plan,
+    *,
+    environ: Mapping[str, str],
+    secrets: tuple[str, ...],
+    suffixes: Iterator[int],
+    cloud: FakeCloud,
+    job: FakeJob,
+    machines: list[FakeMachine],
+    resumed: bool = False,
+) -> Rig:
+    listener = Listener()
+    masker = Masker(secrets)
+    connector = FakeConnector(cloud)
+    root = folder.parent
+    ctx = RunContext(
+        plan_file=plan_file(plan),
+        project_root=root,
+        folder=RunFolder(path=folder, stamp="20270115T080000Z"),
+        environ=environ,
+        owner="owner123",
+        api_url="http://127.0.0.1:1",
+        cloud=cloud,
+        connector=connector,
+        clock=cloud.clock,
+        journal=Journal(folder, masker=masker, now=cloud.clock.now),
+        masker=masker,
+        progress=listener,
+        random_suffix=lambda: f"{next(suffixes):04x}",
+        late_bound={
+            "run_id": "demo-20270115T080000Z",
+            "run_dir": str(folder),
+            "project_root": str(root),
+            "config_dir": str(root),
+        },
+    )
+    earlier = None
+    if resumed:
+        earlier = read_standing([step.name for step in plan.steps], ctx.journal.events)
+    if earlier is None or not earlier.over:
+        note_start(ctx)
+    interrupts = Interrupts()
+    return Rig(
+        ctx=ctx,
+        clock=cloud.clock,
+        cloud=cloud,
+        connector=connector,
+        interrupts=interrupts,
+        engine=Engine(ctx, interrupts, earlier),
+        listener=listener,
+        downloads=Downloads(),
+        job=job,
+        machines=machines,
+        suffixes=suffixes,
+        secrets=secrets,
+    )

@@ -29,10 +29,10 @@ class _NoWait(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose timers fire at once, in their order; threads are run in place."""
 
-    def __init__(self) -> None:
+    def __init__(self, elapsed: float = 0.0) -> None:
         selector = _NoWait()
         selector.loop = self
-        self._elapsed = 0.0
+        self._elapsed = elapsed
         super().__init__(selector)
         # What floating point loses on the way to a timer's moment must not leave it waiting.
         self._clock_resolution = 1e-6
@@ -57,9 +57,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return future
 
 
-def run_virtual(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in virtual time."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+def run_virtual(work: Coroutine[Any, Any, T], elapsed: float = 0.0) -> T:
+    """Run a coroutine in virtual time, which begins at `elapsed` seconds."""
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(elapsed)) as runner:
         return runner.run(work)
 
 

@@ -32,6 +32,7 @@ from runpod_deploy.cli.plan_command import plan_command
 from runpod_deploy.cli.plan_diff_command import plan_diff_command
 from runpod_deploy.cli.reconcile_command import reconcile_command
 from runpod_deploy.cli.report_command import report_command
+from runpod_deploy.cli.resume_commands import attach_command, detach_command, resume_command
 from runpod_deploy.cli.runs_commands import compare_runs_command, ls_runs_command
 from runpod_deploy.cli.schema_command import schema_command
 from runpod_deploy.cli.sign_command import sign_command
@@ -267,6 +268,13 @@ app.command(
     cls=LeanCommand,
     epilog=examples("runpod-deploy logs -f", "runpod-deploy logs 20260514T120000Z -n 50"),
 )(logs_command)
+app.command(
+    "resume",
+    cls=LeanCommand,
+    epilog=examples("runpod-deploy resume last", "runpod-deploy resume 20260514T120000Z --json"),
+)(resume_command)
+app.command("attach", cls=LeanCommand, epilog=examples("runpod-deploy attach last"))(attach_command)
+app.command("detach", cls=LeanCommand, epilog=examples("runpod-deploy detach last"))(detach_command)
 app.command(
     "manifest-summary",
     cls=LeanCommand,

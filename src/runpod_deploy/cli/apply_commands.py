@@ -54,6 +54,10 @@ PrintRunDir = Annotated[
     bool, typer.Option("--print-run-dir", help="Print the run folder, and nothing else, to stdout.")
 ]
 
+Detach = Annotated[
+    bool, typer.Option("--detach", help="End as soon as the job runs on its pod; see `attach`.")
+]
+
 
 def apply_command(
     what: What = None,
@@ -71,6 +75,7 @@ def apply_command(
     policy: PolicyFiles = None,
     as_json: AsJson = False,
     print_run_dir: PrintRunDir = False,
+    detach: Detach = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
@@ -96,6 +101,7 @@ def apply_command(
         policy=policy,
         as_json=as_json,
         print_run_dir=print_run_dir,
+        detach=detach,
         ask=not yes,
     )
 
@@ -116,6 +122,7 @@ def run_command(
     policy: PolicyFiles = None,
     as_json: AsJson = False,
     print_run_dir: PrintRunDir = False,
+    detach: Detach = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
@@ -135,6 +142,7 @@ def run_command(
         policy=policy,
         as_json=as_json,
         print_run_dir=print_run_dir,
+        detach=detach,
         ask=False,
     )
 
@@ -154,9 +162,10 @@ def _apply(
     policy: list[Path] | None,
     as_json: bool,
     print_run_dir: bool,
+    detach: bool,
     ask: bool,
 ) -> int:
-    from runpod_deploy.cli import planning, questions  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.cli import planning, questions, unfinished  # noqa: PLC0415 - not for `--help`
     from runpod_deploy.cli.target import emulator_target, runpod_target  # noqa: PLC0415 - likewise
     from runpod_deploy.cli.variables import read_variables  # noqa: PLC0415 - likewise
 
@@ -169,6 +178,18 @@ def _apply(
     planned = planning.for_saved(planned, allow=allow or (), again=again)
     terminal.findings(planned.diagnostics)
     planned = met(demands, path, planned, terminal)
+    left = unfinished.unfinished(planned.project_root, planned.plan_file.plan_hash)
+    if left is not None:
+        choice = unfinished.offer(left, terminal, ask=ask)
+        if choice == "resume":
+            from runpod_deploy.cli.resume_commands import carry_on  # noqa: PLC0415 - rarely meant
+
+            return carry_on(
+                left.folder, terminal, None, as_json=as_json, print_run_dir=print_run_dir
+            )
+        if choice == "quit":
+            terminal.say("Nothing was done.")
+            return JobFailed.exit_code
     # A missing key is told before anything is asked, an emulator is started only after a yes.
     target = runpod_target(terminal.environ) if where is CloudName.RUNPOD else None
     if policies:
@@ -185,7 +206,8 @@ def _apply(
         terminal.say(f"This is the emulator at {target.api_url}: nothing is billed.")
     from runpod_deploy.cli.applying import Show, apply  # noqa: PLC0415 - the whole executor
 
-    return apply(planned, target, terminal, Show(json=as_json, run_dir=print_run_dir))
+    show = Show(json=as_json, run_dir=print_run_dir, detach=detach)
+    return apply(planned, target, terminal, show)
 
 
 def _show(planned: "Planned", terminal: Terminal, *, to_stderr: bool) -> None:

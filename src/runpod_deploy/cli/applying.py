@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ from runpod_deploy.executor.run import (
     execute,
 )
 from runpod_deploy.record.journal import utc_stamp
+from runpod_deploy.record.run_request import ask as ask_for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,21 +45,43 @@ class Show:
     Attributes:
         json: Events as JSON lines on stdout.
         run_dir: stdout gets the run folder and nothing else; the view goes to stderr.
+        detach: Stop watching as soon as the job runs.
     """
 
     json: bool = False
     run_dir: bool = False
+    detach: bool = False
+
+
+Work = Callable[[Interrupts, Listeners], Awaitable[Outcome]]
 
 
 def apply(planned: Planned, target: Target, terminal: Terminal, show: Show) -> int:
     """Carry a plan out and return the exit status; everything there is to say has been said."""
-    watch = Watch(plan_file=planned.plan_file, target=target)
+
+    async def work(interrupts: Interrupts, listeners: Listeners) -> Outcome:
+        return await execute(
+            planned.plan_file,
+            project_root=planned.project_root,
+            target=target,
+            environ=os.environ,
+            interrupts=interrupts,
+            listeners=listeners,
+            allow_paths=planned.allow_paths,
+            saved=_saved(planned),
+        )
+
+    return carry(Watch(plan_file=planned.plan_file, target=target), work, terminal, show)
+
+
+def carry(watch: Watch, work: Work, terminal: Terminal, show: Show) -> int:
+    """Let a run work while somebody watches, and tell how it ended; returns the exit status."""
     view = Guarded(_view(terminal, show, watch))
     interrupts = Interrupts()
     failure: BaseException | None
     why: Mapping[str, Any] | None = None
     try:
-        outcome = asyncio.run(_execute(planned, watch, view, interrupts, terminal, show))
+        outcome = asyncio.run(_watched(work, watch, view, interrupts, terminal, show))
     except ManifestUnwritten as error:
         failure = error
         watch.run = error.run
@@ -91,13 +114,13 @@ def apply(planned: Planned, target: Target, terminal: Terminal, show: Show) -> i
 
 def _status_without_outcome(error: Exception, watch: Watch) -> int:
     """Return the exit status of a run that broke outside of its engine; pods may be left."""
-    if isinstance(error, TakenOver):
-        return error.exit_code  # its pod is the other's business
+    if watch.resumed or isinstance(error, TakenOver):
+        return exits.of_error(error)  # the run is as it was, or the other executor's business
     return Leaked.exit_code if watch.left else exits.of_error(error)
 
 
-async def _execute(
-    planned: Planned,
+async def _watched(
+    work: Work,
     watch: Watch,
     view: Guarded,
     interrupts: Interrupts,
@@ -110,22 +133,17 @@ async def _execute(
             with contextlib.suppress(OSError):
                 terminal.print(str(folder))
         view.opened(folder, run_id)
+        if show.detach:
+            # Heard as soon as there is a job that can be left alone.
+            ask_for(folder, "detach", by="--detach", at=utc_stamp(time.time()))
 
     ask = InterruptQuestion(terminal, view, watch) if terminal.asks else None
     loop = asyncio.get_running_loop()
     picture = loop.create_task(view.live())
     try:
         with SignalDesk(interrupts, ask).installed(loop):
-            return await execute(
-                planned.plan_file,
-                project_root=planned.project_root,
-                target=watch.target,
-                environ=os.environ,
-                interrupts=interrupts,
-                listeners=Listeners(progress=view, sinks=(watch.event, view.event), opened=opened),
-                allow_paths=planned.allow_paths,
-                saved=_saved(planned),
-            )
+            listeners = Listeners(progress=view, sinks=(watch.event, view.event), opened=opened)
+            return await work(interrupts, listeners)
     finally:
         picture.cancel()
         await asyncio.gather(picture, return_exceptions=True)

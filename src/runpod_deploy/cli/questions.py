@@ -70,13 +70,14 @@ class InterruptQuestion:
         return "\n".join(lines)
 
     def _detach(self) -> str:
-        from runpod_deploy.cli.views.remains import delete_command  # noqa: PLC0415 - on a question
+        from runpod_deploy.cli.views.watch import shown  # noqa: PLC0415 - on a question
 
         pod = self._watch.run.pod
         pod_id = line(pod.pod_id or "") if pod else ""
         cap = usd(self._watch.plan_file.plan.budget.cost_cap_usd)
+        folder = self._watch.folder
+        run = "last" if folder is None else line(shown(folder))
         return (
             f"stop watching. The job goes on, on pod {pod_id}, for at most {cap};\n"
-            "     nothing brings its results home, and you end the pod yourself:\n"
-            f"     {delete_command(self._watch.target, pod_id)}"
+            f"     come back for its results with:  runpod-deploy attach {run}"
         )

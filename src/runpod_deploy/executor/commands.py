@@ -20,12 +20,14 @@ COMMAND_LOG = "commands.log"
 async def run_phase(ctx: RunContext, phase: str) -> None:
     """Run the scripts of `phase` one after the other, stopping at the first that fails.
 
+    Those that ended well under an earlier executor of this run are not run again.
+
     Raises:
         CommandFailed: A command ended with a non-zero status; the message holds its last lines.
         StepFailed: A command took longer than its limit (cause `timeout`).
     """
     for script in ctx.plan.scripts:
-        if script.phase == phase:
+        if script.phase == phase and script.name not in ctx.earlier.commands:
             await run_command(ctx, script)
 
 

@@ -17,6 +17,7 @@ from runpod_deploy.executor.money import capped_at
 from runpod_deploy.executor.ports import Clock, Cloud, Connector, Pod, Transport
 from runpod_deploy.executor.progress import Progress
 from runpod_deploy.executor.ring import Ring
+from runpod_deploy.executor.standing import Earlier
 from runpod_deploy.executor.undo import UndoStack
 from runpod_deploy.record.journal import Journal, JournalError, utc_stamp
 from runpod_deploy.record.masking import Masker
@@ -42,6 +43,10 @@ class RunContext:
         filled_scripts: Script name to the sha256 of its text with tokens filled.
         verified: Labels of artifacts whose digests matched on both sides.
         missing: Labels of artifacts that were looked for and are not on the pod.
+        tree_sha256: Artifact label to the digest over its files.
+        on_begun: Called as soon as the pod is known to have begun the run.
+        origin: What stands for late-bound tokens in scripts where another machine began the run.
+        earlier: What an earlier executor of this run did on the pod in hand.
         leaks: Pods that could not be confirmed gone, by id or else by name; also those that a
             journal on a full disk could not be told of.
     """
@@ -77,6 +82,10 @@ class RunContext:
     missing: set[str] = field(default_factory=set)
     leaks: dict[str, PodRecord] = field(default_factory=dict)
     artifact_files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    tree_sha256: dict[str, str] = field(default_factory=dict)
+    earlier: Earlier = field(default_factory=Earlier)
+    origin: Mapping[str, str] = field(default_factory=dict)
+    on_begun: Callable[[], None] = lambda: None
     refused_files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
@@ -97,7 +106,7 @@ class RunContext:
         """Return a script as it lies on the pod and remember its digest."""
         # Our templates put every token between single quotes; the user's scripts are theirs.
         filled = fill_quoted if script.phase == "pod" else fill
-        text = filled(script.text, self.late_bound)
+        text = filled(script.text, {**self.late_bound, **self.origin})
         self.filled_scripts[script.name] = hashlib.sha256(text.encode()).hexdigest()
         return text
 

@@ -16,9 +16,11 @@ from runpod_deploy.executor.ports import Pod, PodRequest
 from runpod_deploy.executor.shielding import finish
 from runpod_deploy.executor.steps import release
 from runpod_deploy.record import tolerant
+from runpod_deploy.record.events import Event
 from runpod_deploy.record.run import fold
 
 LATEST_LISTED_SEC = 30.0
+LOOK_EVERY_SEC = 3.0
 
 
 async def create_settled(ctx: RunContext, request: PodRequest, candidate: Candidate) -> Pod:
@@ -92,12 +94,41 @@ async def _reconcile(ctx: RunContext, request: PodRequest, error: EffectUnknown)
     raise error
 
 
+async def settle_open_create(ctx: RunContext, intent: Event) -> None:
+    """Settle a create call whose executor ended before its answer came, by looking for its pod.
+
+    Until a pod that was created at the last moment must be listed, not finding it proves nothing.
+
+    Raises:
+        CloudError: It cannot be looked for; the call stays open.
+        AccountError: The key is refused.
+    """
+    name = str(intent["op_id"])
+    listed_at = (tolerant.seconds(intent.ts_utc) or 0.0) + LATEST_LISTED_SEC
+    while not (found := await ctx.cloud.find(name)):
+        left = listed_at - ctx.clock.now()
+        if left <= 0:
+            settle_call(ctx, name, "none", None, "its executor ended, and no pod is there")
+            return
+        await ctx.clock.sleep(min(left, LOOK_EVERY_SEC))
+    for extra in found[1:]:
+        await release.delete_pod(ctx, extra.id, reason="duplicate of a create call")
+    settle_call(ctx, name, "adopted", found[0])
+
+
 def _settle(
     ctx: RunContext, request: PodRequest, outcome: str, pod: Pod | None, error: str | None = None
 ) -> None:
+    settle_call(ctx, request.name, outcome, pod, error)
+
+
+def settle_call(
+    ctx: RunContext, name: str, outcome: str, pod: Pod | None, error: str | None = None
+) -> None:
+    """Write down what became of the create call for the pod `name`."""
     ctx.journal.write(
         "pod_create_settled",
-        op_id=request.name,
+        op_id=name,
         outcome=outcome,
         pod_id=pod.id if pod else None,
         cost_per_hour_usd=pod.cost if pod else None,

@@ -25,6 +25,8 @@ from runpod_deploy.executor.endings import (
     raise_verdict,
 )
 from runpod_deploy.executor.interrupts import Interrupts, Request
+from runpod_deploy.executor.restoring import reach, take_up
+from runpod_deploy.executor.standing import Standing
 from runpod_deploy.executor.steps import (
     admit,
     check,
@@ -64,14 +66,26 @@ class Engine:
     Attributes:
         failure: What kept the run from succeeding, None for a success.
         state: Where the run stands, also where the journal could not be told.
+        given_up: Whether the run was left as it was: it could not be carried on, or another executor
+            has it.
     """
 
-    def __init__(self, ctx: RunContext, interrupts: Interrupts) -> None:
+    def __init__(
+        self, ctx: RunContext, interrupts: Interrupts, earlier: Standing | None = None
+    ) -> None:
+        """Prepare the run.
+
+        Args:
+            earlier: Where an earlier executor of this run left it; None for a new run.
+        """
         self.ctx = ctx
         self.interrupts = interrupts
+        self.earlier = earlier
         self.failure: BaseException | None = None
-        self.state = RunState.NEW
+        self.state = earlier.state if earlier else RunState.NEW
+        self.given_up = False
         self._leaving = False
+        ctx.on_begun = self._begun
 
     async def run(self) -> None:
         """Carry the plan out; afterwards the journal holds a final state. Never raises.
@@ -90,11 +104,12 @@ class Engine:
         whole.result()
 
     async def _run(self) -> None:
-        self._state(RunState.WORKING, None)
-        work = asyncio.create_task(self._steps())
+        if self.earlier is None:
+            self._state(RunState.WORKING, None)
+        work = asyncio.create_task(self._work(self.earlier))
         asked = await self._until_done_or_asked(work)
-        if asked is Request.YIELD:
-            self.failure = TakenOver(TAKEN)
+        if self.given_up or asked is Request.YIELD:
+            self._give_up()
             return
         if asked is Request.DETACH:
             self.failure = Detached()
@@ -106,11 +121,40 @@ class Engine:
             self.failure = asyncio.CancelledError()
         except BaseException as error:  # noqa: BLE001 - every end leads through the undo
             self.failure = error
-        if self.failure is not None:
+        if self.earlier is not None and self.earlier.over:
+            self.failure = self.earlier.failure
+        elif self.failure is not None:
             await self._undo()
             return
         await self._settle_strays()
-        self._finally()
+        self._finally(kept=self.state is RunState.KEPT)
+
+    async def _work(self, earlier: Standing | None) -> None:
+        """Do the steps that are left; an earlier executor's failure is raised as if it were ours."""
+        if earlier is None:
+            await self._steps(0)
+            return
+        problem = await take_up(self.ctx, earlier)
+        if problem is not None:
+            # Nothing is done to a run of which only a half is known.
+            self.failure, self.given_up = problem, True
+            return
+        if earlier.over:
+            return
+        if earlier.failure is not None:
+            await reach(self.ctx, None)
+            raise earlier.failure
+        self._state(RunState.WORKING, None)
+        names = [step.name for step in self.ctx.plan.steps]
+        if earlier.first < len(names):
+            await reach(self.ctx, names[earlier.first])
+        await self._steps(earlier.first)
+
+    def _give_up(self) -> None:
+        if self.given_up and self.state is RunState.DETACHED:
+            self._state(self.state, "asked")
+        self.given_up = True
+        self.failure = self.failure or TakenOver(TAKEN)
 
     async def _until_done_or_asked(self, work: asyncio.Task[None]) -> Request | None:
         asked: Request | None = None
@@ -139,16 +183,20 @@ class Engine:
             return None
         return asked
 
+    def _begun(self) -> None:
+        self.interrupts.can_detach = True
+
     def _job_began(self) -> bool:
         return any(
             event.event == "exec_start_settled" and event["outcome"] == "started"
             for event in self.ctx.journal.events
         )
 
-    async def _steps(self) -> None:
+    async def _steps(self, position: int) -> None:
         steps = self.ctx.plan.steps
         first = next(i for i, step in enumerate(steps) if step.name == "provision")
-        position = 0
+        if position > [step.name for step in steps].index("execute"):
+            raise_verdict(self.ctx.job_end)
         while position < len(steps):
             step = steps[position]
             try:
@@ -161,7 +209,6 @@ class Engine:
                 position = first
                 continue
             if step.name == "execute":
-                self.interrupts.can_detach = False
                 raise_verdict(self.ctx.job_end)
             position += 1
 
@@ -169,7 +216,6 @@ class Engine:
         ctx = self.ctx
         began = ctx.clock.monotonic()
         ctx.journal.write("step_started", step=step.name)
-        self.interrupts.can_detach = step.name == "execute"
         try:
             await self._with_retries(step)
         except BaseException as error:
@@ -183,6 +229,8 @@ class Engine:
                 error=str(error) or type(error).__name__,
             )
             raise
+        finally:
+            self.interrupts.can_detach = False
         ctx.journal.write(
             "step_completed",
             step=step.name,
@@ -224,7 +272,7 @@ class Engine:
         try:
             await undoing.unwind()
         except TakenOver as error:
-            self.failure = error
+            self.failure, self.given_up = error, True
             return
         await self._settle_strays()
         self._finally(kept=undoing.kept)
@@ -238,6 +286,8 @@ class Engine:
     def _finally(self, *, kept: bool = False) -> None:
         leaked = bool(self.ctx.leaked())
         state = final_state(self.failure, leaked=leaked, kept=kept)
+        if self.earlier is not None and self.earlier.over and state is self.state:
+            return  # it had come to this end before
         self._state(state, None if self.failure is None else cause_of(self.failure))
 
     def _state(self, state: RunState, cause: str | None) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
-from collections import deque
 
 from runpod_deploy.errors import (
     HostKeyChanged,
@@ -16,85 +14,12 @@ from runpod_deploy.errors import (
 )
 from runpod_deploy.executor import supervision, telemetry
 from runpod_deploy.executor.context import RunContext
-from runpod_deploy.executor.markers import MarkerScanner, StepMark
+from runpod_deploy.executor.log_mirror import LogMirror
 from runpod_deploy.executor.money import accrued
 from runpod_deploy.executor.steps import connect
 from runpod_deploy.executor.supervision import Report
-from runpod_deploy.record.atomic import write_all
-from runpod_deploy.record.masking import StreamMasker
 
-LOG_NAME = "run.log"
 NEXT_BYTES_WITHIN_SEC = 60.0
-PROGRESS_EVERY_BYTES = 256 * 1024
-
-
-class LogMirror:
-    """Writes the remote log into `run.log`, masked, and tells markers and listeners what came.
-
-    Attributes:
-        path: The file, `run.log`.
-        received: Bytes of the remote log that have come, in order and without gaps.
-    """
-
-    def __init__(self, ctx: RunContext, scanner: MarkerScanner) -> None:
-        self._ctx = ctx
-        # Opened for each piece: a run that is detached from leaves no file open.
-        self.path = ctx.folder.path / LOG_NAME
-        self.path.touch()
-        self._finished = False
-        self._unwritten = b""
-        self._marks: deque[StepMark] = deque()
-        self._masker = StreamMasker(ctx.masker)
-        self._noted = scanner.offset
-        self.scanner = scanner
-        self.received = scanner.offset
-
-    def feed(self, piece: bytes) -> None:
-        """Take the next bytes of the remote log.
-
-        Raises:
-            OSError: They cannot be written now. They are taken all the same, and written before
-                anything that comes later.
-            JournalError: What they mark cannot be written down.
-        """
-        self.received += len(piece)
-        self._marks.extend(self.scanner.feed(piece))
-        self._show(self._masker.feed(piece))
-        self._tell_marks()
-        if self.received - self._noted >= PROGRESS_EVERY_BYTES:
-            self._noted = self.received
-            self._ctx.journal.write("log_progress", log_offset=self.scanner.offset)
-
-    def finish(self) -> None:
-        """Write out what was held back at the end of the log; idempotent."""
-        if self._finished:
-            return
-        self._finished = True
-        self._marks.extend(self.scanner.finish())
-        self._show(self._masker.flush())
-        self._tell_marks()
-
-    def _tell_marks(self) -> None:
-        while self._marks:
-            mark = self._marks.popleft()
-            event = "remote_step_completed" if mark.done else "remote_step_started"
-            self._ctx.journal.write(event, name=mark.name, log_offset=mark.offset)
-
-    def _show(self, text: bytes) -> None:
-        if text:
-            self._ctx.progress.output("run", text)
-        self._unwritten += text
-        if not self._unwritten:
-            return
-        with self.path.open("ab", buffering=0) as log:
-            size = log.seek(0, os.SEEK_END)
-            try:
-                write_all(log.fileno(), self._unwritten)
-            except OSError:
-                # A part of it may stand there; it is written whole, or not at all.
-                log.truncate(size)
-                raise
-        self._unwritten = b""
 
 
 async def follow(ctx: RunContext, mirror: LogMirror) -> Report:
@@ -223,14 +148,20 @@ def _dead_pod_ends_run(ctx: RunContext, status: str) -> None:
 
 
 async def reconnect(ctx: RunContext, error: TransportError) -> None:
-    """Log in again, however long it takes: the run goes on meanwhile, and its supervisor ends it.
+    """Replace a lost connection, however long it takes: see `reach`."""
+    ctx.journal.write("connection_lost", error=error.message)
+    began = ctx.clock.monotonic()
+    await reach(ctx)
+    ctx.journal.write("connection_restored", duration_sec=round(ctx.clock.monotonic() - began, 3))
+
+
+async def reach(ctx: RunContext) -> None:
+    """Log in, however long it takes: the run goes on meanwhile, and its supervisor ends it.
 
     Raises:
         StepFailed: The pod is gone, or nobody answered although the run must have ended by now.
         AuthRejected: The pod no longer knows the key.
     """
-    ctx.journal.write("connection_lost", error=error.message)
-    began = ctx.clock.monotonic()
     while True:
         try:
             seen = await ctx.cloud.get(ctx.need_pod().id)
@@ -249,5 +180,4 @@ async def reconnect(ctx: RunContext, error: TransportError) -> None:
                     cause="connection_lost",
                 ) from problem
         else:
-            break
-    ctx.journal.write("connection_restored", duration_sec=round(ctx.clock.monotonic() - began, 3))
+            return

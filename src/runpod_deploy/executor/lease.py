@@ -42,8 +42,14 @@ async def arm(ctx: RunContext) -> None:
     ctx.journal.write("lease_armed", verified=via is not None, via=via)
     if via is None:
         _unverified(ctx)
+    go_on(ctx)
+
+
+def go_on(ctx: RunContext) -> None:
+    """Tell an armed watchdog from now on that somebody is there."""
     stop_beating(ctx)
-    ctx.heartbeat = asyncio.create_task(_beat(ctx))
+    if _has_lease(ctx):
+        ctx.heartbeat = asyncio.create_task(_beat(ctx))
 
 
 def stop_beating(ctx: RunContext) -> None:

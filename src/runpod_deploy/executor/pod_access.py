@@ -10,8 +10,8 @@ import asyncssh
 from runpod_deploy.compiler.late_bound import fill
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.errors import ConnectFailed, InvalidInput
+from runpod_deploy.executor.concluding import KNOWN_HOSTS_NAME, SALT_NAME
 from runpod_deploy.executor.ports import Endpoint, Pod
-from runpod_deploy.executor.run import KNOWN_HOSTS_NAME, SALT_NAME
 from runpod_deploy.executor.ssh.connector import AsyncsshConnector
 from runpod_deploy.executor.ssh.keys import derive_key, read_private_key
 from runpod_deploy.executor.ssh.known_hosts import KnownHosts, host_alias

@@ -185,6 +185,9 @@ class Cloud(Protocol):
     async def get(self, pod_id: str) -> Pod | None:
         """Return the pod, None when the API says that it is not there."""
 
+    async def pods(self) -> list[Pod]:
+        """Return every pod of the account."""
+
     async def find(self, name: str) -> list[Pod]:
         """Return every pod called exactly `name`."""
 

@@ -69,6 +69,18 @@ class Ring:
         self._waiting = list(self.candidates)
         return True
 
+    def recall(self, refusal: Refusal) -> None:
+        """Note a refusal of an earlier executor, and go on behind it."""
+        if not self._waiting:
+            self.round += 1
+            self._waiting = list(self.candidates)
+        self.pass_over(refusal.candidate)
+        self.refusals.append(refusal)
+
+    def pass_over(self, candidate: Candidate) -> None:
+        """Let this round not come to `candidate` any more."""
+        self._waiting = [one for one in self._waiting if one != candidate]
+
     def refuse(
         self, candidate: Candidate, reason: str, status: int = 0, *, api_failed: bool = False
     ) -> Refusal:

@@ -155,7 +155,14 @@ EVENT_TYPES: Mapping[str, EventType] = {
     "secret_delivered": EventType({"name": "string"}, verbatim=_NAMED),
     "remote_step_started": EventType({"name": "string", "log_offset": "integer"}),
     "remote_step_completed": EventType({"name": "string", "log_offset": "integer"}),
-    "log_progress": EventType({"log_offset": "integer"}),
+    "log_progress": EventType(
+        {
+            "log_offset": "integer",
+            "local_bytes": "integer",
+            "success_marker_seen": "boolean",
+            "failure_markers_seen": "array",
+        }
+    ),
     "budget_reached": EventType({"limit": "string", "accrued_usd": "number", "cap_usd": "number"}),
     "job_ended": EventType(
         {

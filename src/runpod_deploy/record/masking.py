@@ -75,6 +75,11 @@ class StreamMasker:
         self._held = b""
         self._hidden = 0  # bytes at the start of `_held` that belong to a mask already given out
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is held back: a new masker would go on from here in the same way."""
+        return not self._held and not self._hidden
+
     def feed(self, piece: bytes) -> bytes:
         """Return what can be shown after `piece` has come."""
         data = self._held + piece

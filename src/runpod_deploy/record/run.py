@@ -54,15 +54,12 @@ def _track_intents(run: Run, event: Event) -> Run:
 
 
 def _started(run: Run, event: Event) -> Run:
-    # A run that is resumed says again who carries it on; its time counts from the first start.
-    return replace(
-        run,
-        started=event.fields,
-        started_at=run.started_at or event.ts_utc,
-        ended_at=None,
-        state=RunState.WORKING,
-        cause=None,
-    )
+    # A run that is resumed says again who carries it on; its time counts from the first start. One that
+    # was being undone, or had come to its end, is that until it says otherwise.
+    started = replace(run, started=event.fields, started_at=run.started_at or event.ts_utc)
+    if run.state in {RunState.NEW, RunState.WORKING, RunState.DETACHED}:
+        return replace(started, ended_at=None, state=RunState.WORKING, cause=None)
+    return started
 
 
 def _state(run: Run, event: Event) -> Run:

@@ -52,13 +52,22 @@ def test_a_start_sets_the_run_to_work() -> None:
 
 
 def test_a_second_start_keeps_the_time_of_the_first() -> None:
-    """A resumed run has been going on since it began, and its earlier end does not count."""
+    """A resumed run has been going on since it began."""
     first = event("run_started", pid=1)
-    ended = event("state_changed", state="UNKNOWN", cause=None)
-    run = fold([first, ended, event("run_started", LATER, pid=2)])
+    left = event("state_changed", state="DETACHED", cause="asked")
+    run = fold([first, left, event("run_started", LATER, pid=2)])
 
     assert (first.ts_utc, None, 2) == (run.started_at, run.ended_at, run.started["pid"])
     assert run.state is RunState.WORKING
+
+
+@pytest.mark.parametrize("state", ["UNDOING", "LEAKED", "KEPT", "FAILED"])
+def test_a_run_that_was_being_undone_is_not_set_to_work_again(state: str) -> None:
+    """Whoever carries it on may be killed at once: it must not then look like one that works."""
+    before = event("state_changed", state=state, cause="cancelled")
+    run = fold([event("run_started", pid=1), before, event("run_started", LATER, pid=2)])
+
+    assert (state, "cancelled", 2) == (run.state, run.cause, run.started["pid"])
 
 
 @pytest.mark.parametrize("state", RunState)

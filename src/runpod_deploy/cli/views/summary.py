@@ -151,7 +151,13 @@ def remaining(ending: Ending, style: Style) -> str | None:
     if not watch.left:
         return None
     text = remains.left(watch.left, watch.target, style)
+    run = "last" if watch.folder is None else line(shown(watch.folder))
+    if watch.run.state.value == "KEPT":
+        return f"{text}\nTo try again to bring its results home:\n  runpod-deploy resume {run}"
     if watch.run.state.value != "DETACHED":
         return text
     cap = usd(watch.plan_file.plan.budget.cost_cap_usd)
-    return f"The job goes on without you, for at most {cap} in all (the cost cap).\n{text}"
+    return (
+        f"The job goes on without you, for at most {cap} in all (the cost cap).\n"
+        f"Come back for its results:\n  runpod-deploy attach {run}\n{text}"
+    )

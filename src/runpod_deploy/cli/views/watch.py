@@ -22,6 +22,7 @@ class Watch:
 
     Attributes:
         folder: The run folder; None until it was claimed.
+        resumed: Whether an earlier executor began it.
     """
 
     plan_file: PlanFile
@@ -29,6 +30,7 @@ class Watch:
     run: Run = field(default_factory=Run)
     folder: Path | None = None
     run_id: str = ""
+    resumed: bool = False
 
     def opened(self, folder: Path, run_id: str) -> None:
         """Remember where the run is."""

@@ -16,6 +16,21 @@ async def do(ctx: RunContext) -> None:
         raise InvalidInput("The run cannot start.", diagnostics=tuple(problems))
 
 
+def read_secrets(ctx: RunContext) -> None:
+    """Read the secrets again for a run that is carried on.
+
+    Raises:
+        InvalidInput: One of them is missing; all of them are named.
+    """
+    problems = _read_secrets(ctx)
+    if problems:
+        raise InvalidInput(
+            "The run cannot be carried on without its secrets: they are delivered to the pod, and "
+            "hidden in its log. It is as it was.",
+            diagnostics=tuple(problems),
+        )
+
+
 def _problem(code: str, summary: str, detail: str, help_text: str) -> Diagnostic:
     return Diagnostic(
         severity=Severity.ERROR, code=code, summary=summary, detail=detail, help=help_text

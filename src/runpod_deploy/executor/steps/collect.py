@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runpod_deploy.compiler.plan import PlanArtifact
 from runpod_deploy.errors import StepFailed, TransportError
-from runpod_deploy.executor import telemetry
+from runpod_deploy.executor import pulled, telemetry
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.steps import connect
 from runpod_deploy.executor.sync.download import DownloadReport, download
@@ -27,6 +27,8 @@ async def do(ctx: RunContext) -> None:
     missing: list[str] = []
     unverified: list[str] = []
     for artifact in ctx.plan.artifacts:
+        if artifact.label in ctx.verified:
+            continue
         problem = await pull(ctx, artifact)
         if problem is not None and artifact.required:
             (missing if problem == MISSING else unverified).append(f"{artifact.label}: {problem}")
@@ -72,6 +74,9 @@ async def pull(ctx: RunContext, artifact: PlanArtifact) -> str | None:
     except BaseException as problem:
         _failed(ctx, label, began, str(problem) or type(problem).__name__)
         raise
+    if report is not None and error is None:
+        ctx.tree_sha256[label] = report.tree_sha256
+    pulled.remember(ctx)
     if report is None or error is not None:
         _failed(ctx, label, began, error or "")
         return error

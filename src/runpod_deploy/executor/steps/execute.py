@@ -7,8 +7,8 @@ from dataclasses import asdict
 from runpod_deploy.errors import ConnectFailed, ConnectionLost, StepFailed, TransportError
 from runpod_deploy.executor import supervision
 from runpod_deploy.executor.context import RunContext
-from runpod_deploy.executor.follow import LogMirror, drain, follow, reconnect
-from runpod_deploy.executor.markers import MarkerScanner
+from runpod_deploy.executor.follow import drain, follow, reach, reconnect
+from runpod_deploy.executor.log_mirror import LogMirror
 from runpod_deploy.executor.money import deadline
 from runpod_deploy.executor.steps import collect
 from runpod_deploy.executor.supervision import Report
@@ -24,21 +24,17 @@ async def do(ctx: RunContext) -> None:
     Raises:
         StepFailed: The run could not be started, or its pod died.
     """
-    run = ctx.plan.run
-    script = ctx.plan.script(run.script)
-    mirror = LogMirror(ctx, _markers(ctx))
+    if ctx.transport is None:
+        await reach(ctx)
+    if ctx.job_end is not None:
+        return  # an earlier executor of this run saw its end
+    mirror = LogMirror(ctx)
+    ctx.undo.drop("artifacts")
     ctx.undo.push("artifacts", lambda: collect.salvage(ctx))
-    ctx.undo.push("run", lambda: _end_run(ctx, mirror))
-    ctx.journal.write("exec_start_intended", op_id="exec", script=script.name, sha256=script.sha256)
-    try:
-        await _start(ctx)
-    except BaseException as error:
-        # Only a supervisor that said no is known not to have begun.
-        outcome = "failed" if isinstance(error, StepFailed) else "unknown"
-        why = str(error) or type(error).__name__
-        ctx.note("exec_start_settled", op_id="exec", outcome=outcome, error=why)
-        raise
-    ctx.journal.write("exec_start_settled", op_id="exec", outcome="started", error=None)
+    push_end_of_run(ctx, mirror)
+    if not ctx.earlier.started:
+        await _begin(ctx)
+    ctx.on_begun()
     try:
         report = await follow(ctx, mirror)
         mirror.finish()
@@ -51,10 +47,25 @@ async def do(ctx: RunContext) -> None:
     _conclude(ctx, mirror, report)
 
 
-def _markers(ctx: RunContext) -> MarkerScanner:
-    run = ctx.plan.run
-    success = None if run.success_marker is None else ctx.fill(run.success_marker)
-    return MarkerScanner(success, [ctx.fill(marker) for marker in run.failure_markers])
+def push_end_of_run(ctx: RunContext, mirror: LogMirror | None = None) -> None:
+    """Let the undo end the run on the pod, and bring the last bytes of its log."""
+    ctx.undo.drop("run")
+    ctx.undo.push("run", lambda: _end_run(ctx, mirror or LogMirror(ctx)))
+
+
+async def _begin(ctx: RunContext) -> None:
+    """Start the run, once: asked again after a crash, the supervisor says that it runs or has run."""
+    script = ctx.plan.script(ctx.plan.run.script)
+    ctx.journal.write("exec_start_intended", op_id="exec", script=script.name, sha256=script.sha256)
+    try:
+        await _start(ctx)
+    except BaseException as error:
+        # Only a supervisor that said no is known not to have begun.
+        outcome = "failed" if isinstance(error, StepFailed) else "unknown"
+        why = str(error) or type(error).__name__
+        ctx.note("exec_start_settled", op_id="exec", outcome=outcome, error=why)
+        raise
+    ctx.journal.write("exec_start_settled", op_id="exec", outcome="started", error=None)
 
 
 async def _start(ctx: RunContext) -> None:

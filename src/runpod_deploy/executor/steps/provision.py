@@ -40,9 +40,11 @@ async def do(ctx: RunContext) -> None:
         StepFailed: The network volume does not exist.
     """
     if ctx.ring is None:
-        wait = ctx.plan.capacity.wait_minutes
-        until = ctx.clock.monotonic() + wait * 60 if wait else None
-        ctx.ring = Ring(ctx.plan.candidates, ctx.plan.capacity.attempts, until)
+        ctx.ring = new_ring(ctx)
+    pod, asked_for = ctx.pod, ctx.candidate  # of an earlier executor of this run
+    if pod and asked_for and await _ready(ctx, pod, asked_for):
+        await _settle_strays(ctx)
+        return
     volume = await reached(ctx, ctx.ring, lambda: _volume(ctx))
     await arrange(ctx, ctx.ring, volume)
     while True:
@@ -56,6 +58,13 @@ async def do(ctx: RunContext) -> None:
         if await reached(ctx, ctx.ring, partial(_try, ctx, candidate, volume)):
             await _settle_strays(ctx)
             return
+
+
+def new_ring(ctx: RunContext) -> Ring:
+    """Return the candidates of the plan, none tried yet."""
+    wait = ctx.plan.capacity.wait_minutes
+    until = ctx.clock.monotonic() + wait * 60 if wait else None
+    return Ring(ctx.plan.candidates, ctx.plan.capacity.attempts, until)
 
 
 async def _settle_strays(ctx: RunContext) -> None:

@@ -7,6 +7,7 @@ from runpod_deploy.executor import lease
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.releasing import end_pod
 from runpod_deploy.executor.shielding import finish
+from runpod_deploy.executor.standing import Earlier
 from runpod_deploy.executor.steps import secrets
 
 
@@ -59,6 +60,7 @@ async def discard(ctx: RunContext, *, reason: str) -> None:
     await delete_pod(ctx, pod.id, reason=reason)
     ctx.undo.drop("pod")
     ctx.pod = None
+    ctx.earlier = Earlier()
 
 
 async def _hang_up(ctx: RunContext) -> None:
@@ -73,7 +75,9 @@ async def _hang_up(ctx: RunContext) -> None:
 
 
 async def _end(ctx: RunContext, action: str) -> None:
-    pod = ctx.need_pod()
+    pod = ctx.pod
+    if pod is None:
+        return  # an earlier executor of this run released it
     if action != "delete":
         await secrets.remove(ctx)
     if action == "preserve":

@@ -21,6 +21,8 @@ async def do(ctx: RunContext) -> None:
     """
     async with bulk_lanes(ctx) as lanes:
         for staging in ctx.plan.staging:
+            if staging.label in ctx.earlier.staged:
+                continue
             began = ctx.clock.monotonic()
             report = await _send(ctx, staging, lanes)
             ctx.journal.write(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runpod_deploy.errors import AccountError, ConnectFailed, ConnectionLost
-from runpod_deploy.executor import follow
+from runpod_deploy.executor import log_mirror
 from runpod_deploy.executor.ports import Completed
 from runpod_deploy.record.atomic import write_all
 from runpod_deploy.record.journal import Journal, JournalError
@@ -244,7 +244,7 @@ def test_disk_that_is_full_leaves_no_gap_in_the_log(
             raise OSError(errno.ENOSPC, "No space left on device")
         write_all(fd, data)
 
-    monkeypatch.setattr(follow, "write_all", full)
+    monkeypatch.setattr(log_mirror, "write_all", full)
     rig = make_rig(job=chatty())
     run = rig.run()
     assert any("run.log cannot be written" in warning for warning in run.warnings)

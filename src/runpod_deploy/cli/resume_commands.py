@@ -1,0 +1,216 @@
+"""`resume`, `attach` and `detach`: carry on a run that nobody watches, and stop watching one."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runpod_deploy.cli.amounts import usd
+from runpod_deploy.cli.apply_commands import AsJson, PrintRunDir
+from runpod_deploy.cli.arguments import Quiet, Verbose
+from runpod_deploy.cli.history import Root
+from runpod_deploy.cli.printable import line
+from runpod_deploy.cli.target import CloudName, runpod_target
+from runpod_deploy.cli.terminal import Terminal, open_terminal
+from runpod_deploy.errors import EXIT_OK, InvalidInput, JobFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runpod_deploy.executor.interrupts import Interrupts
+    from runpod_deploy.executor.resuming import Begun
+    from runpod_deploy.executor.run import Listeners, Outcome, Target
+
+RunName = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="A run folder, a run id, or `last`."),
+]
+LOOK_EVERY_SEC = 0.2
+
+Project = Annotated[
+    Path | None,
+    typer.Option(
+        "--project",
+        metavar="DIR",
+        help="The run's project, where its folder does not lie in it.",
+        show_default=False,
+    ),
+]
+
+
+def resume_command(
+    run: RunName = "last",
+    root: Root = None,
+    project: Project = None,
+    as_json: AsJson = False,
+    print_run_dir: PrintRunDir = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Carry on a run whose command was killed, or that was detached from, to its end."""
+    terminal = open_terminal(verbose=verbose, quiet=quiet)
+    if as_json and print_run_dir:
+        raise InvalidInput("--json and --print-run-dir exclude each other")
+    folder = _folder(run, root)
+    return carry_on(folder, terminal, project, as_json=as_json, print_run_dir=print_run_dir)
+
+
+def attach_command(
+    run: RunName = "last",
+    root: Root = None,
+    project: Project = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Watch a run again, and carry it on where nobody else does."""
+    from runpod_deploy.record.run_lock import living_holder  # noqa: PLC0415 - not for `--help`
+
+    terminal = open_terminal(verbose=verbose, quiet=quiet)
+    folder = _folder(run, root)
+    if living_holder(folder, time.time()) is None:
+        return carry_on(folder, terminal, project, as_json=as_json)
+    from runpod_deploy.cli.looking_on import look_on  # noqa: PLC0415 - only beside an executor
+    from runpod_deploy.executor.resuming import read_begun  # noqa: PLC0415 - the whole executor
+
+    begun = read_begun(folder)
+    return look_on(begun, _shown_target(begun), terminal, as_json=as_json)
+
+
+def detach_command(
+    run: RunName = "last", root: Root = None, verbose: Verbose = False, quiet: Quiet = False
+) -> int:
+    """Let the command that watches a run end, and the job on its pod go on."""
+    from runpod_deploy.executor.resuming import read_begun  # noqa: PLC0415 - the whole executor
+    from runpod_deploy.record.journal import utc_stamp  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.record.run_lock import living_holder  # noqa: PLC0415 - likewise
+    from runpod_deploy.record.run_request import ask  # noqa: PLC0415 - likewise
+
+    terminal = open_terminal(verbose=verbose, quiet=quiet)
+    folder = _folder(run, root)
+    begun = read_begun(folder)
+    if begun.run.state.final:
+        raise InvalidInput(f"The run in {folder} has ended: {begun.run.state}.")
+    holder = living_holder(folder, time.time())
+    if holder is None:
+        terminal.say(f"Nobody watches it. Carry it on with:\n  runpod-deploy attach {line(run)}")
+        return EXIT_OK
+    by = f"process {os.getpid()}"
+    ask(folder, "detach", by=by, at=utc_stamp(time.time()))
+    terminal.say(
+        f"Asked {holder.named(time.time())} to detach; it does as soon as the job runs on its pod."
+    )
+    while (now := living_holder(folder, time.time())) and now.token == holder.token:
+        time.sleep(LOOK_EVERY_SEC)
+    return _told(read_begun(folder), terminal)
+
+
+def carry_on(
+    folder: Path,
+    terminal: Terminal,
+    project: Path | None,
+    *,
+    as_json: bool = False,
+    print_run_dir: bool = False,
+) -> int:
+    """Carry the run of a folder on to its end, watched, and return the exit status.
+
+    Raises:
+        InvalidInput: The folder is no run's, or its project is not known.
+        AccountError: There is no API key.
+        JobFailed: The emulator that it began on is gone.
+    """
+    from runpod_deploy.cli.applying import Show, carry  # noqa: PLC0415 - the whole executor
+    from runpod_deploy.cli.views.watch import Watch  # noqa: PLC0415 - likewise
+    from runpod_deploy.executor.resuming import read_begun, resume  # noqa: PLC0415 - likewise
+
+    begun = read_begun(folder)
+    root = _project_root(begun, project)
+    target = _target(begun, terminal.environ)
+
+    async def work(interrupts: Interrupts, listeners: Listeners) -> Outcome:
+        return await resume(
+            begun,
+            project_root=root,
+            target=target,
+            environ=os.environ,
+            interrupts=interrupts,
+            listeners=listeners,
+        )
+
+    watch = Watch(plan_file=begun.plan_file, target=target, run=begun.run, resumed=True)
+    watch.opened(begun.folder, begun.run_id)
+    return carry(watch, work, terminal, Show(json=as_json, run_dir=print_run_dir))
+
+
+def _folder(run: str, root: Path | None) -> Path:
+    from runpod_deploy.forensics.find import find_run  # noqa: PLC0415 - not for `--help`
+
+    return find_run(run, root if root is not None else Path())
+
+
+def _project_root(begun: Begun, project: Path | None) -> Path:
+    root = project or begun.project_root
+    if root is None:
+        raise InvalidInput(
+            f"{begun.folder} does not lie in its project, below artifacts/runpod",
+            help="Say where the project is, or where its results are to go:\n"
+            f"  runpod-deploy resume {begun.folder} --project DIR",
+        )
+    if not root.is_dir():
+        raise InvalidInput(f"{root} is not a folder")
+    return root.resolve()
+
+
+def _target(begun: Begun, environ: Mapping[str, str]) -> Target:
+    """Return the cloud that the run began on, with the key of this machine."""
+    if begun.cloud == CloudName.EMULATOR:
+        return _emulator(begun, environ)
+    target = runpod_target(environ)
+    if _plain(target.api_url) != _plain(begun.api_url):
+        # A folder may come from anywhere: it does not say where the API key is sent.
+        raise InvalidInput(
+            f"the run began at {line(begun.api_url)}, and this machine asks {target.api_url}",
+            help=f"If you know that address:\n  export RUNPOD_API_URL={line(begun.api_url)}",
+        )
+    return target
+
+
+def _emulator(begun: Begun, environ: Mapping[str, str]) -> Target:
+    from runpod_deploy.emulator.client import find  # noqa: PLC0415 - not for RunPod
+    from runpod_deploy.executor.run import Target  # noqa: PLC0415 - the whole executor
+
+    info = find(environ)
+    if info is None or _plain(info.url) != _plain(begun.api_url):
+        raise JobFailed(
+            f"The emulator at {line(begun.api_url)}, on which the run began, is gone, and its pods "
+            "with it: there is nothing left to carry on.",
+            help="Begin anew:\n  runpod-deploy apply … --cloud emulator",
+        )
+    return Target(label=CloudName.EMULATOR, api_url=info.url, api_key=info.api_key)
+
+
+def _plain(url: str) -> str:
+    return url.rstrip("/").removesuffix("/v2")
+
+
+def _shown_target(begun: Begun) -> Target:
+    """Return the run's cloud for views that ask it nothing."""
+    from runpod_deploy.executor.run import Target  # noqa: PLC0415 - the whole executor
+
+    return Target(label=begun.cloud, api_url=begun.api_url, api_key="")
+
+
+def _told(begun: Begun, terminal: Terminal) -> int:
+    if begun.run.state.value != "DETACHED":
+        raise JobFailed(f"It was not detached from: the run is {begun.run.state}.")
+    cap = usd(begun.plan_file.plan.budget.cost_cap_usd)
+    terminal.say(
+        f"Detached. The job goes on, for at most {cap}. Come back for its results:\n"
+        f"  runpod-deploy attach {line(str(begun.folder))}"
+    )
+    return EXIT_OK

@@ -1,0 +1,335 @@
+"""Brings a run context to where the journal left it: every open intent settled by asking the cloud.
+
+Nothing here concludes from silence. When the API cannot be asked, the run is left as it stands, to be
+carried on later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from runpod_deploy.compiler.plan import Candidate
+from runpod_deploy.errors import RunpodDeployError, StepFailed, TransportError
+from runpod_deploy.executor import lease, pulled, telemetry
+from runpod_deploy.executor.choosing import refuse
+from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.creation import settle_call, settle_open_create
+from runpod_deploy.executor.money import deadline
+from runpod_deploy.executor.ownership import look_at
+from runpod_deploy.executor.ports import Pod
+from runpod_deploy.executor.ring import Refusal, Ring
+from runpod_deploy.executor.shielding import finish
+from runpod_deploy.executor.standing import Standing, on_this_pod, read_earlier
+from runpod_deploy.executor.steps import check, collect, connect, execute, provision, release
+from runpod_deploy.record import tolerant
+from runpod_deploy.record.events import Event
+from runpod_deploy.record.run import PodRecord, fold
+
+_KILLED = "the executor ended before the answer came"
+
+# Reasons for which a pod is deleted that say nothing about its host.
+NOT_THE_HOST = frozenset({"released", "duplicate of a create call", "stray of a create call"})
+
+
+async def take_up(ctx: RunContext, where: Standing) -> Exception | None:
+    """Bring `ctx` to where the run was left; a cancellation meanwhile waits for the end of that.
+
+    Returns:
+        Why that cannot be done now; nothing was concluded then, and the run is as it was.
+    """
+    try:
+        _, cancelled = await finish(_restore(ctx, where))
+    except Exception as error:  # noqa: BLE001 - a run that is only half known must not be undone
+        return _resumable(error, ctx.folder.path)
+    if cancelled:
+        raise asyncio.CancelledError
+    return None
+
+
+async def _restore(ctx: RunContext, where: Standing) -> None:
+    """Settle what is open and fill `ctx` and its undo stack with what is known of the run.
+
+    Raises:
+        CloudError: The API cannot be asked; nothing was concluded.
+        AccountError: The key is refused.
+        InvalidInput: A secret is missing.
+    """
+    ctx.attempts = sum(event.event == "pod_create_intended" for event in ctx.journal.events)
+    if not where.over and not _job_ended(ctx):
+        check.read_secrets(ctx)
+    # Asked before anything else: without an answer to this, nothing is done at all.
+    ours = await _pods_of_run(ctx)
+    await _settle_deletes(ctx)
+    await _settle_stops(ctx)
+    await _settle_creates(ctx)
+    await _adopt_unknown(ctx, ours)
+    await _take_pod(ctx)
+    ctx.earlier = read_earlier(ctx.journal.events)
+    _recall_ring(ctx)
+    _recall_results(ctx)
+    _recall_deadline(ctx)
+    _settle_the_rest(ctx, where)
+    if ctx.pod is not None:
+        _restore_undo(ctx, where)
+        if ctx.earlier.lease and not where.over:
+            lease.go_on(ctx)
+    if where.over:
+        await _delete_leaks(ctx)
+
+
+async def reach(ctx: RunContext, step: str | None) -> None:
+    """Log in again where the step to go on with takes a connection for granted; None: for the undo.
+
+    Raises:
+        StepFailed: The pod is gone, or does not let us in.
+        TransportError: Likewise.
+    """
+    if ctx.pod is None or ctx.transport is not None:
+        return
+    if step in {"setup", "stage", "secrets", "preflight", "collect"}:
+        await connect.login(ctx)
+    elif _useful(ctx, step):
+        try:
+            await connect.login(ctx)
+        except (StepFailed, TransportError) as error:
+            ctx.warn("not-reached", f"The pod could not be reached again: {error}")
+
+
+def _useful(ctx: RunContext, step: str | None) -> bool:
+    """Return whether there is anything on the pod to see to before it is let go."""
+    lifecycle = ctx.plan.lifecycle
+    if step == "release":
+        return lifecycle.on_success != "delete"
+    if step is not None or not (ctx.earlier.lease or ctx.earlier.commands):
+        return False  # the step logs in by itself, or nobody ever did
+    return lifecycle.on_failure != "delete" or bool({"run", "artifacts"} & set(ctx.undo.names()))
+
+
+async def _pods_of_run(ctx: RunContext) -> list[Pod]:
+    """Return the pods of the account that carry the run's mark."""
+    return [
+        pod
+        for pod in await ctx.cloud.pods()
+        if (seen := look_at(pod, ctx.owner)).ours and seen.run_id == ctx.run_id
+    ]
+
+
+async def _adopt_unknown(ctx: RunContext, ours: Sequence[Pod]) -> None:
+    """Write down pods of the run that the journal does not know, as when its end was cut off."""
+    known = fold(ctx.journal.events).pods
+    for pod in ours:
+        if pod.name not in known:
+            ctx.journal.write(
+                "pod_create_intended",
+                op_id=pod.name,
+                name=pod.name,
+                gpu_id=pod.gpu or "",
+                datacenter_id=pod.datacenter,
+                cloud_type=pod.cloud or "SECURE",
+            )
+            settle_call(ctx, pod.name, "adopted", pod)
+
+
+async def _settle_deletes(ctx: RunContext) -> None:
+    for event in _open(ctx, "pod_delete_intended"):
+        pod_id, reason = event["pod_id"], str(event.fields.get("reason"))
+        await release.delete_pod(ctx, pod_id, reason=reason)
+        if reason not in NOT_THE_HOST:
+            record = _record(ctx, pod_id)
+            if record is not None:
+                refuse(ctx, candidate_of(ctx, record), f"its host was given up: {reason}")
+
+
+async def _settle_stops(ctx: RunContext) -> None:
+    for event in _open(ctx, "pod_action_intended"):
+        await release.stop_pod(ctx, event["pod_id"])
+
+
+async def _settle_creates(ctx: RunContext) -> None:
+    for event in _open(ctx, "pod_create_intended"):
+        await settle_open_create(ctx, event)
+
+
+async def _take_pod(ctx: RunContext) -> None:
+    """Take the run's living pod in hand, as the API describes it now; others are deleted."""
+    run = fold(ctx.journal.events)
+    alive = [pod for pod in run.pods.values() if pod.status == "alive"]
+    for extra in alive[:-1]:
+        await release.delete_pod(ctx, extra.pod_id or "", reason="duplicate of a create call")
+    if run.pod is not None and run.pod.pod_id is not None:
+        _bind(ctx, run.pod)
+    if not alive or alive[-1].pod_id is None:
+        return
+    record = alive[-1]
+    seen = await ctx.cloud.get(alive[-1].pod_id) or _remembered(record)
+    cost = record.cost_per_hour_usd if seen.cost is None else seen.cost
+    ctx.pod = replace(seen, cost=cost)
+    ctx.candidate = candidate_of(ctx, record)
+    ctx.billed_since = tolerant.seconds(record.created_at) or ctx.clock.now()
+    _bind(ctx, record)
+
+
+def _bind(ctx: RunContext, record: PodRecord) -> None:
+    """Bind the tokens that a pod gives a value, and tell again how its scripts were filled."""
+    ctx.late_bound["pod_id"] = record.pod_id or ""
+    ctx.late_bound["gpu_id"] = record.gpu_id
+    ctx.late_bound["datacenter_id"] = record.datacenter_id or ""
+    if any(event.event == "host_key_enrolled" for event in on_this_pod(ctx.journal.events)):
+        for script in ctx.plan.scripts:
+            ctx.fill_script(script)
+
+
+def _remembered(record: PodRecord) -> Pod:
+    """Return a pod that the API no longer knows; whoever works with it finds that out."""
+    return Pod(
+        id=record.pod_id or "",
+        name=record.name,
+        status="TERMINATED",
+        gpu=record.gpu_id or None,
+        gpu_count=None,
+        cloud=record.cloud_type,
+        datacenter=record.datacenter_id,
+        cost=record.cost_per_hour_usd,
+        image=None,
+        ssh=None,
+    )
+
+
+def _restore_undo(ctx: RunContext, where: Standing) -> None:
+    """Push again what undoes the steps that were done, in their order."""
+    ctx.undo.push("pod", lambda: release.on_failure(ctx))
+    steps = [step.name for step in ctx.plan.steps]
+    if where.over or where.first > steps.index("collect"):
+        return
+    if where.first > steps.index("setup"):
+        ctx.undo.push("telemetry", lambda: telemetry.end(ctx))
+    if ctx.earlier.intended_at is not None:
+        ctx.undo.push("artifacts", lambda: collect.salvage(ctx))
+        if ctx.job_end is None:
+            execute.push_end_of_run(ctx)
+
+
+def _recall_ring(ctx: RunContext) -> None:
+    """Go on with the candidate ring where it stood."""
+    events = ctx.journal.events
+    began = next(
+        (e for e in events if e["event"] == "step_started" and e["step"] == "provision"), None
+    )
+    if began is None:
+        return
+    ctx.ring = provision.new_ring(ctx)
+    if ctx.ring.until is not None:
+        spent = ctx.clock.now() - (tolerant.seconds(began.ts_utc) or ctx.clock.now())
+        ctx.ring.until -= max(0.0, spent)
+    for event in events:
+        if event.event == "candidate_refused":
+            _recall_refusal(ctx.ring, event)
+    if ctx.candidate is not None:
+        ctx.ring.pass_over(ctx.candidate)
+
+
+def _recall_refusal(ring: Ring, event: Event) -> None:
+    named = (
+        event.fields.get("gpu_id"),
+        event.fields.get("datacenter_id"),
+        event.fields.get("cloud_type"),
+    )
+    for candidate in ring.candidates:
+        if (candidate.gpu, candidate.datacenter, candidate.cloud) == named:
+            reason = tolerant.text(event.fields, "reason") or ""
+            ring.recall(Refusal(candidate, reason, tolerant.integer(event.fields, "status") or 0))
+            return
+
+
+def candidate_of(ctx: RunContext, record: PodRecord) -> Candidate:
+    """Return the candidate that a pod was asked for as."""
+    for candidate in ctx.plan.candidates:
+        place = candidate.datacenter in (None, "@volume", record.datacenter_id)
+        if (candidate.gpu, candidate.cloud) == (record.gpu_id, record.cloud_type) and place:
+            return candidate
+    cloud: Literal["SECURE", "COMMUNITY"] = "SECURE"
+    if record.cloud_type == "COMMUNITY":
+        cloud = "COMMUNITY"
+    return Candidate(gpu=record.gpu_id, datacenter=record.datacenter_id, cloud=cloud)
+
+
+def _recall_results(ctx: RunContext) -> None:
+    if _job_ended(ctx):
+        ctx.job_end = fold(ctx.journal.events).job_end
+    for artifact in ctx.plan.artifacts:
+        found = pulled.recall(ctx, artifact.label)
+        if found is None:
+            continue
+        # As long as there is a pod, what was taken away here can be brought home once more.
+        if ctx.pod is None or pulled.still_here(found, Path(ctx.fill(artifact.local_path))):
+            ctx.artifact_files[artifact.label] = found.entries
+            ctx.refused_files[artifact.label] = found.refused
+            if found.sha256 is not None:
+                ctx.tree_sha256[artifact.label] = found.sha256
+                ctx.verified.add(artifact.label)
+
+
+def _settle_the_rest(ctx: RunContext, where: Standing) -> None:
+    """Settle what asks for no more than a look at what is known by now."""
+    for event in _open(ctx, "pull_intended"):
+        label = str(event.fields.get("label"))
+        verified = label in ctx.verified
+        ctx.journal.write(
+            "pull_settled",
+            op_id=event["op_id"],
+            outcome="verified" if verified else "failed",
+            label=label,
+            error=None if verified else _KILLED,
+        )
+    if where.failure is not None or where.over or ctx.pod is None:
+        # Where the run goes on, its supervisor is asked instead, who begins it once.
+        for event in _open(ctx, "exec_start_intended"):
+            ctx.journal.write(
+                "exec_start_settled", op_id=event["op_id"], outcome="unknown", error=_KILLED
+            )
+
+
+def _job_ended(ctx: RunContext) -> bool:
+    return any(event.event == "job_ended" for event in on_this_pod(ctx.journal.events))
+
+
+def _recall_deadline(ctx: RunContext) -> None:
+    if ctx.earlier.intended_at is None:
+        ctx.run_ends_by = math.inf
+        return
+    ctx.run_ends_by = deadline(
+        billed_since=ctx.billed_since,
+        started=ctx.earlier.intended_at,
+        rate_usd_per_hour=ctx.rate(),
+        cost_cap_usd=ctx.plan.budget.cost_cap_usd,
+        max_runtime_minutes=ctx.plan.budget.max_runtime_minutes,
+    ).at
+
+
+async def _delete_leaks(ctx: RunContext) -> None:
+    for record in fold(ctx.journal.events).leaked:
+        if record.pod_id is not None:
+            await release.delete_pod(ctx, record.pod_id, reason="leaked")
+
+
+def _open(ctx: RunContext, name: str) -> list[Event]:
+    run = fold(ctx.journal.events)
+    return [event for event in run.open_intents.values() if event.event == name]
+
+
+def _record(ctx: RunContext, pod_id: str) -> PodRecord | None:
+    pods = fold(ctx.journal.events).pods.values()
+    return next((pod for pod in pods if pod.pod_id == pod_id), None)
+
+
+def _resumable(error: Exception, folder: Path) -> Exception:
+    """Return the error of a run that cannot be carried on now, with how to do it later."""
+    if isinstance(error, RunpodDeployError):
+        again = f"The run is as it was; carry it on with:\n  runpod-deploy resume {folder}"
+        error.help = f"{error.help}\n{again}" if error.help else again
+    return error

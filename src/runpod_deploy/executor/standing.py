@@ -1,0 +1,164 @@
+"""Where a run stands, read from its journal alone: what is done, what is open, and which way it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from runpod_deploy.errors import RunpodDeployError
+from runpod_deploy.executor.endings import cause_of, failure_of, raise_verdict
+from runpod_deploy.record import tolerant
+from runpod_deploy.record.events import Event
+from runpod_deploy.record.run import Run, RunState, fold
+
+REMOTE_STEPS = frozenset({"remote_step_started", "remote_step_completed"})
+# What becomes of these steps is found out by doing them again, maybe on another host.
+ABOUT_THE_HOST = frozenset({"provision", "connect", "admit"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogStart:
+    """A place in the log of the run from which it can be read on.
+
+    Attributes:
+        offset: Bytes of the remote log up to there.
+        local: Bytes of `run.log` that stand for them.
+        marks: How many step markers after that place were told already.
+    """
+
+    offset: int = 0
+    local: int = 0
+    success_seen: bool = False
+    failures_seen: tuple[str, ...] = ()
+    marks: int = 0
+
+
+@dataclass(kw_only=True, slots=True)
+class Earlier:
+    """What an earlier executor did on the pod in hand; nothing of it is done again.
+
+    Attributes:
+        lease: Whether a watchdog was told to watch.
+        commands: Names of setup and preflight commands that ended well.
+        staged: Labels of payloads that arrived whole.
+        intended_at: When the start of the run was asked for, seconds since the epoch; None: never.
+        started: Whether the pod is known to have begun the run.
+    """
+
+    lease: bool = False
+    commands: set[str] = field(default_factory=set)
+    staged: set[str] = field(default_factory=set)
+    intended_at: float | None = None
+    started: bool = False
+    log_starts: tuple[LogStart, ...] = (LogStart(),)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """Which way a run goes on.
+
+    Attributes:
+        first: Index of the step to go on with, as long as nothing has failed.
+        failure: What it failed by; None while it works, and for a success.
+        over: Nothing is left to do but to make sure that no pod is left.
+        state: What the journal says of it.
+    """
+
+    first: int
+    state: RunState
+    failure: BaseException | None = None
+    over: bool = False
+
+
+def read_standing(steps: Sequence[str], events: Sequence[Event]) -> Standing:
+    """Return where a run with these steps stands after its events."""
+    done: set[str] = set()
+    failed: Event | None = None
+    for event in events:
+        step = tolerant.text(event.fields, "step")
+        if event.event == "step_started" and step in steps:
+            done -= set(steps[steps.index(step) :])
+            failed = None
+        elif event.event == "step_completed" and step is not None:
+            done.add(step)
+        elif event.event == "step_failed":
+            failed = event
+    run = fold(events)
+    first = next((i for i, name in enumerate(steps) if name not in done), len(steps))
+    if run.state is RunState.KEPT and run.pod is not None and run.pod.status == "alive":
+        if run.cause == "not_verified":
+            return Standing(state=run.state, first=steps.index("collect"))
+        return Standing(state=run.state, first=first, failure=_failure(run, run.cause, failed))
+    if run.state is RunState.UNDOING:
+        return Standing(state=run.state, first=first, failure=_failure(run, run.cause, failed))
+    if run.state.final:
+        failure = None if run.cause is None else _failure(run, run.cause, failed)
+        return Standing(state=run.state, first=first, failure=failure, over=True)
+    why = None if failed is None else tolerant.text(failed.fields, "cause")
+    if failed is None or (failed.fields.get("step") in ABOUT_THE_HOST and why != "cancelled"):
+        # Where the host was to blame, the way out of it was begun at most: it is gone again.
+        return Standing(state=run.state, first=_with_connection(steps, first))
+    return Standing(state=run.state, first=first, failure=_failure(run, why, failed))
+
+
+def _with_connection(steps: Sequence[str], first: int) -> int:
+    """Return the step to go on with: who admits a host needs the connection of the step before."""
+    return steps.index("connect") if steps[first : first + 1] == ["admit"] else first
+
+
+def _failure(run: Run, cause: str | None, failed: Event | None) -> BaseException:
+    """Return what the run failed by, in the words of its step or of its job's end."""
+    if run.job_end is not None and cause != "cancelled":
+        try:
+            raise_verdict(run.job_end)
+        except RunpodDeployError as verdict:
+            if cause_of(verdict) == cause:
+                return verdict
+    text = None if failed is None else tolerant.text(failed.fields, "error")
+    return failure_of(cause, text or f"The run ended: {cause or 'the reason is not known'}.")
+
+
+def on_this_pod(events: Sequence[Event]) -> Sequence[Event]:
+    """Return the events since the pod in hand was asked for."""
+    for index in range(len(events) - 1, -1, -1):
+        if events[index].event == "pod_create_intended":
+            return events[index:]
+    return ()
+
+
+def read_earlier(events: Sequence[Event]) -> Earlier:
+    """Return what was done on the pod in hand."""
+    found = Earlier()
+    mine = on_this_pod(events)
+    for event in mine:
+        name, label = (tolerant.text(event.fields, key) for key in ("name", "label"))
+        if event.event == "command_completed" and name and event.fields.get("exit_code") == 0:
+            found.commands.add(name)
+        elif event.event == "lease_armed":
+            found.lease = True
+        elif event.event == "staging_completed" and label:
+            found.staged.add(label)
+        elif event.event == "exec_start_intended":
+            found.intended_at = tolerant.seconds(event.ts_utc)
+        elif event.event == "exec_start_settled":
+            found.started = event.fields.get("outcome") == "started"
+    found.log_starts = tuple(_log_starts(mine))
+    return found
+
+
+def _log_starts(events: Sequence[Event]) -> Iterator[LogStart]:
+    """Yield the places from which the log can be read on, the last one first."""
+    marks = 0
+    for event in reversed(events):
+        marks += event.event in REMOTE_STEPS
+        local = tolerant.integer(event.fields, "local_bytes")
+        offset = tolerant.integer(event.fields, "log_offset")
+        if event.event == "log_progress" and local is not None and offset is not None:
+            yield LogStart(
+                offset=offset,
+                local=local,
+                success_seen=tolerant.boolean(event.fields, "success_marker_seen") or False,
+                failures_seen=tolerant.texts(event.fields, "failure_markers_seen"),
+                marks=marks,
+            )
+    yield LogStart(marks=marks)

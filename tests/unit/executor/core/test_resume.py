@@ -1,0 +1,346 @@
+"""An executor that dies at any moment, and a second one that carries its run on: nothing lost or left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from runpod_deploy.compiler.plan import PlanSecret
+from runpod_deploy.errors import EffectUnknown, InvalidInput, Unavailable
+from runpod_deploy.executor.interrupts import Request
+from runpod_deploy.record.journal import Journal, JournalError
+from runpod_deploy.record.run import Run, RunState
+from support.fakes import AfterEffect, Gate, unavailable
+from support.plans import small_plan
+from support.rig import Rig, RigMaker
+
+Scene = Callable[[Rig], None]
+Killer = Callable[[Rig, int], None]
+
+MOST_MOMENTS = 400
+LOG = [
+    (1.0, b"one\n__RUNPOD_STEP_START__train__\n"),
+    (2.0, b"two\n__RUNPOD_STEP_DONE__train__\n"),
+    (3.0, b"three\nlast words"),
+]
+WHOLE_LOG = b"".join(piece for _, piece in LOG)
+
+
+KILLED = "killed"
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a killed process wrote is there; only a power cut could take it back."""
+    monkeypatch.setattr("os.fsync", lambda _fd: None)
+
+
+class Killed(BaseException):
+    """Ends everything that a killed process would have done next."""
+
+
+def plain(_rig: Rig) -> None:
+    """Nothing goes wrong."""
+
+
+def job_fails(rig: Rig) -> None:
+    """The job itself fails."""
+    rig.job.exit_code = 3
+
+
+def lost_answer(rig: Rig) -> None:
+    """The create call loses its answer; the pod is listed late."""
+    rig.cloud.creates.append(AfterEffect(EffectUnknown("502", status=502), visible_in=2.0))
+
+
+def bad_host(rig: Rig) -> None:
+    """The first pod is not what was asked for."""
+    rig.cloud.changes.append({"gpu_count": 2})
+
+
+def missing_result(rig: Rig) -> None:
+    """The job left nothing where its result should be."""
+    path = rig.ctx.fill(rig.ctx.plan.artifacts[0].remote_path)
+    rig.downloads.outcomes[path] = ["missing"] * 50
+
+
+SCENES = [plain, job_fails, lost_answer, bad_host, missing_result]
+
+
+def at_event(rig: Rig, k: int) -> None:
+    """Kill the executor after its k-th line of the journal."""
+    write = Journal.write
+
+    def watched(self: Journal, name: str, /, **fields: object) -> object:
+        if self._fd is None:
+            raise Killed
+        event = write(self, name, **fields)
+        if len(self.events) >= k:
+            kill(rig)
+            raise Killed
+        return event
+
+    rig.ctx.journal.write = watched.__get__(rig.ctx.journal)  # type: ignore[method-assign]
+
+
+def at_call(rig: Rig, k: int) -> None:
+    """Kill the executor at its k-th call of cloud, pod or clock, before or after the effect."""
+
+    def act(number: int, _name: str) -> None:
+        if number >= k:
+            kill(rig)
+            raise Killed
+
+    rig.clock.gate.act = act
+
+
+def kill(rig: Rig) -> None:
+    """Let the process of the first executor do nothing more."""
+
+    def dead(_number: int, _name: str) -> None:
+        raise Killed
+
+    rig.ctx.journal._abandon()
+    rig.clock.gate.act = dead
+    rig.listener.messages.append(KILLED)
+
+
+def killed_then_resumed(rig: Rig, killer: Killer, k: int) -> tuple[Rig, Run] | None:
+    """Run, kill at the k-th moment and resume; None when the run ended before."""
+    killer(rig, k)
+    with contextlib.suppress(Killed, JournalError):
+        rig.run()
+    if KILLED not in rig.listener.messages:
+        return None
+    second = after(rig)
+    return second, second.run()
+
+
+def after(rig: Rig) -> Rig:
+    """Return the executor that comes after one that was killed."""
+    rig.clock.gate = Gate()
+    for machine in rig.machines:
+        machine.connections.clear()
+    return rig.resumed()
+
+
+def chatty(make_rig: RigMaker) -> Rig:
+    """Return a run whose job says something."""
+    rig = make_rig()
+    rig.job.chunks = list(LOG)
+    return rig
+
+
+@pytest.mark.parametrize(("killer", "stride"), [(at_event, 1), (at_call, 4)])
+@pytest.mark.parametrize("scene", SCENES)
+def test_killed_at_any_moment_a_run_ends_as_if_it_was_not(
+    make_rig: RigMaker, scene: Scene, killer: Killer, stride: int
+) -> None:
+    """Wherever the executor is killed, the next one brings the run to the same end, and one pod only."""
+    undisturbed = chatty(make_rig)
+    scene(undisturbed)
+    expected = undisturbed.run()
+    for k in range(1, MOST_MOMENTS, stride):
+        rig = chatty(make_rig)
+        scene(rig)
+        ended = killed_then_resumed(rig, killer, k)
+        if ended is None:
+            break
+        second, run = ended
+        where = f"{scene.__name__}, {killer.__name__} {k}: {second.names()}"
+        assert (run.state, run.cause) == (expected.state, expected.cause), where
+        assert not rig.cloud.rented, where
+        assert not run.open_intents, where
+        assert not run.leaked, where
+        assert second.log() == undisturbed.log(), where
+        marks = second.names("remote_step_started", "remote_step_completed")
+        assert marks == undisturbed.names("remote_step_started", "remote_step_completed"), where
+        assert second.ctx.artifact_files == undisturbed.ctx.artifact_files, where
+        assert second.ctx.filled_scripts.keys() == undisturbed.ctx.filled_scripts.keys(), where
+        assert rig.cloud.most <= undisturbed.cloud.most, where
+    else:
+        pytest.fail("the run never ended before the kill")
+    assert k > 20
+
+
+def left_at(rig: Rig, name: str, occurrence: int = 1) -> Rig:
+    """Kill a run right after an event of a name; returns the executor that comes next."""
+    seen = 0
+    write = Journal.write
+
+    def watched(self: Journal, event: str, /, **fields: object) -> object:
+        nonlocal seen
+        if self._fd is None:
+            raise Killed
+        written = write(self, event, **fields)
+        seen += event == name
+        if seen == occurrence and event == name:
+            kill(rig)
+            raise Killed
+        return written
+
+    rig.ctx.journal.write = watched.__get__(rig.ctx.journal)  # type: ignore[method-assign]
+    with contextlib.suppress(Killed, JournalError):
+        rig.run()
+    assert KILLED in rig.listener.messages, f"{name} never came"
+    return after(rig)
+
+
+def killed_while_undoing(rig: Rig, k: int) -> None:
+    """Cancel a run after 20 seconds, and kill it after k lines from there on."""
+    write, since = Journal.write, 0
+    rig.connector.on_connect = lambda _transport: asyncio.get_running_loop().call_later(
+        20.0, lambda: rig.interrupts.ask(Request.CANCEL, "SIGTERM")
+    )
+
+    def watched(self: Journal, name: str, /, **fields: object) -> object:
+        nonlocal since
+        if self._fd is None:
+            raise Killed
+        event = write(self, name, **fields)
+        since += bool(since) or name == "step_failed"
+        if since == k:
+            kill(rig)
+            raise Killed
+        return event
+
+    rig.ctx.journal.write = watched.__get__(rig.ctx.journal)  # type: ignore[method-assign]
+    with contextlib.suppress(Killed, JournalError):
+        rig.run()
+
+
+def test_run_that_was_being_cancelled_is_cancelled(make_rig: RigMaker) -> None:
+    """Killed at any moment of the undoing, the next executor goes on undoing; no result is waited for."""
+    for k in range(1, MOST_MOMENTS):
+        rig = chatty(make_rig)
+        rig.job.lasts = 600.0
+        killed_while_undoing(rig, k)
+        if KILLED not in rig.listener.messages:
+            break
+        second = after(rig)
+        run = second.run()
+        assert run.state is RunState.CANCELLED, (k, second.names())
+        assert not rig.cloud.rented
+        assert rig.clock.monotonic() < 500.0
+    assert k > 5
+
+
+def test_detached_run_is_carried_on(make_rig: RigMaker) -> None:
+    """A job that was left alone is followed again, and its result brought home."""
+    rig = chatty(make_rig)
+    rig.job.lasts = 100.0
+    rig.connector.on_connect = lambda _transport: asyncio.get_running_loop().call_later(
+        20.0, lambda: rig.interrupts.ask(Request.DETACH)
+    )
+    assert rig.run().state is RunState.DETACHED
+    second = rig.resumed()
+    run = second.run()
+
+    assert run.state is RunState.SUCCEEDED
+    assert second.log() == WHOLE_LOG
+    assert not rig.cloud.rented
+    assert rig.job.starts == 1
+
+
+def test_api_that_cannot_be_asked_leaves_the_run_as_it_was(make_rig: RigMaker) -> None:
+    """Nothing is concluded from silence: no verdict, no manifest, and the way to try again is told."""
+    second = left_at(chatty(make_rig), "exec_start_settled")
+    second.cloud.find_always = unavailable()
+    run = second.run()
+
+    assert second.engine.given_up
+    assert isinstance(second.engine.failure, Unavailable)
+    assert "resume" in (second.engine.failure.help or "")
+    assert run.state is RunState.WORKING
+    assert second.cloud.rented
+
+    second.cloud.find_always = None
+    third = second.resumed()
+    assert third.run().state is RunState.SUCCEEDED
+
+
+def test_missing_secret_leaves_the_run_as_it_was(make_rig: RigMaker) -> None:
+    """Without its secrets nothing of a log can be hidden: it is said which are missing."""
+    plan = replace(
+        small_plan(),
+        secrets=(
+            PlanSecret(
+                name="token",
+                env=("TOKEN",),
+                file=None,
+                destination="/s",
+                mode="0600",
+                export=True,
+            ),
+        ),
+    )
+    rig = make_rig(plan, environ={"TOKEN": "planted"})
+    second = left_at(rig, "exec_start_settled")
+    second.ctx.environ = {}
+    second.run()
+
+    assert isinstance(second.engine.failure, InvalidInput)
+    assert "TOKEN" in second.engine.failure.diagnostics[0].detail
+    assert second.cloud.rented
+
+
+def test_pod_that_is_gone_fails_the_run(make_rig: RigMaker) -> None:
+    """Whoever ended the pod meanwhile: the run says so, and nothing is left."""
+    second = left_at(chatty(make_rig), "exec_start_settled")
+    second.cloud.vanish("pod1")
+    run = second.run()
+
+    assert (run.state, run.cause) == (RunState.FAILED, "pod_killed")
+    assert not run.leaked
+
+
+def test_journal_that_lost_its_end_finds_the_pod_by_its_mark(make_rig: RigMaker) -> None:
+    """A pod of which the journal knows nothing is the run's by its own word, and is taken up."""
+    rig = chatty(make_rig)
+    second = left_at(rig, "exec_start_settled")
+    second.ctx.journal.close()
+    path = second.ctx.journal.path
+    lines = path.read_bytes().splitlines(keepends=True)
+    before = next(i for i, one in enumerate(lines) if b"pod_create_intended" in one)
+    path.write_bytes(b"".join(lines[:before]) + lines[before][:20])
+    third = second.resumed()
+    run = third.run()
+
+    assert run.state is RunState.SUCCEEDED
+    assert rig.cloud.made == 1
+    assert not rig.cloud.rented
+    assert third.log() == WHOLE_LOG
+
+
+def test_commands_that_ended_are_not_run_again(make_rig: RigMaker) -> None:
+    """Setup can be anything but repeatable: what ended well is left alone."""
+    second = left_at(chatty(make_rig), "step_started", 6)
+    second.run()
+
+    commands = [one for machine in second.machines for one in machine.commands]
+    assert sum("bin/step.sh" in one for one in commands) == 1
+
+
+def test_leaked_pod_is_deleted_by_the_next(make_rig: RigMaker) -> None:
+    """A run that could not confirm the end of its pod tries again when it is resumed."""
+    rig = chatty(make_rig)
+    rig.cloud.delete_always = "lie"
+    assert rig.run().state is RunState.LEAKED
+
+    rig.cloud.delete_always = None
+    run = rig.resumed().run()
+    assert (run.state, run.leaked) == (RunState.SUCCEEDED, ())
+    assert not rig.cloud.rented
+
+
+def test_end_is_told_again_without_a_change(make_rig: RigMaker) -> None:
+    """A run that has ended is not touched: its end and its journal stay what they were."""
+    rig = chatty(make_rig)
+    before = rig.run()
+    after = rig.resumed().run()
+
+    assert (before.state, before.ended_at) == (after.state, after.ended_at)
