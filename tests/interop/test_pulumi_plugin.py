@@ -20,6 +20,8 @@ from runpod_deploy.executor.ports import Pod
 from runpod_deploy.executor.runpod.answers import pod_from
 from runpod_deploy.pulumi.network_volume import NetworkVolumeProvider
 from runpod_deploy.pulumi.pod_provider import PodProvider
+from runpod_deploy.pulumi.registry_auth import RegistryAuthProvider
+from runpod_deploy.pulumi.template import TemplateProvider
 from support.pulumi_plugin import UNKNOWN, Plugin, PluginError, plugin
 
 pytestmark = pytest.mark.interop
@@ -121,6 +123,65 @@ def test_a_volume_of_that_name_is_not_taken_over(cloud: RunningCloud, started: P
     assert (20, "EU-RO-1") == (other.kept["size"], other.kept["location"])
     other.delete(id_)
     assert [id_] == [row["id"] for row in volumes(cloud)]
+
+
+def test_a_template_goes_through_its_life(cloud: RunningCloud, started: Plugin) -> None:
+    """Made with plain defaults, changed in place, read back, replaced only to lose its disk."""
+    template = started.of(TemplateProvider())
+    wanted = {"template_name": "base", "image": "runpod/base:0.7.0", "env": {"A": "env-value"}}
+    inputs = template.checked(wanted)
+    id_ = template.create(inputs)
+    [row] = cloud.http.get("/v2/templates").json()["templates"]
+    assert (id_, "base", ["22/tcp"], 50, False, {}) == tuple(
+        row[name] for name in ("id", "name", "ports", "disk", "startJupyter", "mounts")
+    )
+    assert ("none", []) == template.diff(id_, inputs)
+    other = {**wanted, "image": "runpod/base:0.8.0", "persistent_gb": 20, "mount": "/workspace"}
+    changed = template.checked({**other, "env": {}, "args": "sleep 1"})
+    assert ("update", []) == template.diff(id_, changed)
+    template.update(id_, changed)
+    row = cloud.http.get(f"/v2/templates/{id_}").json()
+    assert ("runpod/base:0.8.0", {}, "sleep 1", {"size": 20, "path": "/workspace"}) == (
+        row["image"],
+        row["env"],
+        row["args"],
+        row["mounts"]["persistent"],
+    )
+    assert ("none", []) == template.diff(id_, changed)
+    without = template.checked({**wanted, "image": "runpod/base:0.8.0"})
+    kind, why = template.diff(id_, without)
+    assert ("replace", {"persistent_gb", "mount"}) == (kind, set(why))
+    cloud.http.patch(f"/v2/templates/{id_}", json={"disk": 70}).raise_for_status()
+    _, template.kept, read_inputs = template.read(id_)
+    assert 70 == read_inputs["container_disk_gb"]
+    assert ("update", []) == template.diff(id_, changed)
+    template.delete(id_)
+    assert "" == template.read(id_)[0]
+    assert {"mount"} == set(template.check({**wanted, "persistent_gb": 20})[1])
+
+
+def test_a_registry_login_goes_through_its_life(cloud: RunningCloud, started: Plugin) -> None:
+    """Every change replaces it; RunPod refuses to remove it while it is used, and says so."""
+    login = started.of(RegistryAuthProvider())
+    wanted = {"registry_name": "hub", "username": "me", "password": "hunter2222"}
+    inputs = login.checked(wanted)
+    id_ = login.create(inputs)
+    assert [{"id": id_, "name": "hub"}] == cloud.http.get("/v2/registries").json()["registries"]
+    assert ("none", []) == login.diff(id_, inputs)
+    other = login.checked({**wanted, "password": "hunter3333"})
+    assert ("replace", ["password"]) == login.diff(id_, other)
+    assert (id_, "hunter2222") == (login.read(id_)[0], login.read(id_)[1]["password"])
+    template = started.of(TemplateProvider())
+    user = template.create(
+        template.checked({"template_name": "t", "image": "a/b:1", "registry_auth": id_})
+    )
+    with pytest.raises(PluginError, match="in use") as caught:
+        login.delete(id_)
+    assert "hunter2222" not in str(caught.value)
+    template.delete(user)
+    login.delete(id_)
+    assert "" == login.read(id_)[0]
+    assert {"password": "is needed"} == login.check({"registry_name": "a", "username": "b"})[1]
 
 
 def test_inputs_that_cannot_be_are_told_by_name(started: Plugin) -> None:

@@ -81,3 +81,43 @@ def test_pods_of_different_places_in_a_program_are_never_taken_for_each_other(
     assert below.startswith("organization/urn:pulumi:dev::project::")
     assert below.endswith("test:Part::one::box")
     assert made["other"]["inputs"]["identity"].endswith("test:Part::two::other")
+
+
+JOINED = """\
+import pulumi
+from runpod_deploy.pulumi import Workspace
+
+config = pulumi.Config()
+space = Workspace(
+    "training",
+    volume={"size_gb": 100, "datacenter": "EU-RO-1"},
+    registry={"username": "me", "password": config.require_secret("token")},
+    template={"image": "registry.example/private:1", "env": {"A": "b"}},
+    jobs={"first": "plan.json", "second": "plan.json"},
+    project="/project",
+)
+Workspace("empty")
+pulumi.export("volume", space.volume.volume_id)
+pulumi.export("password", space.registry.password)
+pulumi.export("code", space.jobs["first"].exit_code)
+"""
+
+
+def test_a_workspace_joins_what_a_project_needs(tmp_path: Path) -> None:
+    """The template pulls with the login, jobs get the plan, secrets stay secret, nothing else is made."""
+    (tmp_path / "plan.json").write_text('{"b": 1, "a": [2.0]}')
+    outs: dict[str, dict[str, object]] = {
+        "training-volume": {"volume_id": "vol1"},
+        "training-registry": {"registry_id": "reg1"},
+        "training-first": {"exit_code": 0.0},
+    }
+    told = run_program(tmp_path, JOINED, outs, {"project:token": "hunter2222"})
+    made = {name: row["inputs"] for name, row in told["made"].items()}
+    assert {"volume": "vol1", "password": "[secret]", "code": 0} == told["exports"]
+    assert "reg1" == made["training-template"]["registry_auth"]
+    assert "training-volume" == made["training-volume"]["volume_name"]
+    assert '{"a":[2],"b":1}' == made["training-first"]["plan"]
+    assert "/project" == made["training-second"]["project"]
+    assert {"training", "empty", *(name for name in made if name.startswith("training-"))} == set(
+        made
+    )

@@ -9,7 +9,6 @@ import typer
 
 from runpod_deploy.cli.arguments import Quiet, Verbose
 from runpod_deploy.cli.terminal import open_terminal
-from runpod_deploy.errors import InvalidInput
 
 SCHEMA_COPY = ".runpod-deploy/job.schema.json"
 """Where the job file's first line looks for the schema, relative to the job file."""
@@ -43,14 +42,14 @@ def init_command(
     quiet: Quiet = False,
 ) -> None:
     """Write a commented job file, ready for an editor and for `plan`."""
+    from runpod_deploy.cli.saving import save_all  # noqa: PLC0415 - not for `--help`
+
     terminal = open_terminal(verbose=verbose, quiet=quiet)
     files = _files(template)
     yours = [name for name in files if name.endswith(SAMPLE) and os.path.lexists(folder / name)]
     for name in yours:
         del files[name]
-    if not force:
-        _refuse_to_overwrite(folder, files)
-    _write(folder, files)
+    save_all(folder, files, force=force)
     for name in files:
         terminal.say(f"Written: {folder / name}")
     for name in yours:
@@ -70,52 +69,3 @@ def _files(template: Template) -> dict[str, bytes]:
     from runpod_deploy.templates.starter import starter_files  # noqa: PLC0415 - likewise
 
     return {**starter_files(template.value), SCHEMA_COPY: published_schema("job")}
-
-
-def _refuse_to_overwrite(folder: Path, files: dict[str, bytes]) -> None:
-    """Refuse before the first file is written; a file that is there with the same content is fine.
-
-    Raises:
-        InvalidInput: Names every file in the way.
-    """
-    in_the_way = [
-        str(folder / name)
-        for name, content in files.items()
-        if os.path.lexists(folder / name) and not _holds(folder / name, content)
-    ]
-    if in_the_way:
-        verb = "is" if len(in_the_way) == 1 else "are"
-        raise InvalidInput(
-            f"{', '.join(in_the_way)} {verb} there already, and nothing was written",
-            help="Name another folder, or replace what is there with --force.",
-        )
-
-
-def _holds(path: Path, content: bytes) -> bool:
-    try:
-        return path.is_file() and path.read_bytes() == content
-    except OSError:
-        return False
-
-
-def _write(folder: Path, files: dict[str, bytes]) -> None:
-    """Write all files or, when one cannot be written, none that was not there before.
-
-    Raises:
-        InvalidInput: A file or its folder cannot be written.
-    """
-    from runpod_deploy.record.atomic import write_atomic  # noqa: PLC0415 - not for `--help`
-
-    new: list[Path] = []
-    for name, content in files.items():
-        path = folder / name
-        fresh = not os.path.lexists(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, content)
-        except OSError as error:
-            for written in new:
-                written.unlink(missing_ok=True)
-            raise InvalidInput(f"{path} cannot be written: {error.strerror or error}") from error
-        if fresh:
-            new.append(path)

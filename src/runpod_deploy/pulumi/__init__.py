@@ -12,9 +12,13 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
+from runpod_deploy.pulumi.job import Job
 from runpod_deploy.pulumi.network_volume import NetworkVolume
 from runpod_deploy.pulumi.pod import Pod
+from runpod_deploy.pulumi.registry_auth import RegistryAuth
+from runpod_deploy.pulumi.template import Template
+from runpod_deploy.pulumi.workspace import Workspace
 
-__all__ = ["NetworkVolume", "Pod"]
+__all__ = ["Job", "NetworkVolume", "Pod", "RegistryAuth", "Template", "Workspace"]
 
 del _pulumi

@@ -80,7 +80,7 @@ class Provider(ResourceProvider):
         raise NotImplementedError
 
     async def changed(self, cloud: RunPodCloud, id_: str, olds: Props, news: Props) -> Seen:
-        """Change what differs and can be changed."""
+        """Change what differs; needed where a field does not replace."""
         raise NotImplementedError
 
     async def removed(self, cloud: RunPodCloud, id_: str, props: Props) -> None:

@@ -89,6 +89,17 @@ def claim_plan(project_root: Path, plan_id: str, at: str) -> tuple[PlanUse, ...]
     return ()
 
 
+def plan_uses(project_root: Path, plan_id: str) -> tuple[PlanUse, ...]:
+    """Return every use of a saved plan so far, oldest first, without using it.
+
+    Raises:
+        InvalidInput: `plan_id` is not an id and might name another file.
+        OSError: The project's `artifacts/` cannot be written.
+    """
+    claim = _claim_file(project_root, plan_id)
+    return _uses(claim) if claim.exists() else ()
+
+
 def note_plan_use(project_root: Path, plan_id: str, at: str, run: Path) -> None:
     """Write into a claim which run folder the plan went to.
 
