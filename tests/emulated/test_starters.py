@@ -1,9 +1,6 @@
 """What `init` writes, carried out on the emulator as a newcomer would: untouched."""
 
 import json
-import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -58,30 +55,17 @@ def test_a_saved_plan_of_a_starter_applies(bench: Bench) -> None:
     assert "me/mine" == scores["model"]
 
 
-def test_the_sweep_is_a_loop_of_make(bench: Bench) -> None:
-    """`make runpod-sweep` runs the job once per seed, each in a run folder of its own."""
-    make = shutil.which("make")
-    assert make is not None, "make is not installed"
+def test_the_sweep_runs_every_combination(bench: Bench) -> None:
+    """Init and apply: each combination that is not excluded has a run folder with its result."""
     bench.run("init", "--template", "sweep")
 
-    done = subprocess.run(
-        [
-            *(make, "-f", "runpod.mk", "runpod-sweep", "SEEDS=3 5"),
-            f"RUNPOD_DEPLOY={sys.executable} -m runpod_deploy",
-            "SWEEP_FLAGS=--cloud emulator",
-        ],
-        cwd=bench.project,
-        env=bench.env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    status, output = bench.run("apply", "job.yaml", "--cloud", "emulator", "--yes", timeout=240)
 
-    assert 0 == done.returncode, done.stdout + done.stderr
+    assert 0 == status, output
     results = [json.loads((run / "out" / "result.json").read_text()) for run in bench.runs()]
-    assert [3, 5] == [result["seed"] for result in results]
+    assert {(1, 0.01), (1, 0.001), (2, 0.01), (2, 0.001), (3, 0.01)} == {
+        (result["seed"], result["lr"]) for result in results
+    }
     assert [] == bench.pods()
 
 

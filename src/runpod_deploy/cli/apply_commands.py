@@ -10,9 +10,12 @@ from runpod_deploy.cli.arguments import (
     AllowPath,
     Cloud,
     Config,
+    MaxParallel,
+    Only,
     PolicyFiles,
     Quiet,
     RequireSignature,
+    RetryFailed,
     Var,
     VarsFile,
     Verbose,
@@ -20,12 +23,13 @@ from runpod_deploy.cli.arguments import (
     policies_of,
 )
 from runpod_deploy.cli.demands import Demands, met
+from runpod_deploy.cli.sweep_apply import SweepFlags, earlier_sweep, prepared
 from runpod_deploy.cli.target import CloudName, choose_cloud
 from runpod_deploy.cli.terminal import Terminal, open_terminal
 from runpod_deploy.errors import InvalidInput, JobFailed
 
 if TYPE_CHECKING:
-    from runpod_deploy.cli.planning import Planned
+    from runpod_deploy.cli.planning import Planned, PlannedSweep
 
 What = Annotated[
     Path | None,
@@ -70,6 +74,9 @@ def apply_command(
     allow_path: AllowPath = None,
     allow: Allow = None,
     again: Again = False,
+    only: Only = None,
+    max_parallel: MaxParallel = None,
+    retry_failed: RetryFailed = False,
     require_signature: RequireSignature = None,
     allowed_signers: AllowedSigners = None,
     policy: PolicyFiles = None,
@@ -99,6 +106,7 @@ def apply_command(
         demands=Demands(signatures=require_signature, signers=allowed_signers),
         again=again,
         policy=policy,
+        sweep=SweepFlags(only=tuple(only or ()), max_parallel=max_parallel, retry=retry_failed),
         as_json=as_json,
         print_run_dir=print_run_dir,
         detach=detach,
@@ -117,6 +125,9 @@ def run_command(
     allow_path: AllowPath = None,
     allow: Allow = None,
     again: Again = False,
+    only: Only = None,
+    max_parallel: MaxParallel = None,
+    retry_failed: RetryFailed = False,
     require_signature: RequireSignature = None,
     allowed_signers: AllowedSigners = None,
     policy: PolicyFiles = None,
@@ -140,6 +151,7 @@ def run_command(
         demands=Demands(signatures=require_signature, signers=allowed_signers),
         again=again,
         policy=policy,
+        sweep=SweepFlags(only=tuple(only or ()), max_parallel=max_parallel, retry=retry_failed),
         as_json=as_json,
         print_run_dir=print_run_dir,
         detach=detach,
@@ -160,6 +172,7 @@ def _apply(
     again: bool,
     demands: Demands,
     policy: list[Path] | None,
+    sweep: SweepFlags,
     as_json: bool,
     print_run_dir: bool,
     detach: bool,
@@ -174,14 +187,27 @@ def _apply(
     where = choose_cloud(cloud, terminal.environ)
     values = read_variables(var or (), vars_file)
     policies = policies_of(policy)
-    planned = planning.prepare(path, values, allow_path or (), project)
-    planned = planning.for_saved(planned, allow=allow or (), again=again)
+    planned = (
+        earlier_sweep(path, sweep, values, allow_path or ())
+        if path.is_dir()
+        else planning.prepare_any(path, values, allow_path or (), project)
+    )
+    if isinstance(planned, planning.PlannedSweep):
+        if detach:
+            raise InvalidInput(
+                "--detach goes with one run: somebody has to begin the other runs of a sweep",
+                help="Leave it later, by Ctrl-C and `d`; `resume` takes it up again.",
+            )
+        planned = prepared(planned, sweep, demands, allow=allow or (), again=again)
+    else:
+        sweep.refuse(path)
+        planned = planning.for_saved(planned, allow=allow or (), again=again)
+        planned = met(demands, path, planned, terminal)
     terminal.findings(planned.diagnostics)
-    planned = met(demands, path, planned, terminal)
-    left = unfinished.unfinished(planned.project_root, planned.plan_file.plan_hash)
-    if left is not None:
-        choice = unfinished.offer(left, terminal, ask=ask)
-        if choice == "resume":
+    if isinstance(planned, planning.Planned):
+        left = unfinished.unfinished(planned.project_root, planned.plan_file.plan_hash)
+        choice = "new" if left is None else unfinished.offer(left, terminal, ask=ask)
+        if left is not None and choice == "resume":
             from runpod_deploy.cli.resume_commands import carry_on  # noqa: PLC0415 - rarely meant
 
             return carry_on(
@@ -195,24 +221,37 @@ def _apply(
     if policies:
         from runpod_deploy.cli.policing import hold  # noqa: PLC0415 - only with --policy
 
-        target = hold(policies, planned, path, target, terminal)
+        target = hold(policies, planned.plan_files, path, target, terminal)
     if ask:
         _show(planned, terminal, to_stderr=as_json or print_run_dir)
-        if not questions.confirm_apply(planned.plan_file, where, terminal):
+        if not questions.confirm_apply(planned, where, terminal):
             terminal.say("Nothing was done.")
             return JobFailed.exit_code
     target = target or emulator_target(terminal.environ)
     if where is CloudName.EMULATOR:
         terminal.say(f"This is the emulator at {target.api_url}: nothing is billed.")
+    if isinstance(planned, planning.PlannedSweep):
+        from runpod_deploy.cli.sweeping import (  # noqa: PLC0415 - the whole executor
+            SweepShow,
+            apply_sweep,
+        )
+
+        how = SweepShow(json=as_json, run_dir=print_run_dir)
+        return apply_sweep(planned, target, terminal, how)
     from runpod_deploy.cli.applying import Show, apply  # noqa: PLC0415 - the whole executor
 
     show = Show(json=as_json, run_dir=print_run_dir, detach=detach)
     return apply(planned, target, terminal, show)
 
 
-def _show(planned: "Planned", terminal: Terminal, *, to_stderr: bool) -> None:
+def _show(planned: "Planned | PlannedSweep", terminal: Terminal, *, to_stderr: bool) -> None:
     from runpod_deploy.cli.plan_view import render_plan  # noqa: PLC0415 - only when asking
+    from runpod_deploy.cli.planning import Planned  # noqa: PLC0415 - loaded already
+    from runpod_deploy.cli.sweep_plan import render_sweep  # noqa: PLC0415 - only when asking
 
     style = terminal.err if to_stderr else terminal.out
-    text = render_plan(planned.plan_file, style, width=terminal.width)
+    if isinstance(planned, Planned):
+        text = render_plan(planned.plan_file, style, width=terminal.width)
+    else:
+        text = render_sweep(planned.sweep_file, style, width=terminal.width)
     (terminal.alert if to_stderr else terminal.print)(f"{text}\n")

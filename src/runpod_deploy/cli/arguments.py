@@ -161,3 +161,29 @@ def without_live(cloud: CloudName | None, *, refresh: bool) -> None:
         raise InvalidInput(
             f"{idle} goes with --live: without it nobody is asked", help="Add --live."
         )
+
+
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="RUN|AXIS=VALUE",
+        help="Of a sweep, only that run, or those with that value; repeatable.",
+        show_default=False,
+    ),
+]
+MaxParallel = Annotated[
+    int | None,
+    typer.Option(
+        "--max-parallel",
+        metavar="N",
+        help="Of a sweep, runs under way at a time.",
+        show_default=False,
+        min=1,
+    ),
+]
+
+RetryFailed = Annotated[
+    bool,
+    typer.Option("--retry-failed", help="Of a sweep's folder, begin again what did not succeed."),
+]

@@ -57,17 +57,20 @@ def of_run(run: Run, failure: BaseException | None, signal: str | None) -> int:
         signal: Name of the signal that ended the run, None when a person or nothing did.
     """
     state = run.state.value
-    if state in _BY_STATE:
-        return _BY_STATE[state]
+    if state in BY_STATE:
+        return BY_STATE[state]
     if state == "CANCELLED":
         return EXIT_SIGTERM if signal in {"SIGTERM", "SIGHUP"} else EXIT_SIGINT
     return JobFailed.exit_code if failure is None else of_error(failure)
 
 
-_BY_STATE = {
+BY_STATE = {
     "SUCCEEDED": EXIT_OK,
     "LEAKED": Leaked.exit_code,
     "KEPT": Kept.exit_code,
     "DETACHED": Kept.exit_code,
     "UNKNOWN": UnknownOutcome.exit_code,
 }
+
+OF_CAUSE = {kind.__name__: kind.exit_code for kind in (StockOut, AccountError, PlanRefused)}
+"""Exit statuses of what kept every failed run of a sweep from beginning, by its cause."""

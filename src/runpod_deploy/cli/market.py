@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from runpod_deploy.cli.target import CloudName, choose_cloud, emulator_target, runpod_target
 from runpod_deploy.compiler.estimate import estimate, first_choice
-from runpod_deploy.compiler.market import Asking
+from runpod_deploy.compiler.market import Asking, asks_the_same
 from runpod_deploy.compiler.observed import ObservedCatalog, ObservedVolume
 from runpod_deploy.compiler.plan import PlanFile
+from runpod_deploy.compiler.sweepfile import SweepFile
 from runpod_deploy.executor.catalog import candidate_offers, stock_query, the_volume
 from runpod_deploy.executor.catalog_cache import CatalogCache, Reading, cache_folder
 from runpod_deploy.executor.ports import StockQuery
@@ -112,3 +113,19 @@ def seen_live(plan_file: PlanFile, market: Market, project_root: Path) -> PlanFi
     )
     observed = replace(plan_file.observed, catalog=seen, estimate=estimate(plan, seen, usual))
     return replace(plan_file, observed=observed)
+
+
+def sweep_seen_live(sweep_file: SweepFile, market: Market, project_root: Path) -> SweepFile:
+    """Return a sweep whose plans say what the cloud says now; runs that ask for the same ask once."""
+    asked: list[PlanFile] = []
+    shards = []
+    for one in sweep_file.shards:
+        known = next((live for live in asked if asks_the_same(live.plan, one.plan)), None)
+        if known is None:
+            known = seen_live(one, market, project_root)
+            asked.append(known)
+        observed = replace(
+            one.observed, catalog=known.observed.catalog, estimate=known.observed.estimate
+        )
+        shards.append(replace(one, observed=observed))
+    return replace(sweep_file, shards=tuple(shards))

@@ -31,6 +31,7 @@ from runpod_deploy.errors import EXIT_CHANGED, EXIT_OK, Diagnostic, InvalidInput
 
 if TYPE_CHECKING:
     from runpod_deploy.compiler.plan import PlanFile
+    from runpod_deploy.compiler.sweepfile import SweepFile
     from runpod_deploy.schema.job import JobConfig
     from runpod_deploy.schema.policy import Policy
 
@@ -79,14 +80,28 @@ def plan_command(
     quiet: Quiet = False,
 ) -> int:
     """Show everything that would be done, and do none of it."""
-    from runpod_deploy.cli.variables import read_variables  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.cli import planning  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.cli.variables import read_variables  # noqa: PLC0415 - likewise
+    from runpod_deploy.compiler.sweepfile import SweepFile  # noqa: PLC0415 - likewise
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
     path = one_file(job, config)
     values = read_variables(var or (), vars_file)
     market = Asked(live=live, cloud=cloud, refresh=refresh)
     policies = policies_of(policy)
-    plan_file, made_of = _plan(path, values, allow_path or (), out, market, terminal)
+    planned, made_of = _plan(path, values, allow_path or (), out, market, terminal)
+    if isinstance(planned, SweepFile):
+        from runpod_deploy.cli.sweep_plan import show_sweep  # noqa: PLC0415 - sweeps only
+
+        if against is not None:
+            raise InvalidInput(
+                "--against compares the plans of single runs, and this is a sweep",
+                help="Compare one of its runs, by a value for each axis:\n  --var AXIS=VALUE",
+            )
+        return show_sweep(
+            planned, terminal, output, scripts=scripts, out=out, policies=policies, path=path
+        )
+    plan_file = planned
     broken = _broken(policies, plan_file, path)
     if out is not None and made_of is not None and not broken:
         from runpod_deploy.cli.plan_saving import save_plan  # noqa: PLC0415 - only when writing
@@ -94,7 +109,7 @@ def plan_command(
         plan_file = save_plan(out, plan_file, made_of, allow_path or (), terminal)
     status = EXIT_OK
     if against is not None:
-        from runpod_deploy.cli import comparing, planning  # noqa: PLC0415 - only to compare
+        from runpod_deploy.cli import comparing  # noqa: PLC0415 - only to compare
 
         job_file = planning.job_file_of(path)
         here = comparing.Here(job_file=job_file, variables=values, allow_paths=allow_path or ())
@@ -134,7 +149,7 @@ def _plan(
     out: Path | None,
     market: Asked,
     terminal: Terminal,
-) -> tuple["PlanFile", "JobConfig | None"]:
+) -> tuple["PlanFile | SweepFile", "JobConfig | None"]:
     """Return the plan, and the job that it was made of now."""
     from runpod_deploy.cli import planning  # noqa: PLC0415 - not for `--help`
 
@@ -151,19 +166,28 @@ def _plan(
                 f"{path} is a saved plan; it is shown as it is",
                 help="Leave --var, --vars-file, --allow-path and --out out.",
             )
+        if planning.is_saved_sweep(path):
+            return planning.load_sweep(path), None
         return planning.load_plan(path), None
     from runpod_deploy.schema.load import load  # noqa: PLC0415 - likewise
 
     config = load(path, values, allow_paths=allow_paths)
-    plan_file, diagnostics = planning.compile_config(config, allow_paths)
+    planned, diagnostics = planning.compile_any(config, allow_paths)
     terminal.findings(diagnostics)
     if not market.live:
-        return plan_file, config
-    from runpod_deploy.cli.market import open_market, seen_live  # noqa: PLC0415 - live only
+        return planned, config
+    from runpod_deploy.cli.market import (  # noqa: PLC0415 - live only
+        open_market,
+        seen_live,
+        sweep_seen_live,
+    )
+    from runpod_deploy.compiler.sweepfile import SweepFile  # noqa: PLC0415 - loaded already
 
     root = planning.project_root_of(config, path, allow_paths)
     opened = open_market(market.cloud, terminal, refresh=market.refresh)
-    return seen_live(plan_file, opened, root), config
+    if isinstance(planned, SweepFile):
+        return sweep_seen_live(planned, opened, root), config
+    return seen_live(planned, opened, root), config
 
 
 def _show(

@@ -26,10 +26,11 @@ def markdown_plan(plan_file: PlanFile, *, note: str = "", most: int = MOST) -> s
         note: A sentence about the plan, such as that the job is new; not foreign text.
         most: The longest that the text may be, in bytes with line breaks counted twice.
     """
-    return fitted(list(_parts(plan_file, note)), most)
+    return fitted(list(parts_of(plan_file, note)), most)
 
 
-def _parts(plan_file: PlanFile, note: str) -> Iterator[Part]:
+def parts_of(plan_file: PlanFile, note: str = "") -> Iterator[Part]:
+    """Return the stretches of the document, what matters most first."""
     plan = plan_file.plan
     yield _headline(plan_file, note)
     yield _rows("Cost", [*_price(plan_file), *plan_rows.money(plan)], kept=True)
@@ -45,7 +46,7 @@ def _parts(plan_file: PlanFile, note: str) -> Iterator[Part]:
             )
             for one in plan.secrets
         ]
-        yield _table("Secrets", ("name", "file or variables", "on the pod"), rows, "secret")
+        yield part_of_table("Secrets", ("name", "file or variables", "on the pod"), rows, "secret")
     yield from (_script(one) for one in plan.scripts if one.phase != "pod")
     yield from (_payload(plan_file, one.label) for one in plan.staging)
     if plan.artifacts:
@@ -59,7 +60,7 @@ def _parts(plan_file: PlanFile, note: str) -> Iterator[Part]:
             for one in plan.artifacts
         ]
         head = ("label", "on the pod", "here", "")
-        yield _table("Artifacts", head, results, "artifact")
+        yield part_of_table("Artifacts", head, results, "artifact")
     yield _rows("Run", plan_rows.run(plan))
     yield _rows("Afterwards", [*plan_rows.ending(plan), plan_rows.telemetry(plan)])
     if plan.job.variables:
@@ -70,7 +71,7 @@ def _parts(plan_file: PlanFile, note: str) -> Iterator[Part]:
         if one.phase == "pod"
     ]
     title = "Scripts of runpod-deploy"
-    yield _table(title, ("name", "lines", "sha256"), rows, "script", align=".r")
+    yield part_of_table(title, ("name", "lines", "sha256"), rows, "script", align=".r")
 
 
 def _headline(plan_file: PlanFile, note: str) -> Part:
@@ -103,10 +104,10 @@ def _rows(
     shown = [
         (cell(row.label, 100) if foreign_labels else row.label, cell(row.text)) for row in rows
     ]
-    return _table(title, ("", ""), shown, "row", kept=kept)
+    return part_of_table(title, ("", ""), shown, "row", kept=kept)
 
 
-def _table(
+def part_of_table(
     title: str,
     head: tuple[str, ...],
     rows: Iterable[Sequence[str]],
@@ -115,6 +116,7 @@ def _table(
     kept: bool = False,
     align: str = "",
 ) -> Part:
+    """Return a headed table whose rows are cells already; `noun` is what a row is."""
     lines = table(head, rows, align)
     first = len(lines) if kept else 2
     return Part(
@@ -136,7 +138,7 @@ def _candidates(plan_file: PlanFile) -> Part:
         for number, (one, offer) in enumerate(zip_longest(all_of_them, offers), 1)
     ]
     head = ("", "GPU", "datacenter", "cloud", *(() if catalog is None else ("price", "stock")))
-    part = _table("Candidates", head, rows, "candidate", align="r...r")
+    part = part_of_table("Candidates", head, rows, "candidate", align="r...r")
     if catalog is None:
         return part
     when = f"Prices and stock as of {code(catalog.read_at)}."

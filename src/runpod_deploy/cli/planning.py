@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runpod_deploy.compiler.plan import PlanFile
+from runpod_deploy.compiler.sweepfile import SweepFile
 from runpod_deploy.errors import Diagnostic, InvalidInput
 from runpod_deploy.schema.job import JobConfig
 
 if TYPE_CHECKING:
     from runpod_deploy.facts.approvals import SeenApproval
 
-_SAVED = re.compile(rb'"format"\s*:\s*"runpod-deploy\.')
+_SAVED = re.compile(rb'"format"\s*:\s*"runpod-deploy\.([a-z-]*)')
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +40,37 @@ class Planned:
     again: bool = False
     approvals: tuple["SeenApproval", ...] = ()
 
+    @property
+    def plan_files(self) -> tuple[PlanFile, ...]:
+        """The plan, as those of a sweep are given."""
+        return (self.plan_file,)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedSweep:
+    """The plans of a sweep and where they apply; other attributes as of `Planned`.
+
+    Attributes:
+        only: Names of the runs that are to be carried out; None: all.
+        max_parallel: Runs under way at a time; None: as planned.
+        folder: Folder of an earlier try of this sweep, which is taken up again.
+    """
+
+    sweep_file: SweepFile
+    diagnostics: tuple[Diagnostic, ...]
+    project_root: Path
+    saved: bool
+    allow_paths: tuple[Path, ...] = ()
+    again: bool = False
+    only: frozenset[str] | None = None
+    max_parallel: int | None = None
+    folder: Path | None = None
+
+    @property
+    def plan_files(self) -> tuple[PlanFile, ...]:
+        """The plans of all its runs."""
+        return self.sweep_file.shards
+
 
 def compile_config(
     config: JobConfig, allow_paths: Sequence[Path], *, use_cache: bool = True
@@ -58,9 +90,46 @@ def compile_config(
     )
 
 
+def compile_any(
+    config: JobConfig, allow_paths: Sequence[Path], *, use_cache: bool = True
+) -> tuple[PlanFile | SweepFile, tuple[Diagnostic, ...]]:
+    """Return the plan of a job, or those of the runs of a sweep; otherwise as `compile_config`."""
+    if config.matrix is None:
+        return compile_config(config, allow_paths, use_cache=use_cache)
+    from runpod_deploy.facts.plan_sweep import is_sweep, plan_sweep  # noqa: PLC0415 - sweeps only
+
+    if not is_sweep(config):
+        return compile_config(config, allow_paths, use_cache=use_cache)
+    return plan_sweep(
+        config,
+        new_id=lambda: os.urandom(16).hex(),
+        allow_paths=allow_paths,
+        use_cache=use_cache,
+    )
+
+
 def prepare(
     path: Path, variables: Mapping[str, str], allow_paths: Sequence[Path], project: Path | None
 ) -> Planned:
+    """Return the plan of one run; otherwise as `prepare_any`.
+
+    Raises:
+        InvalidInput: As `prepare_any`; or it is a sweep.
+    """
+    planned = prepare_any(path, variables, allow_paths, project)
+    if isinstance(planned, Planned):
+        return planned
+    axes = planned.sweep_file.first.plan.matrix
+    given = " ".join(f"--var {name}={value}" for name, value in axes.values.items()) if axes else ""
+    raise InvalidInput(
+        f"{path} is a sweep of {len(planned.sweep_file.shards)} runs, and this is about one run",
+        help=f"Choose one, by a value for each axis of the job file:\n  {given}",
+    )
+
+
+def prepare_any(
+    path: Path, variables: Mapping[str, str], allow_paths: Sequence[Path], project: Path | None
+) -> Planned | PlannedSweep:
     """Return what is to be applied: a saved plan, or the plan of a job file as it is now.
 
     Raises:
@@ -74,7 +143,7 @@ def prepare(
                 help="Leave --var and --vars-file out, or plan again with them.",
             )
         # A plan may come from somebody else: who applies it says anew what it may touch.
-        return replace(read_plan(path, project=project), allow_paths=tuple(allow_paths))
+        return replace(read_any(path, project=project), allow_paths=tuple(allow_paths))
     if project is not None:
         raise InvalidInput(
             "--project goes with a saved plan; a job file says it by `local.project_root`"
@@ -82,10 +151,18 @@ def prepare(
     from runpod_deploy.schema.load import load  # noqa: PLC0415 - not for `--help`
 
     config = load(path, variables, allow_paths=allow_paths)
-    plan_file, diagnostics = compile_config(config, allow_paths, use_cache=False)
+    planned, diagnostics = compile_any(config, allow_paths, use_cache=False)
     root = project_root_of(config, path, allow_paths)
+    if isinstance(planned, SweepFile):
+        return PlannedSweep(
+            sweep_file=planned,
+            diagnostics=diagnostics,
+            project_root=root,
+            saved=False,
+            allow_paths=tuple(allow_paths),
+        )
     return Planned(
-        plan_file=plan_file,
+        plan_file=planned,
         diagnostics=diagnostics,
         project_root=root,
         saved=False,
@@ -141,6 +218,36 @@ def read_plan(path: Path, *, project: Path | None) -> Planned:
     return Planned(plan_file=plan_file, diagnostics=(), project_root=root, saved=True)
 
 
+def read_any(path: Path, *, project: Path | None) -> Planned | PlannedSweep:
+    """Read a saved plan or sweep and find its project; otherwise as `read_plan`."""
+    if not is_saved_sweep(path):
+        return read_plan(path, project=project)
+    from runpod_deploy.facts.locate import find_project_root  # noqa: PLC0415 - saved plans only
+
+    sweep_file = load_sweep(path)
+    first = sweep_file.first
+    git = first.observed.git
+    root = find_project_root(
+        first.plan.job.file,
+        explicit=project,
+        cwd=Path.cwd(),
+        git_prefix=None if git is None else git.prefix,
+    )
+    return PlannedSweep(sweep_file=sweep_file, diagnostics=(), project_root=root, saved=True)
+
+
+def load_sweep(path: Path) -> SweepFile:
+    """Read a saved sweep.
+
+    Raises:
+        InvalidInput: Not a sweep file.
+        PlanRefused: It was changed, or is of another version.
+    """
+    from runpod_deploy.compiler.sweepfile import loads  # noqa: PLC0415 - saved sweeps only
+
+    return loads(path.read_bytes(), str(path))
+
+
 def load_plan(path: Path) -> PlanFile:
     """Read a saved plan.
 
@@ -167,8 +274,18 @@ def job_file_of(path: Path) -> Path:
 
 def is_saved_plan(path: Path) -> bool:
     """Tell by its content whether a file is a saved plan; what cannot be read is none."""
+    return _format(path) is not None
+
+
+def is_saved_sweep(path: Path) -> bool:
+    """Tell by its content whether a file is a saved sweep; what cannot be read is none."""
+    return _format(path) == b"sweep"
+
+
+def _format(path: Path) -> bytes | None:
     try:
         content = path.read_bytes()
     except OSError:
-        return False
-    return content.lstrip()[:1] == b"{" and _SAVED.search(content) is not None
+        return None
+    found = _SAVED.search(content) if content.lstrip()[:1] == b"{" else None
+    return None if found is None else found[1]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runpod_deploy.compiler.market import asks_the_same
 from runpod_deploy.compiler.policy.judge import judge
 from runpod_deploy.compiler.policy.rule import Judged
 from runpod_deploy.compiler.policy.rules import asks_catalog
@@ -13,9 +14,9 @@ from runpod_deploy.errors import Diagnostic, InvalidInput, PlanRefused
 from runpod_deploy.schema.policy import Policy, load_policy
 
 if TYPE_CHECKING:
-    from runpod_deploy.cli.planning import Planned
     from runpod_deploy.cli.terminal import Terminal
-    from runpod_deploy.compiler.plan import PlanFile
+    from runpod_deploy.compiler.observed import ObservedCatalog
+    from runpod_deploy.compiler.plan import Plan, PlanFile
     from runpod_deploy.executor.run import Target
 
 
@@ -53,14 +54,15 @@ def refusal(found: Sequence[Diagnostic], so: str = "") -> PlanRefused:
 
 def hold(
     policies: Sequence[Policy],
-    planned: Planned,
+    plan_files: Sequence[PlanFile],
     path: Path,
     target: Target | None,
     terminal: Terminal,
 ) -> Target | None:
-    """Refuse a plan that is to be applied when it breaks a rule, by prices of now.
+    """Refuse plans that are to be applied when one breaks a rule, by prices of now.
 
     Args:
+        plan_files: That of a job, or those of all runs of a sweep.
         target: The cloud it is for; None for an emulator that need not run yet.
 
     Returns:
@@ -71,18 +73,20 @@ def hold(
         CloudError: The cloud could not be asked.
         AccountError: It refused the key.
     """
-    plan_file = planned.plan_file
-    if any(asks_catalog(policy.rules, plan_file.plan) for policy in policies):
-        from runpod_deploy.cli.market import Market  # noqa: PLC0415 - only to ask
-        from runpod_deploy.cli.target import emulator_target  # noqa: PLC0415 - likewise
+    found: dict[Diagnostic, None] = {}
+    seen: list[tuple[Plan, ObservedCatalog | None]] = []
+    for plan in (one.plan for one in plan_files):
+        # Runs of a sweep that ask for the same are looked up once.
+        known = next((catalog for other, catalog in seen if asks_the_same(other, plan)), None)
+        if known is None and any(asks_catalog(policy.rules, plan) for policy in policies):
+            from runpod_deploy.cli.market import Market  # noqa: PLC0415 - only to ask
+            from runpod_deploy.cli.target import emulator_target  # noqa: PLC0415 - likewise
 
-        target = target or emulator_target(terminal.environ)
-        catalog = Market(target=target, environ=terminal.environ, refresh=True).see(plan_file.plan)
-    else:
-        catalog = None
-    judged = Judged(plan=plan_file.plan, catalog=catalog)
-    found = judge(policies, judged, str(path))
+            target = target or emulator_target(terminal.environ)
+            known = Market(target=target, environ=terminal.environ, refresh=True).see(plan)
+            seen.append((plan, known))
+        found.update(dict.fromkeys(judge(policies, Judged(plan=plan, catalog=known), str(path))))
     if found:
-        terminal.findings(found)
-        raise refusal(found, ", and nothing was done")
+        terminal.findings(tuple(found))
+        raise refusal(tuple(found), ", and nothing was done")
     return target

@@ -11,24 +11,42 @@ from runpod_deploy.cli.target import CloudName
 from runpod_deploy.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from runpod_deploy.cli.planning import Planned, PlannedSweep
     from runpod_deploy.cli.views.view import View
     from runpod_deploy.cli.views.watch import Watch
-    from runpod_deploy.compiler.plan import PlanFile
 
 
-def confirm_apply(plan_file: PlanFile, cloud: CloudName, terminal: Terminal) -> bool:
+def confirm_apply(planned: Planned | PlannedSweep, cloud: CloudName, terminal: Terminal) -> bool:
     """Ask whether the plan is to be carried out; only a yes is one."""
+    what, most = _at_stake(planned)
     if cloud is CloudName.EMULATOR:
-        question = "Apply this plan on the emulator, for nothing?"
+        question = f"Apply {what} on the emulator, for nothing?"
     else:
-        cap = usd(plan_file.plan.budget.cost_cap_usd)
-        question = f"Apply this plan on RunPod, for at most {cap}?"
+        question = f"Apply {what} on RunPod, for at most {usd(most)}?"
     terminal.stderr.write(f"{terminal.err.bold(question)} [y/N] ")
     terminal.stderr.flush()
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         terminal.stderr.write("\n")
     return answer.strip().lower() in {"y", "yes"}
+
+
+def _at_stake(planned: Planned | PlannedSweep) -> tuple[str, float]:
+    """Return what is to be applied, and what it may cost at most."""
+    from runpod_deploy.cli.planning import Planned  # noqa: PLC0415 - loaded already
+
+    if isinstance(planned, Planned):
+        return "this plan", planned.plan_file.plan.budget.cost_cap_usd
+    shards = [
+        one.plan
+        for one in planned.sweep_file.shards
+        if one.plan.matrix and (planned.only is None or one.plan.matrix.name in planned.only)
+    ]
+    caps = sum(plan.budget.cost_cap_usd for plan in shards)
+    matrix = shards[0].matrix
+    cap = matrix.cap_usd if matrix else None
+    runs = "1 run" if len(shards) == 1 else f"{len(shards)} runs"
+    return f"these {runs}", caps if cap is None else min(caps, cap)
 
 
 class InterruptQuestion:

@@ -55,6 +55,10 @@ def resume_command(
     terminal = open_terminal(verbose=verbose, quiet=quiet)
     if as_json and print_run_dir:
         raise InvalidInput("--json and --print-run-dir exclude each other")
+    if is_sweep_folder(Path(run)):
+        from runpod_deploy.cli.sweep_resume import resume_sweep  # noqa: PLC0415 - sweeps only
+
+        return resume_sweep(Path(run), terminal, as_json=as_json, print_run_dir=print_run_dir)
     folder = _folder(run, root)
     return carry_on(folder, terminal, project, as_json=as_json, print_run_dir=print_run_dir)
 
@@ -130,7 +134,7 @@ def carry_on(
 
     begun = read_begun(folder)
     root = _project_root(begun, project)
-    target = _target(begun, terminal.environ)
+    target = target_of(begun.cloud, begun.api_url, terminal.environ)
 
     async def work(interrupts: Interrupts, listeners: Listeners) -> Outcome:
         return await resume(
@@ -166,32 +170,45 @@ def _project_root(begun: Begun, project: Path | None) -> Path:
     return root.resolve()
 
 
-def _target(begun: Begun, environ: Mapping[str, str]) -> Target:
-    """Return the cloud that the run began on, with the key of this machine."""
-    if begun.cloud == CloudName.EMULATOR:
-        return _emulator(begun, environ)
+def target_of(cloud: str, api_url: str, environ: Mapping[str, str]) -> Target:
+    """Return the cloud that a run or a sweep began on, with the key of this machine.
+
+    Raises:
+        InvalidInput: It began at another address than this machine asks.
+        AccountError: There is no API key.
+        JobFailed: The emulator that it began on is gone.
+    """
+    if cloud == CloudName.EMULATOR:
+        return _emulator(api_url, environ)
     target = runpod_target(environ)
-    if _plain(target.api_url) != _plain(begun.api_url):
+    if _plain(target.api_url) != _plain(api_url):
         # A folder may come from anywhere: it does not say where the API key is sent.
         raise InvalidInput(
-            f"the run began at {line(begun.api_url)}, and this machine asks {target.api_url}",
-            help=f"If you know that address:\n  export RUNPOD_API_URL={line(begun.api_url)}",
+            f"the run began at {line(api_url)}, and this machine asks {target.api_url}",
+            help=f"If you know that address:\n  export RUNPOD_API_URL={line(api_url)}",
         )
     return target
 
 
-def _emulator(begun: Begun, environ: Mapping[str, str]) -> Target:
+def _emulator(api_url: str, environ: Mapping[str, str]) -> Target:
     from runpod_deploy.emulator.client import find  # noqa: PLC0415 - not for RunPod
     from runpod_deploy.executor.run import Target  # noqa: PLC0415 - the whole executor
 
     info = find(environ)
-    if info is None or _plain(info.url) != _plain(begun.api_url):
+    if info is None or _plain(info.url) != _plain(api_url):
         raise JobFailed(
-            f"The emulator at {line(begun.api_url)}, on which the run began, is gone, and its pods "
+            f"The emulator at {line(api_url)}, on which the run began, is gone, and its pods "
             "with it: there is nothing left to carry on.",
             help="Begin anew:\n  runpod-deploy apply … --cloud emulator",
         )
     return Target(label=CloudName.EMULATOR, api_url=info.url, api_key=info.api_key)
+
+
+def is_sweep_folder(path: Path) -> bool:
+    """Return whether a folder is that of a sweep, which has no run folder's files of its own."""
+    from runpod_deploy.record.sweep import SWEEP_NAME  # noqa: PLC0415 - not for `--help`
+
+    return (path / SWEEP_NAME).is_file()
 
 
 def _plain(url: str) -> str:

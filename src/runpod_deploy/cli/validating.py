@@ -13,7 +13,8 @@ from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
 from runpod_deploy.facts.job_files import find_job_files
-from runpod_deploy.facts.plan_job import check_job_file, plan_job
+from runpod_deploy.facts.plan_job import plan_job
+from runpod_deploy.facts.plan_sweep import check_any, each_config
 from runpod_deploy.schema.job import JobConfig
 from runpod_deploy.schema.load import load
 
@@ -102,7 +103,7 @@ def check(
     broken: tuple[Diagnostic, ...] = ()
     try:
         config = load(path, values, allow_paths=allow_paths)
-        diagnostics = check_job_file(config, allow_paths=allow_paths)
+        diagnostics = check_any(config, allow_paths=allow_paths)
         if live is not None:
             diagnostics += live.findings(config)
         if policies:
@@ -128,12 +129,15 @@ def _broken(
 ) -> tuple[Diagnostic, ...]:
     from runpod_deploy.cli.policing import broken_rules  # noqa: PLC0415 - only with --policy
 
-    plan_file, _ = plan_job(config, plan_id="0" * 32, allow_paths=allow_paths)
-    if live is not None:
-        catalog = live.market.see(plan_file.plan)
-        observed = replace(plan_file.observed, catalog=catalog)
-        plan_file = replace(plan_file, observed=observed)
-    return broken_rules(policies, plan_file, config.source.path)
+    found: dict[Diagnostic, None] = {}
+    for job in each_config(config):
+        plan_file, _ = plan_job(job, plan_id="0" * 32, allow_paths=allow_paths)
+        if live is not None:
+            catalog = live.market.see(plan_file.plan)
+            observed = replace(plan_file.observed, catalog=catalog)
+            plan_file = replace(plan_file, observed=observed)
+        found.update(dict.fromkeys(broken_rules(policies, plan_file, config.source.path)))
+    return tuple(found)
 
 
 def _placeless(error: InvalidInput) -> Diagnostic:

@@ -5,6 +5,7 @@ from runpod_deploy.compiler.candidates import ring
 from runpod_deploy.compiler.check import check_resolution, has_errors
 from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.local_paths import anchored, in_project
+from runpod_deploy.compiler.matrix import shard_of
 from runpod_deploy.compiler.plan import POD_PROTOCOL, Plan, PlanCapacity
 from runpod_deploy.compiler.resolve import Resolution, Resolved, resolve
 from runpod_deploy.compiler.script_file import with_rendered_script
@@ -90,4 +91,5 @@ def _plan(config: Resolved, facts: Facts) -> Plan:
         lease=lease.decide(config),
         budget=sections.budget(config),
         telemetry=sections.telemetry(config),
+        matrix=shard_of(config),
     )

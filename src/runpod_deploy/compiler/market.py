@@ -72,3 +72,13 @@ def reason(offer: CandidateOffer, pod: PlanPod) -> str | None:
             return "the catalog shows none free"
         case None:
             return None
+
+
+def asks_the_same(one: Plan, other: Plan) -> bool:
+    """Return whether the market says the same about two plans: runs of a sweep mostly do."""
+    return (one.candidates, one.pod, one.storage, one.budget) == (
+        other.candidates,
+        other.pod,
+        other.storage,
+        other.budget,
+    )

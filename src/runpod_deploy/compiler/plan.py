@@ -294,6 +294,25 @@ class PlanTelemetry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PlanShard:
+    """Which run of a sweep this is, and how its sweep is carried out; the latter is the same in all.
+
+    Attributes:
+        name: Of no other run of the sweep; fit for a folder's name.
+        values: The axes and their values, and what else an `include` sets.
+        max_parallel: Runs under way at a time; None: all.
+        fail_fast: Whether a run that fails ends the sweep.
+        cap_usd: What all runs of the sweep may cost together; None has no limit of its own.
+    """
+
+    name: str
+    values: Mapping[str, str]
+    max_parallel: int | None
+    fail_fast: bool
+    cap_usd: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """Everything that will be done; `plan_hash` is over exactly this.
 
@@ -301,7 +320,7 @@ class Plan:
         protocol: Version of the agreement between pod scripts and executor.
         home: Folder of the run on the pod, holding scripts and job state; on the container disk.
         required_paths: Local paths, relative to the project root, that must exist at apply.
-        matrix: Reserved for sweeps; always None in this format.
+        matrix: Which run of a sweep this is; None for a job that is no sweep.
     """
 
     protocol: int
@@ -322,7 +341,7 @@ class Plan:
     lease: PlanLease
     budget: PlanBudget
     telemetry: PlanTelemetry
-    matrix: None = None
+    matrix: PlanShard | None = None
 
     def script(self, name: str) -> Script:
         """Return the script called `name`; KeyError when the plan has none."""

@@ -65,7 +65,11 @@ def loads(data: bytes, name: str) -> PlanFile:
         InvalidInput: Not a plan file: JSON broken at a place, or another shape.
         PlanRefused: Made by a newer version, or changed after it was made.
     """
-    raw = parse(data, name)
+    return from_raw(parse(data, name), name)
+
+
+def from_raw(raw: dict[str, Any], name: str) -> PlanFile:
+    """Return the plan file whose JSON is `raw`, which is used up; otherwise as `loads`."""
     _check_format(raw, name)
     try:
         payload = _payload(raw.pop("payload", None))
@@ -80,6 +84,12 @@ def loads(data: bytes, name: str) -> PlanFile:
 
 def _check_format(raw: Mapping[str, Any], name: str) -> None:
     family, _, version = str(raw.get("format", "")).partition("/")
+    if family == "runpod-deploy.sweep":
+        raise InvalidInput(
+            f"{name} is a sweep, the plans of several runs, and this is about one plan",
+            help="Plan one of its runs, with a value for each axis:\n"
+            "  runpod-deploy plan JOB.yaml --var AXIS=VALUE --out plan.json",
+        )
     if family != _FAMILY or not version.isdecimal():
         raise InvalidInput(
             f"{name} is not a plan: its `format` is not `{PLAN_FORMAT}`",

@@ -18,7 +18,7 @@ Resolved = NewType("Resolved", JobConfig)
 SCRIPT_TEXT = "/run/script/text"
 """Pointer under which the content of `run.script` is rendered."""
 
-_UNTOUCHED = frozenset(("source", "variables", "schema_version", "name", "lint"))
+_UNTOUCHED = frozenset(("source", "variables", "schema_version", "name", "lint", "matrix"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -140,7 +140,7 @@ async def execute(
     cloud = RunPodCloud(target.api_url, target.api_key, target.label)
     try:
         if saved:
-            _use_up(plan_file, project_root, clock, again=saved.again)
+            use_up(plan_file.plan_id, project_root, clock, again=saved.again)
         folder = _open_folder(plan_file, project_root, clock)
         if saved:
             at = utc_stamp(clock.now())
@@ -228,8 +228,14 @@ async def _offers(plan_file: PlanFile, target: Target) -> tuple[CandidateOffer, 
         await cloud.close()
 
 
-def _use_up(plan_file: PlanFile, project_root: Path, clock: Clock, *, again: bool) -> None:
-    used = claim_plan(project_root, plan_file.plan_id, utc_stamp(clock.now()))
+def use_up(plan_id: str, project_root: Path, clock: Clock, *, again: bool) -> None:
+    """Claim a saved plan, which is applied once unless asked again.
+
+    Raises:
+        PlanRefused: It was applied already.
+        OSError: The project's `artifacts/` cannot be written.
+    """
+    used = claim_plan(project_root, plan_id, utc_stamp(clock.now()))
     if used and not again:
         raise PlanRefused(
             f"This plan was applied already, {_when(used[-1])}; a saved plan is applied once.",
@@ -244,7 +250,9 @@ def _when(use: PlanUse) -> str:
 
 
 def _open_folder(plan_file: PlanFile, project_root: Path, clock: Clock) -> RunFolder:
-    folder = claim_run_folder(project_root, clock.now())
+    matrix = plan_file.plan.matrix
+    shard = None if matrix is None else matrix.name
+    folder = claim_run_folder(project_root, clock.now(), shard=shard)
     write_atomic(folder.path / PLAN_NAME, dumps(plan_file))
     return folder
 

@@ -13,11 +13,14 @@ from runpod_deploy.compiler.resolve import Resolution, resolve
 from runpod_deploy.errors import Severity
 from runpod_deploy.facts.filters import HYGIENE
 from runpod_deploy.facts.job_paths import named_paths, read_script
-from runpod_deploy.facts.payload import find_payload, in_the_way
+from runpod_deploy.facts.payload import Payload, find_payload, in_the_way
 from runpod_deploy.facts.project import RUN_FOLDERS, Project, find_project, is_everything
 from runpod_deploy.facts.requirements import read_requirements
 from runpod_deploy.facts.scan import marks
 from runpod_deploy.schema.job import JobConfig, StagingEntry
+
+Found = dict[tuple[Path, tuple[str, ...], bool], Payload]
+"""Files that were looked up, by their source, the patterns, and whether `.gitignore` counts."""
 
 
 def gather(
@@ -57,16 +60,21 @@ def gather_resolution(
     use_cache: bool = True,
     environ: Mapping[str, str] | None = None,
     payload: Mapping[str, tuple[PayloadEntry, ...]] | None = None,
+    found: Found | None = None,
 ) -> Facts:
     """Return what `gather` returns, for a job that is rendered already.
 
     Args:
         payload: Staging label to its files, when they are known already and need no look.
+        found: Files that were looked up for other runs of the same sweep; added to.
     """
     resolution = anchored(resolution, project.job_path)
     config = resolution.config
     survey = _Survey(
-        environ=os.environ if environ is None else environ, use_cache=use_cache, known=payload
+        environ=os.environ if environ is None else environ,
+        use_cache=use_cache,
+        known=payload,
+        found={} if found is None else found,
     )
     refusal = _root_refusal(project)
     if refusal is not None:
@@ -148,6 +156,7 @@ class _Survey:
     environ: Mapping[str, str]
     use_cache: bool
     known: Mapping[str, tuple[PayloadEntry, ...]] | None
+    found: Found
     payload: dict[str, tuple[PayloadEntry, ...]] = field(default_factory=dict)
     excludes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     marks: dict[str, tuple[Mark, ...]] = field(default_factory=dict)
@@ -162,15 +171,18 @@ class _Survey:
             self.payload[entry.label] = self.known.get(entry.label, ())
             return
         source = project.locate(entry.source)
-        found = find_payload(
-            source,
-            excludes,
-            ignore_top=project.toplevel or project.root,
-            gitignore=entry.gitignore,
-            use_cache=self.use_cache,
-            environ=self.environ,
-            look=True,
-        )
+        key = (source, excludes, entry.gitignore)
+        if key not in self.found:
+            self.found[key] = find_payload(
+                source,
+                excludes,
+                ignore_top=project.toplevel or project.root,
+                gitignore=entry.gitignore,
+                use_cache=self.use_cache,
+                environ=self.environ,
+                look=True,
+            )
+        found = self.found[key]
         self.payload[entry.label] = found.entries
         self.marks[entry.label] = marks(str(source), found.flagged)
         self.requirements[entry.label] = read_requirements(source, found.entries)

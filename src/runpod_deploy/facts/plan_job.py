@@ -8,7 +8,7 @@ from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.planfile import make_plan_file
 from runpod_deploy.compiler.resolve import resolve
 from runpod_deploy.errors import Diagnostic
-from runpod_deploy.facts.gather import gather_resolution, project_of
+from runpod_deploy.facts.gather import Found, gather_resolution, project_of
 from runpod_deploy.facts.observe import observe
 from runpod_deploy.schema.job import JobConfig
 
@@ -20,6 +20,7 @@ def plan_job(
     allow_paths: Sequence[Path] = (),
     job_file: Path | None = None,
     use_cache: bool = True,
+    found: Found | None = None,
 ) -> tuple[PlanFile, tuple[Diagnostic, ...]]:
     """Return the plan file of a job, and the warnings and notes about it.
 
@@ -29,20 +30,21 @@ def plan_job(
         allow_paths: Folders outside of the repository that the job's paths may lead into.
         job_file: Where the job file lies, when that is not what messages call it.
         use_cache: Whether digests seen before may stand in for reading the files; apply says no.
+        found: Files that were looked up for other runs of the same sweep; added to.
 
     Raises:
         InvalidInput: The job cannot be planned; carries every diagnostic.
     """
     resolution = resolve(config)
     project = project_of(resolution, job_file or Path(config.source.path), allow_paths)
-    facts = gather_resolution(resolution, project, use_cache=use_cache)
+    facts = gather_resolution(resolution, project, use_cache=use_cache, found=found)
     plan, diagnostics = compile_resolution(resolution, facts)
     observed = observe(project.root, overrides=config.source.overrides)
     return make_plan_file(plan, facts.payload, observed, plan_id), diagnostics
 
 
 def check_job_file(
-    config: JobConfig, *, allow_paths: Sequence[Path] = ()
+    config: JobConfig, *, allow_paths: Sequence[Path] = (), found: Found | None = None
 ) -> tuple[Diagnostic, ...]:
     """Return the warnings and notes about a job that can be planned; nothing is executed.
 
@@ -51,4 +53,4 @@ def check_job_file(
     """
     resolution = resolve(config)
     project = project_of(resolution, Path(config.source.path), allow_paths)
-    return accept_resolution(resolution, gather_resolution(resolution, project))
+    return accept_resolution(resolution, gather_resolution(resolution, project, found=found))

@@ -24,7 +24,7 @@ _VERBATIM = frozenset(
     {
         *("op_id", "pod_id", "volume_id", "run_id", "plan_id", "plan_hash", "owner"),
         *("state", "outcome", "step", "action", "label", "gpu_id", "datacenter_id", "cloud_type"),
-        *("sha256", "tree_sha256", "fingerprint"),
+        *("sha256", "tree_sha256", "fingerprint", "shard", "run_dir"),
     }
 )
 _NAMED = _VERBATIM | {"name"}  # for events whose `name` is ours, not read from a log
@@ -88,6 +88,38 @@ EVENT_TYPES: Mapping[str, EventType] = {
     "plan_approved": EventType(
         {"principals": "string|null", "key": "string", "expires": "string|null"}
     ),
+    # a sweep and its runs, in the sweep's own journal
+    "sweep_started": EventType(
+        {
+            "job_name": "string",
+            "plan_hash": "string",
+            "plan_id": "string",
+            "shards": "integer",
+            "tool_version": "string",
+            "cloud": "string",
+            "api_url": "string",
+            "owner": "string",
+            "pid": "integer",
+        },
+        durable=True,
+    ),
+    "shard_started": EventType({"shard": "string"}, durable=True),
+    "shard_opened": EventType({"shard": "string", "run_dir": "string"}, durable=True),
+    "shard_ended": EventType(
+        {
+            "shard": "string",
+            "state": "string",
+            "cause": "string|null",
+            "error": "string|null",
+            "cost_usd": "number",
+            "again": "boolean",
+        },
+        durable=True,
+        values={"state": tuple(RunState)},
+    ),
+    "shard_queued": EventType({"shard": "string", "cause": "string"}, durable=True),
+    "shard_skipped": EventType({"shard": "string", "cause": "string"}, durable=True),
+    "sweep_ended": EventType({"state": "string", "cause": "string|null"}, durable=True),
     "plan_drift": EventType(
         {"field": "string", "planned": "string|null", "now": "string|null", "verdict": "string"},
         values={"verdict": ("allowed", "note")},

@@ -37,7 +37,7 @@ def claim_run_folder(project_root: Path, now: float, *, shard: str | None = None
     Raises:
         OSError: The project's `artifacts/` cannot be written.
     """
-    runs = _runs(project_root)
+    runs = runs_folder(project_root)
     base = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     if shard:
         base = f"{base}-{_NOT_FOR_NAMES.sub('-', shard)[:100]}"
@@ -117,7 +117,7 @@ def _claim_file(project_root: Path, plan_id: str) -> Path:
             f"The plan's `plan_id` is {plan_id!r}, which is not an id.",
             help="The plan file was changed after it was made; make it again with `plan --out`.",
         )
-    return _runs(project_root) / ".claims" / plan_id
+    return runs_folder(project_root) / ".claims" / plan_id
 
 
 def _append(fd: int, line: str) -> None:
@@ -136,7 +136,12 @@ def _uses(claim: Path) -> tuple[PlanUse, ...]:
     return used or (PlanUse(at=lines[0] if lines else "a moment ago", run=None),)
 
 
-def _runs(project_root: Path) -> Path:
+def runs_folder(project_root: Path) -> Path:
+    """Return the folder that run folders lie in, made when there was none.
+
+    Raises:
+        OSError: It cannot be made.
+    """
     runs = project_root.resolve() / RUNS
     try:
         runs.mkdir(parents=True)

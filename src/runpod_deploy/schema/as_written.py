@@ -1,4 +1,4 @@
-"""Values that are text whatever YAML reads: variables and environments, spelt as in the file."""
+"""Values that are text whatever YAML reads: variables, axes, environments, spelt as in the file."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from runpod_deploy.schema.yaml_nodes import Node
 from runpod_deploy.schema.yaml_source import YamlSource
 
 _TEXT_MAPS = ("/variables", "/pod/env", "/remote_env/exports", "/run/env")
+_TEXTS_OF_A_SWEEP = frozenset(("axes", "include", "exclude"))
 
 
 def as_written(source: YamlSource) -> dict[str, Any]:
@@ -13,7 +14,23 @@ def as_written(source: YamlSource) -> dict[str, Any]:
     data = dict(source.data)
     for pointer in _TEXT_MAPS:
         _take(data, pointer, source.root)
+    if isinstance(data.get("matrix"), dict):
+        data["matrix"] = dict(data["matrix"])
+        for key in _TEXTS_OF_A_SWEEP & data["matrix"].keys():
+            node = source.root.find(f"/matrix/{key}")
+            data["matrix"][key] = _texts(node)
     return data
+
+
+def _texts(node: Node | None) -> Any:
+    """Return a value of which every scalar is text."""
+    if node is None:
+        return None
+    if isinstance(node.items, dict):
+        return {key: _texts(item) for key, item in node.items.items()}
+    if node.items is not None:
+        return [_texts(item) for item in node.items]
+    return node.text
 
 
 def _take(data: dict[str, Any], pointer: str, root: Node) -> None:

@@ -156,6 +156,7 @@ class BudgetSection:
     cost_cap_usd: float = 10.0
     soft_cap_fraction: float = 0.9
     max_runtime_minutes: float | None = None
+    sweep_cap_usd: float | None = None
     assumed_hourly_rate_usd: float | None = None
     poll_interval_sec: float = 60.0
     ssh_ready_timeout_sec: float = 900.0
@@ -283,6 +284,17 @@ class TelemetrySection:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MatrixSection:
+    """A sweep: one run for each combination of the axes' values, which are variables."""
+
+    axes: Mapping[str, tuple[str, ...]]
+    include: tuple[Mapping[str, str], ...] = ()
+    exclude: tuple[Mapping[str, str], ...] = ()
+    max_parallel: int | None = None
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LintSection:
     """Codes of the warnings and notes that are not told about this job."""
 
@@ -320,3 +332,4 @@ class JobConfig:
     lease: LeaseSection = field(default_factory=LeaseSection)
     telemetry: TelemetrySection = field(default_factory=TelemetrySection)
     lint: LintSection = field(default_factory=LintSection)
+    matrix: MatrixSection | None = None

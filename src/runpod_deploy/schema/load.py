@@ -160,9 +160,17 @@ def _order(diagnostic: Diagnostic, first: str) -> tuple[bool, str, int, int]:
     return (where.file != first, where.file, where.line, where.column)
 
 
+def _axes(data: Any) -> list[str]:
+    """Return the names of the axes of a sweep, each a variable that is set from outside."""
+    matrix = data.get("matrix") if isinstance(data, dict) else None
+    axes = matrix.get("axes") if isinstance(matrix, dict) else None
+    return list(axes) if isinstance(axes, dict) else []
+
+
 def _check_overrides(source: YamlSource, variables: Mapping[str, str], report: Report) -> None:
     data = source.data.get("variables") if isinstance(source.data, dict) else None
     declared = list(data) if isinstance(data, dict) else []
+    declared += _axes(source.data)
     for name in variables:
         if name not in declared:
             known = ", ".join(f"`{shorten(one)}`" for one in declared[:20])

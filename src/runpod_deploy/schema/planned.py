@@ -28,7 +28,6 @@ class Planned:
 
 
 PLANNED = (
-    Planned("/matrix", "sweeps over several values", "call `run` once per value with `--var`"),
     Planned("/cluster", "jobs on several nodes", "a job runs on one pod"),
     Planned("/notify", "messages at the end of a run", "act on the exit status of `run`"),
     Planned("/forward", "ports of the pod on this machine", "use the pod's own ports"),
@@ -36,7 +35,6 @@ PLANNED = (
     Planned("/pod/cpu", "pods without a GPU", "every pod has at least one GPU"),
     Planned("/budget/idle_gpu_minutes", "pods whose GPUs idle", "set `budget.max_runtime_minutes`"),
     Planned("/budget/monthly_cap_usd", "a cap over a month", "each run has its `cost_cap_usd`"),
-    Planned("/budget/sweep_cap_usd", "a cap over a sweep", "each run has its `cost_cap_usd`"),
     Planned("/artifacts/*/upload", "results that go on to a bucket", "upload them after the run"),
     Planned(
         "/artifacts/*/every_minutes",

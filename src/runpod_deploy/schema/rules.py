@@ -5,7 +5,8 @@ from typing import Any
 
 from runpod_deploy.schema.pointer import child, dotted
 from runpod_deploy.schema.report import Report, shorten
-from runpod_deploy.schema.reserved_rules import report_cluster_rules, report_sweep_rules
+from runpod_deploy.schema.reserved_rules import report_cluster_rules
+from runpod_deploy.schema.sweep_rules import report_sweep_rules
 from runpod_deploy.schema.yaml_source import YamlSource
 
 BUILT_IN_VARIABLES = (

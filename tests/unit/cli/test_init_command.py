@@ -29,7 +29,8 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def payload(folder: Path) -> set[str]:
     """Return what the plan in `folder` sends."""
     document = json.loads((folder / "plan.json").read_text())
-    return {entry["path"] for files in document["payload"].values() for entry in files}
+    first = document["shards"][0] if "shards" in document else document
+    return {entry["path"] for files in first["payload"].values() for entry in files}
 
 
 def test_every_template_has_its_files() -> None:
@@ -147,13 +148,13 @@ def test_several_machines_are_said_to_be_planned(call: Call) -> None:
 
 
 def test_a_key_of_the_future_is_answered_with_what_to_do_now(empty: Path, call: Call) -> None:
-    """`matrix` in the sweep starter is refused as planned, with the way that works today."""
-    call("init", "-t", "sweep")
+    """`forward` in a starter is refused as planned, with the way that works today."""
+    call("init", "-t", "hello")
     with (empty / "job.yaml").open("a") as job:
-        job.write("matrix:\n  axes: {seed: [1, 2]}\n")
+        job.write("forward: [6006]\n")
 
     status, _, err = call("plan", "job.yaml")
 
     assert 4 == status
     assert "planned" in err
-    assert "--var" in err
+    assert "the pod's own ports" in err

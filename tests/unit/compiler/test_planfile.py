@@ -167,7 +167,7 @@ def test_a_plan_of_a_newer_version_is_named() -> None:
         (b"\xff", "not UTF-8"),
         (b"[]", "no JSON object"),
         (b"{}", "`format`"),
-        (b'{"format": "runpod-deploy.sweep/1"}', "`format`"),
+        (b'{"format": "runpod-deploy.sweep/1"}', "is a sweep"),
         (b'{"a": 1, "a": 2}', "twice"),
         (b'{"a": NaN}', "NaN"),
         (b'{"a": 1e999}', "too large"),

@@ -1,0 +1,64 @@
+"""`resume` of a sweep: the runs under way are taken up again, and the rest is begun."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable
+from pathlib import Path
+
+from runpod_deploy.cli.planning import load_sweep
+from runpod_deploy.cli.resume_commands import target_of
+from runpod_deploy.cli.sweeping import SweepShow, watch_sweep
+from runpod_deploy.cli.terminal import Terminal
+from runpod_deploy.errors import InvalidInput
+from runpod_deploy.executor.interrupts import Interrupts
+from runpod_deploy.executor.sweep_run import (
+    SweepListeners,
+    SweepOutcome,
+    SweepWishes,
+    World,
+    continue_sweep,
+)
+from runpod_deploy.record.journal import JOURNAL_NAME, read_events
+from runpod_deploy.record.sweep import SWEEP_NAME, project_root_of_sweep
+from runpod_deploy.record.tolerant import text
+
+
+def resume_sweep(
+    folder: Path, terminal: Terminal, *, as_json: bool = False, print_run_dir: bool = False
+) -> int:
+    """Carry a sweep on to its end, watched, and return the exit status.
+
+    Raises:
+        InvalidInput: The folder does not tell where the sweep began.
+        AccountError: There is no API key.
+        JobFailed: The emulator that it began on is gone.
+    """
+    folder = folder.resolve()
+    sweep_file = load_sweep(folder / SWEEP_NAME)
+    events = (one for one in read_events(folder / JOURNAL_NAME) if one.event == "sweep_started")
+    started = next(events, None)
+    cloud = None if started is None else text(started.fields, "cloud")
+    api_url = None if started is None else text(started.fields, "api_url")
+    if cloud is None or api_url is None:
+        raise InvalidInput(
+            f"{folder} cannot be carried on: its {JOURNAL_NAME} does not tell where the sweep began.",
+            help="Nothing was rented there. Begin anew:\n"
+            f"  runpod-deploy apply {folder / SWEEP_NAME} --again",
+        )
+    target = target_of(cloud, api_url, terminal.environ)
+
+    def work(interrupts: Interrupts, listeners: SweepListeners) -> Awaitable[SweepOutcome]:
+        world = World(
+            project_root=project_root_of_sweep(folder),
+            target=target,
+            environ=os.environ,
+            allow_paths=(),
+            listeners=listeners,
+        )
+        return continue_sweep(
+            sweep_file, folder, world=world, wishes=SweepWishes(), interrupts=interrupts
+        )
+
+    show = SweepShow(json=as_json, run_dir=print_run_dir)
+    return watch_sweep(sweep_file, target, terminal, show, work)

@@ -1,0 +1,269 @@
+"""Carries a sweep out with somebody watching: view, signals, summary, exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from runpod_deploy.cli import exits
+from runpod_deploy.cli.amounts import count, usd
+from runpod_deploy.cli.failures import report
+from runpod_deploy.cli.layout import table
+from runpod_deploy.cli.planning import PlannedSweep
+from runpod_deploy.cli.signals import SignalDesk
+from runpod_deploy.cli.terminal import Terminal
+from runpod_deploy.cli.views.sweep import PlainSweepView, SweepWatch, reason
+from runpod_deploy.cli.views.sweep_live import LiveSweepView
+from runpod_deploy.cli.views.watch import Watch, shown
+from runpod_deploy.compiler.plan import PlanFile
+from runpod_deploy.compiler.sweepfile import SweepFile
+from runpod_deploy.errors import EXIT_OK, EXIT_SIGINT, EXIT_SIGTERM, JobFailed
+from runpod_deploy.executor.interrupts import Interrupts
+from runpod_deploy.executor.run import Listeners, Target
+from runpod_deploy.executor.sweep import shard
+from runpod_deploy.executor.sweep_run import (
+    SweepListeners,
+    SweepOutcome,
+    SweepWishes,
+    World,
+    continue_sweep,
+    execute_sweep,
+)
+from runpod_deploy.record.events import Event
+from runpod_deploy.record.sweep import (
+    SWEEP_MANIFEST_NAME,
+    WORKING,
+    ShardRecord,
+    SweepRun,
+    fold_sweep,
+    step_sweep,
+)
+
+Work = Callable[[Interrupts, SweepListeners], Awaitable[SweepOutcome]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepShow:
+    """How a sweep is shown: events as JSON lines, or the sweep's folder alone on stdout."""
+
+    json: bool = False
+    run_dir: bool = False
+
+
+def apply_sweep(
+    planned: PlannedSweep,
+    target: Target,
+    terminal: Terminal,
+    show: SweepShow,
+) -> int:
+    """Carry a sweep out and return the exit status; everything there is to say has been said."""
+    wishes = SweepWishes(
+        only=planned.only,
+        max_parallel=planned.max_parallel,
+        saved=planned.saved,
+        again=planned.again,
+    )
+
+    def work(interrupts: Interrupts, listeners: SweepListeners) -> Awaitable[SweepOutcome]:
+        if planned.folder is not None:
+            return continue_sweep(
+                planned.sweep_file,
+                planned.folder,
+                world=World(
+                    project_root=planned.project_root,
+                    target=target,
+                    environ=os.environ,
+                    allow_paths=planned.allow_paths,
+                    listeners=listeners,
+                ),
+                wishes=replace(wishes, retry=True),
+                interrupts=interrupts,
+            )
+        return execute_sweep(
+            planned.sweep_file,
+            project_root=planned.project_root,
+            target=target,
+            environ=os.environ,
+            wishes=wishes,
+            interrupts=interrupts,
+            listeners=listeners,
+            allow_paths=planned.allow_paths,
+        )
+
+    return watch_sweep(planned.sweep_file, target, terminal, show, work)
+
+
+def watch_sweep(
+    sweep_file: SweepFile, target: Target, terminal: Terminal, show: SweepShow, work: Work
+) -> int:
+    """Let a sweep work while somebody watches, and return the exit status."""
+    names = [shard(one).name for one in sweep_file.shards]
+    watch = SweepWatch(sweep=fold_sweep((), names))
+    interrupts = Interrupts()
+    desk = _Desk(watch=watch, target=target, terminal=terminal, show=show)
+    try:
+        outcome = asyncio.run(desk.run(work, interrupts))
+    except Exception as error:  # noqa: BLE001 - every end is told with the exit status it has
+        desk.view.close()
+        report(error, terminal)
+        return exits.of_error(error)
+    desk.view.close()
+    status = _status(outcome.run, interrupts.signal)
+    with contextlib.suppress(OSError):
+        _tell(outcome, desk, status)
+    return status
+
+
+class _Desk:
+    """Joins the sweep's events, those of its runs, the view and the signals."""
+
+    def __init__(
+        self, *, watch: SweepWatch, target: Target, terminal: Terminal, show: SweepShow
+    ) -> None:
+        self.watch = watch
+        self.target = target
+        self.terminal = terminal
+        self.show = show
+        write = terminal.alert if show.run_dir else terminal.print
+        live = terminal.live and not terminal.quiet and not show.run_dir and not show.json
+        self.view: LiveSweepView | PlainSweepView = (
+            LiveSweepView(terminal, watch) if live else PlainSweepView(terminal, watch, write=write)
+        )
+
+    async def run(self, work: Work, interrupts: Interrupts) -> SweepOutcome:
+        loop = asyncio.get_running_loop()
+        picture = loop.create_task(self.view.live())
+        interrupts.can_detach = True
+        try:
+            ask = self._ask if self.terminal.asks else None
+            with SignalDesk(interrupts, ask).installed(loop):
+                listeners = SweepListeners(
+                    sinks=(self._event,), opened=self._opened, of_run=self._of_run
+                )
+                return await work(interrupts, listeners)
+        finally:
+            picture.cancel()
+            await asyncio.gather(picture, return_exceptions=True)
+
+    def _opened(self, folder: Path) -> None:
+        self.watch.folder = folder
+        if self.show.run_dir:
+            self.terminal.print(str(folder))
+        if not self.show.json:
+            self.view.opened(folder)
+
+    def _event(self, event: Event) -> None:
+        self.watch.sweep = step_sweep(self.watch.sweep, event)
+        if self.show.json:
+            self.terminal.print(json.dumps(event.line(), ensure_ascii=False))
+        else:
+            self.view.event(event)
+
+    def _of_run(self, plan_file: PlanFile) -> Listeners:
+        name = shard(plan_file).name
+        watch = Watch(plan_file=plan_file, target=self.target)
+        self.watch.watches[name] = watch
+
+        def told(event: Event) -> None:
+            if self.show.json:
+                line = {"shard": name, **event.line()}
+                self.terminal.print(json.dumps(line, ensure_ascii=False))
+            else:
+                self.view.run_event(name, event)
+
+        return Listeners(sinks=(watch.event, told), opened=watch.opened)
+
+    async def _ask(self, can_detach: bool) -> str:
+        del can_detach  # a sweep can always be left
+        from runpod_deploy.cli.signals import read_line  # noqa: PLC0415 - on Ctrl-C
+
+        style = self.terminal.err
+        self.view.pause()
+        try:
+            self.terminal.alert(
+                f"\n  {style.bold('d')}  detach: jobs that run go on; `resume` takes the sweep up again\n"
+                f"  {style.bold('c')}  cancel: end every run, bring home what there is, release the pods\n"
+                f"  {style.bold('g')}  go on watching"
+            )
+            while True:
+                self.terminal.stderr.write("[d/c/g] ")
+                self.terminal.stderr.flush()
+                answer = (await read_line(0)).lower()[:1]
+                if answer in {"c", "g", "d", ""}:
+                    return answer or "g"
+        finally:
+            self.view.resume()
+
+
+def _status(run: SweepRun, signal: str | None) -> int:
+    if run.state == "SUCCEEDED":
+        return EXIT_OK
+    if run.state == "CANCELLED":
+        return EXIT_SIGTERM if signal in {"SIGTERM", "SIGHUP"} else EXIT_SIGINT
+    if run.state in exits.BY_STATE:
+        return exits.BY_STATE[run.state]
+    reasons = {one.reason for one in run.shards.values() if one.state == "FAILED"}
+    alone = next(iter(reasons)) if len(reasons) == 1 else None
+    return exits.OF_CAUSE.get(alone or "", JobFailed.exit_code)
+
+
+def _tell(outcome: SweepOutcome, desk: _Desk, status: int) -> None:
+    run, terminal = outcome.run, desk.terminal
+    if desk.show.json:
+        terminal.print(json.dumps(result(outcome, status), ensure_ascii=False))
+        return
+    write = terminal.alert if desk.show.run_dir else terminal.print
+    head = headline(run)
+    if terminal.quiet:
+        write(head)
+        return
+    style = terminal.err if desk.show.run_dir else terminal.out
+    tone = style.good if run.state == "SUCCEEDED" else style.bad
+    write("\n" + style.bold(tone(head)))
+    rows = [[one.name, one.state, usd(one.cost_usd), _told(one)] for one in run.shards.values()]
+    write("\n".join(table(rows, style, right="..r")))
+    manifest = shown(outcome.folder / SWEEP_MANIFEST_NAME)
+    write(f"  manifest        {manifest}")
+    if run.state != "SUCCEEDED":
+        where = shown(outcome.folder)
+        again = f"resume {where}" if run.state == "DETACHED" else f"apply {where} --retry-failed"
+        write(f"  to go on        runpod-deploy {again}")
+
+
+def headline(run: SweepRun) -> str:
+    """Return a sweep's end in one line."""
+    counts: dict[str, int] = {}
+    for one in run.shards.values():
+        counts[one.state] = counts.get(one.state, 0) + 1
+    told = ", ".join(f"{number} {state.lower()}" for state, number in counts.items())
+    return f"{run.state}: {count(len(run.shards), 'run')}, {told}, {usd(run.cost_usd)}"
+
+
+def result(outcome: SweepOutcome, status: int) -> dict[str, Any]:
+    """Return the last line of `--json`."""
+    run = outcome.run
+    return {
+        "result": "sweep",
+        "state": run.state,
+        "cause": run.cause,
+        "exit_status": status,
+        "cost_usd": round(run.cost_usd, 6),
+        "folder": str(outcome.folder),
+        "shards": {
+            name: {"state": one.state, "reason": one.reason, "run_dir": one.run_dir}
+            for name, one in run.shards.items()
+        },
+    }
+
+
+def _told(shard: ShardRecord) -> str:
+    if shard.state in {"SUCCEEDED", WORKING}:
+        return shard.run_dir or ""
+    why = reason(shard)
+    return f"{why}, {shard.run_dir}" if shard.run_dir else why
