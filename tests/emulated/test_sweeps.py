@@ -1,6 +1,9 @@
 """Whole sweeps on the emulator: each run in its folder, failures told, pods gone."""
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +148,49 @@ def test_flags_of_sweeps_are_refused_elsewhere(bench: Bench) -> None:
     assert 4 == bench.run("run", "job.yaml", *CLOUD, "--allow", "payload")[0]
     assert 4 == bench.run("estimate", "job.yaml", *CLOUD)[0]
     assert 4 == bench.run("apply", ".", "--yes", *CLOUD)[0]
+
+
+def test_a_large_sweep_survives_stock_outs_failures_and_a_kill(bench: Bench) -> None:
+    """24 runs, three stock-outs, two failures, one SIGKILL in the middle: 22 succeed, no pod is left."""
+    bench.emulator("stock-out:times=3,skip=5")
+    bench.job(
+        name="tune",
+        run={"body": "sleep 0.5\n[ {{ seed }} != 7 ] || exit 3\n[ {{ seed }} != 8 ] || exit 4\n"},
+        budget={"cost_cap_usd": 1, "sweep_cap_usd": 30},
+        telemetry={"enabled": False},
+        matrix={"axes": {"seed": list(range(24))}, "max_parallel": 4},
+    )
+    process = bench.start("run", "job.yaml", *CLOUD)
+    deadline = time.monotonic() + 300
+    while ended(bench) < 8:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+    status, output = bench.run("resume", str(sweep_folder(bench)), timeout=400)
+
+    assert 1 == status, output
+    told = manifest(bench)
+    failed = {one["shard"]: one["reason"] for one in told["shards"] if one["state"] == "FAILED"}
+    assert failed == {"seed=7": "exit_code", "seed=8": "exit_code"}
+    assert 22 == list(states(bench).values()).count("SUCCEEDED")
+    assert told["cost_usd"] < 30
+    for one in told["shards"]:
+        own = json.loads(
+            (bench.project / one["run_dir"] / "runpod_deploy_pull_manifest.json").read_text()
+        )
+        assert own["state"] == one["state"]
+    stock_outs = [
+        one for shard in told["shards"] for one in shard["tries"] if one["cause"] == "StockOut"
+    ]
+    assert 3 == len(stock_outs)
+    assert bench.pods() == []
+
+
+def ended(bench: Bench) -> int:
+    """Return how many runs of the newest sweep have ended so far."""
+    sweeps = bench.project / "artifacts/runpod/.sweeps"
+    journals = list(sweeps.glob("*/events.jsonl")) if sweeps.exists() else []
+    return sum(one.read_text().count('"shard_ended"') for one in journals)
