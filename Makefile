@@ -46,6 +46,7 @@ lock:  ## Refresh requirements.lock (needs uv)
 
 bench: $(STAMP)  ## Print our ratios against a peer measured in the same run
 	@$(PY) benchmarks/plan_startup.py
+	@$(PY) benchmarks/plan_payload.py
 	@$(PY) benchmarks/validate_many.py
 	@$(PY) benchmarks/events_query.py
 

@@ -109,13 +109,14 @@ def _pod_scripts(config: Resolved, run: Script) -> Iterator[Script]:
 
 
 def _pod_context(config: Resolved, run: Script) -> Mapping[str, Any]:
+    # Names are sorted: their values are quoted, so the order in the job file means nothing.
     return {
         "home": HOME,
         "protocol": POD_PROTOCOL,
         "lease": lease.script_context(config),
         "late_bound": {name.upper(): token(name) for name in LATE_BOUND},
-        "pod_env_names": list(config.pod.env),
-        "exports": dict(config.remote_env.exports),
+        "pod_env_names": sorted(config.pod.env),
+        "exports": dict(sorted(config.remote_env.exports.items())),
         "source_files": list(config.remote_env.source_files),
         "secret_files": [
             secret.destination for secret in config.secrets if secret.env and secret.export
@@ -126,7 +127,7 @@ def _pod_context(config: Resolved, run: Script) -> Mapping[str, Any]:
         },
         "run": {
             "command": list(run.command),
-            "env": dict(config.run.env),
+            "env": dict(sorted(config.run.env.items())),
             "workdir": config.run.workdir,
             "log_path": log_path(config),
             "script_path": run.path,
