@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from runpod_deploy.executor.money import capped_at
 from runpod_deploy.executor.ports import Clock, Cloud, Connector, Pod, Transport
 from runpod_deploy.executor.progress import Progress
 from runpod_deploy.executor.ring import Ring
+from runpod_deploy.executor.runpod.sdk_funds import Funds
 from runpod_deploy.executor.standing import Earlier
 from runpod_deploy.executor.undo import UndoStack
 from runpod_deploy.record.journal import Journal, JournalError, utc_stamp
@@ -47,6 +48,7 @@ class RunContext:
         on_begun: Called as soon as the pod is known to have begun the run.
         origin: What stands for late-bound tokens in scripts where another machine began the run.
         earlier: What an earlier executor of this run did on the pod in hand.
+        funds: Asks for the account's money; None where nobody can be asked.
         leaks: Pods that could not be confirmed gone, by id or else by name; also those that a
             journal on a full disk could not be told of.
     """
@@ -65,6 +67,7 @@ class RunContext:
     progress: Progress
     random_suffix: Callable[[], str]
     extra_public_keys: tuple[str, ...] = ()
+    funds: Callable[[], Awaitable[Funds]] | None = None
     late_bound: dict[str, str] = field(default_factory=dict)
     secret_values: dict[str, bytes] = field(default_factory=dict)
     undo: UndoStack = field(default_factory=UndoStack)

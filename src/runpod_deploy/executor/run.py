@@ -32,6 +32,7 @@ from runpod_deploy.executor.ports import Clock
 from runpod_deploy.executor.price_now import offers_now
 from runpod_deploy.executor.progress import Progress, Silent
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
+from runpod_deploy.executor.runpod.sdk_funds import funds_of
 from runpod_deploy.executor.secret_values import known_texts
 from runpod_deploy.executor.ssh.connector import AsyncsshConnector
 from runpod_deploy.executor.ssh.keys import SALT_BYTES, derive_key, read_public_key
@@ -173,6 +174,7 @@ async def execute(
             cloud=cloud,
             connector=connector,
             extra_public_keys=extra_keys,
+            funds=funds_of(target.label, target.api_url, target.api_key),
             clock=clock,
             journal=journal,
             masker=masker,

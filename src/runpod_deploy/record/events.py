@@ -124,6 +124,14 @@ EVENT_TYPES: Mapping[str, EventType] = {
         {"field": "string", "planned": "string|null", "now": "string|null", "verdict": "string"},
         values={"verdict": ("allowed", "note")},
     ),
+    "account_checked": EventType(
+        {
+            "balance_usd": "number|null",
+            "spend_limit_per_hour_usd": "number|null",
+            "spend_per_hour_usd": "number|null",
+            "unknown": "string|null",
+        }
+    ),
     "state_changed": EventType(
         {"state": "string", "cause": "string|null"},
         durable=True,

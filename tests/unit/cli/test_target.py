@@ -44,6 +44,21 @@ def test_the_key_of_runpods_own_tools_is_found(tmp_path: Path, text: str) -> Non
     assert "rpa_X" == runpod_target(profile(tmp_path, text)).api_key
 
 
+def test_another_profile_can_be_named(tmp_path: Path) -> None:
+    """Then only its key counts; one that is not there is told with those that are."""
+    environ = profile(
+        tmp_path,
+        'apikey = "rpa_top"\n[default]\napi_key = "rpa_X"\n[team]\napi_key = "rpa_T"\n[bare]\n',
+    )
+    named = {**environ, "RUNPOD_DEPLOY_PROFILE": "team"}
+    assert "rpa_T" == runpod_target(named).api_key
+    with pytest.raises(InvalidInput, match="'other'") as caught:
+        runpod_target({**environ, "RUNPOD_DEPLOY_PROFILE": "other"})
+    assert "It has: bare, default, team." == caught.value.help
+    with pytest.raises(AccountError):
+        runpod_target({**environ, "RUNPOD_DEPLOY_PROFILE": "bare"})
+
+
 def test_the_environment_comes_before_the_profile(tmp_path: Path) -> None:
     """RUNPOD_API_KEY and RUNPOD_API_URL decide where they are set."""
     environ = profile(tmp_path, 'api_key = "rpa_X"\n')

@@ -186,10 +186,24 @@ def _drift(fields: Mapping[str, Any]) -> Said:
     return text + (" (allowed)" if allowed else ""), "warn" if allowed else "dim"
 
 
+def _account(fields: Mapping[str, Any]) -> Said | None:
+    if fields.get("unknown"):
+        return f"the account's balance is not known: {fields.get('unknown')}", "dim"
+    parts = []
+    if isinstance(fields.get("balance_usd"), int | float):
+        parts.append(f"the account has {usd(fields['balance_usd'])}")
+    if isinstance(fields.get("spend_per_hour_usd"), int | float):
+        parts.append(f"spends {usd(fields['spend_per_hour_usd'])}/h")
+    if isinstance(fields.get("spend_limit_per_hour_usd"), int | float):
+        parts.append(f"may spend {usd(fields['spend_limit_per_hour_usd'])}/h")
+    return (", ".join(parts), "dim") if parts else None
+
+
 _TELLERS: Mapping[str, Teller] = {
     "run_started": lambda _: None,
     "plan_approved": lambda f: (f"approved by {f.get('principals') or f.get('key')}", "plain"),
     "plan_drift": _drift,
+    "account_checked": _account,
     "step_failed": _failed,
     "signal_received": lambda f: (f"{f.get('signal')} received", "warn"),
     "warning": lambda f: (f"warning: {f.get('message')}", "warn"),

@@ -10,6 +10,8 @@ from typing import Any
 from runpod_deploy.errors import AccountError, InvalidInput
 
 DEFAULT_URL = "https://api.runpod.io"
+PROFILE = "RUNPOD_DEPLOY_PROFILE"
+"""Names the profile of RunPod's config.toml whose key is used; `default` without it."""
 
 
 def account_key(environ: Mapping[str, str]) -> str:
@@ -17,7 +19,7 @@ def account_key(environ: Mapping[str, str]) -> str:
 
     Raises:
         AccountError: There is none.
-        InvalidInput: RunPod's config.toml cannot be read.
+        InvalidInput: RunPod's config.toml cannot be read, or has no such profile.
     """
     key = environ.get("RUNPOD_API_KEY", "").strip() or _key_of_profile(environ)
     if not key:
@@ -47,7 +49,15 @@ def _key_of_profile(environ: Mapping[str, str]) -> str:
             f"RunPod's own {path} cannot be read: {error}",
             help="Mend it, or set RUNPOD_API_KEY, which comes first.",
         ) from error
-    profile = content.get("default")
-    places = [profile if isinstance(profile, dict) else {}, content]
+    wanted = environ.get(PROFILE)
+    profile = content.get(wanted or "default")
+    if wanted and not isinstance(profile, dict):
+        known = ", ".join(sorted(name for name, part in content.items() if isinstance(part, dict)))
+        raise InvalidInput(
+            f"{PROFILE} names the profile {wanted!r}, which {path} does not have",
+            help=f"It has: {known or 'none'}.",
+        )
+    # RunPod's Python tools write the key into a profile, runpodctl beside the profiles.
+    places = [profile if isinstance(profile, dict) else {}, {} if wanted else content]
     found = [place.get(name) for place in places for name in ("api_key", "apikey")]
     return next((key.strip() for key in found if isinstance(key, str) and key.strip()), "")

@@ -1,19 +1,22 @@
 """check: everything that can fail for free fails here, before anything is paid for."""
 
 from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
+from runpod_deploy.executor.affordable import check_funds
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.secret_values import read_secret
 
 
 async def do(ctx: RunContext) -> None:
-    """Hold local paths against the plan, then read the secrets.
+    """Hold local paths against the plan, read the secrets, and look at the account's money.
 
     Raises:
+        AccountError: The account cannot pay for an hour.
         InvalidInput: A required path or a secret is missing; all of them are named.
     """
     problems = [*_missing_paths(ctx), *_read_secrets(ctx)]
     if problems:
         raise InvalidInput("The run cannot start.", diagnostics=tuple(problems))
+    await check_funds(ctx)
 
 
 def read_secrets(ctx: RunContext) -> None:
