@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 WORKERS ?= 4
 
-.PHONY: help install editor-tools demo test campaign lint lock bench clean
+.PHONY: help install editor-tools demo test campaign lint reference lock bench clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,10 @@ lint: $(STAMP)  ## ruff, mypy --strict and the import floors
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+
+reference: $(STAMP)  ## Write docs/reference anew from schemas, commands and lints
+	@$(PY) scripts/write-reference-pages
+	@$(PY) scripts/write-lints-page
 
 lock:  ## Refresh requirements.lock (needs uv)
 	uv pip compile -q pyproject.toml --group dev --generate-hashes --no-emit-index-url \

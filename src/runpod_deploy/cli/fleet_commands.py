@@ -209,7 +209,7 @@ def ls_stale_command(
 def cleanup_command(
     pods: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[POD...]", help="Pod ids, or run folders.", show_default=False),
+        typer.Argument(metavar="POD", help="Pod ids, or run folders.", show_default=False),
     ] = None,
     state_file: Annotated[
         Path | None,

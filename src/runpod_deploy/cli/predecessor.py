@@ -22,7 +22,10 @@ REPLACED_FLAGS: Mapping[tuple[str, str], str] = {
     ("validate", "--check-availability"): _LIVE,
     ("validate", "--check-image-registry"): _LIVE,
     ("validate", "--skip-registry-check"): "Leave it out: only `validate --live` asks a registry.",
-    ("validate", "--scan-consumer"): "It is planned, as a warning that needs no flag.",
+    (
+        "validate",
+        "--scan-consumer",
+    ): "Leave it out: paths of somebody's own machine are always warned of\n(`user-path-in-file`).",
     ("validate", "--all"): "Name the files:\n  runpod-deploy validate configs/runpod/*.yaml",
     ("run", "--dry-run"): "`plan` shows everything that would be done, and does nothing; with\n"
     "--live it asks the cloud for prices and stock:\n  runpod-deploy plan JOB.yaml --live",

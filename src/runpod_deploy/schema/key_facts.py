@@ -36,6 +36,24 @@ def default_of(rule: Rule, root: Rule) -> str | None:
     return json.dumps(value, ensure_ascii=False)
 
 
+def example_of(rule: Rule, root: Rule) -> Any:
+    """Return a value of a key: its first example, or one made of the examples of the keys below it."""
+    rule = resolved(rule, root)
+    if rule.get("examples"):
+        return rule["examples"][0]
+    if "const" in rule:
+        return rule["const"]
+    if "properties" in rule:
+        return {key: example_of(below, root) for key, below in rule["properties"].items()}
+    if isinstance(rule.get("items"), dict):
+        return [example_of(rule["items"], root)]
+    if isinstance(rule.get("additionalProperties"), dict):
+        return {"label": example_of(rule["additionalProperties"], root)}
+    parts = [part for word in ("anyOf", "oneOf") for part in rule.get(word, ())]
+    wanted = [part for part in parts if part.get("type") != "null"]
+    return example_of(wanted[0], root) if wanted else None
+
+
 def limits_of(rule: Rule, root: Rule) -> str | None:
     """Return a key's range, and the form of its text, as sentences; None where anything goes."""
     rule = resolved(rule, root)

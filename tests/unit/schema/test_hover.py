@@ -7,7 +7,7 @@ import pytest
 
 from runpod_deploy.schema.documents import SCHEMA_NAMES, schema_document
 from runpod_deploy.schema.hover import published_schema
-from runpod_deploy.schema.key_facts import default_of, limits_of, type_of
+from runpod_deploy.schema.key_facts import default_of, example_of, limits_of, type_of
 
 ROOT = {"$defs": {"name": {"type": "string", "default": "x", "maxLength": 9}}}
 ADDED = {"markdownDescription", "markdownEnumDescriptions"}
@@ -113,3 +113,21 @@ def test_a_default_as_it_would_be_written(rule: dict[str, Any], words: str | Non
 def test_limits_in_words(rule: dict[str, Any], words: str | None) -> None:
     """Ranges, sizes and forms are sentences; a key without limits says nothing."""
     assert words == limits_of(rule, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [
+        ({"examples": ["a", "b"]}, "a"),
+        ({"examples": [None]}, None),
+        ({"const": 3}, 3),
+        ({"properties": {"a": {"const": 1}, "b": {"examples": [2]}}}, {"a": 1, "b": 2}),
+        ({"type": "array", "items": {"const": 1}}, [1]),
+        ({"type": "object", "additionalProperties": {"const": 1}}, {"label": 1}),
+        ({"anyOf": [{"type": "null"}, {"const": 1}]}, 1),
+        ({"type": "null"}, None),
+    ],
+)
+def test_an_example_is_the_first_or_made_of_those_below(rule: dict[str, Any], value: Any) -> None:
+    """A section without an example of its own is shown by the examples of its keys."""
+    assert value == example_of(rule, ROOT)

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 from runpod_deploy.schema.conforms import conforms
 from runpod_deploy.schema.documents import SCHEMA_NAMES, schema_document
+from runpod_deploy.schema.key_facts import example_of
 
 ADDRESSES = {
     "diff": "urn:runpod-deploy:schema:diff:1",
@@ -22,6 +23,8 @@ ADDRESSES = {
 }
 DOCUMENTS: dict[str, Any] = {name: json.loads(schema_document(name)) for name in SCHEMA_NAMES}
 JOBS = ("job", "job.v2")
+WRITTEN = ("event", "manifest", "plan")
+"""What this tool writes; the others are what it reads."""
 FREE_ID = "NVIDIA X900 of next year"
 each_job_schema = pytest.mark.parametrize("document", JOBS)
 
@@ -33,6 +36,8 @@ def described(rule: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, st
         yield from described(below, f"{path}/{key}")
     if isinstance(rule.get("items"), dict):
         yield from described(rule["items"], f"{path}/*")
+    for part in (*rule.get("anyOf", ()), *rule.get("oneOf", ())):
+        yield from described(part, path)
     for name, below in rule.get("$defs", {}).items():
         yield from described(below, f"#{name}")
 
@@ -91,6 +96,50 @@ def test_a_key_reads_well_in_a_hover(
         assert conforms(example, rule, DOCUMENTS[document])
     if key not in section.get("required", ()) and rule["type"] in ("boolean", "number", "integer"):
         assert conforms(rule["default"], rule, DOCUMENTS[document])
+
+
+FIELDS = [(name, *row) for name in WRITTEN for row in described(DOCUMENTS[name])]
+
+
+@pytest.mark.parametrize(
+    ("document", "key", "section", "said"),
+    [(name, key, section, said) for name, _, key, section, said in FIELDS],
+    ids=[f"{name}:{path}" for name, path, *_ in FIELDS],
+)
+def test_a_field_that_is_written_is_described_with_an_example(
+    document: str, key: str, section: Mapping[str, Any], said: Mapping[str, Any]
+) -> None:
+    """Each field is described in sentences and shows a value that it may have.
+
+    A section is shown by the fields below it, and the name of an event by what describes the event.
+    """
+    rule = resolved(document, said)
+    about = section if key == "event" and "const" in rule else rule
+    root = DOCUMENTS[document]
+
+    assert re.fullmatch(r"\S.*\.", about["description"], re.DOTALL)
+    if not {"properties", "const", "items", "additionalProperties", "anyOf", "oneOf"} & set(rule):
+        assert rule["examples"]
+    for example in [*rule.get("examples", ()), example_of(said, root)]:
+        assert example is not None or rule.get("type") == "null"
+        Draft202012Validator({**said, "$defs": root["$defs"]}).validate(example)
+
+
+@pytest.mark.parametrize("name", ["manifest", "plan"])
+def test_the_examples_together_make_a_document(name: str) -> None:
+    """A document of the examples of all fields is one that the schema accepts."""
+    Draft202012Validator(DOCUMENTS[name]).validate(example_of(DOCUMENTS[name], DOCUMENTS[name]))
+
+
+def test_the_examples_of_an_event_make_a_line() -> None:
+    """A line of the examples of its fields is accepted as that event, for each event."""
+    root = DOCUMENTS["event"]
+    check = Draft202012Validator(root)
+    for name in root["properties"]["event"]["enum"]:
+        line = example_of(root["$defs"][name], root)
+
+        assert name == line["event"]
+        check.validate(line)
 
 
 @each_job_schema
