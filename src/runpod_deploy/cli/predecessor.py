@@ -14,6 +14,8 @@ _LIVE = "`--live` asks the cloud for stock and the registry for the image:\n  "
 _LIVE += "runpod-deploy validate JOB.yaml --live"
 
 _NO_SPOT = "Leave it out: RunPod's API has no spot pods any more, every price is the one on demand."
+_SCANNED = "Leave it out: paths of somebody's own machine are looked for in every file that would be sent\n"
+_SCANNED += "(`user-path-in-file`); with --strict they fail."
 
 REPLACED_FLAGS: Mapping[tuple[str, str], str] = {
     ("gpu-list", "--spot"): _NO_SPOT,
@@ -22,10 +24,7 @@ REPLACED_FLAGS: Mapping[tuple[str, str], str] = {
     ("validate", "--check-availability"): _LIVE,
     ("validate", "--check-image-registry"): _LIVE,
     ("validate", "--skip-registry-check"): "Leave it out: only `validate --live` asks a registry.",
-    (
-        "validate",
-        "--scan-consumer",
-    ): "Leave it out: paths of somebody's own machine are always warned of\n(`user-path-in-file`).",
+    ("validate", "--scan-consumer"): _SCANNED,
     ("validate", "--all"): "Name the files:\n  runpod-deploy validate configs/runpod/*.yaml",
     ("run", "--dry-run"): "`plan` shows everything that would be done, and does nothing; with\n"
     "--live it asks the cloud for prices and stock:\n  runpod-deploy plan JOB.yaml --live",

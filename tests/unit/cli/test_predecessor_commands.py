@@ -31,7 +31,7 @@ FLAGS: dict[str, dict[str, str | None]] = {
         "--config": None,
         "--check-local": "always checked",
         "--check-availability": "validate JOB.yaml --live",
-        "--scan-consumer": "",
+        "--scan-consumer": "user-path-in-file",
         "--check-image-registry": "validate JOB.yaml --live",
         "--skip-registry-check": "only `validate --live` asks a registry",
         "--all": "validate configs/runpod/*.yaml",
