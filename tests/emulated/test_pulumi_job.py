@@ -97,22 +97,23 @@ def test_a_run_that_fails_makes_nothing_and_can_be_tried_again(bench: Bench, job
     assert [] == bench.pods()
 
 
-def test_a_plugin_that_is_killed_leaves_a_run_that_can_be_found(bench: Bench, job: Plugin) -> None:
-    """The next attempt starts no second pod: it names the run folder, and how to end what is left."""
-    inputs = job.checked({"plan": planned(bench, "sleep 600\n")})
+def test_a_run_whose_plugin_was_killed_is_carried_on(bench: Bench, job: Plugin) -> None:
+    """The next attempt rents no second pod: it waits for the job that runs, and brings it home."""
+    body = "mkdir -p /root/out\nsleep 5\necho 42 > /root/out/answer\n"
+    inputs = job.checked({"plan": planned(bench, body)})
     call = job.later(inputs)
-    wait_until(lambda: any("exec_start_settled" in line for line in journal(bench)), timeout=60)
+    wait_until(lambda: any("exec_start_settled" in line for line in journal(bench)), timeout=90)
     job.process.send_signal(signal.SIGKILL)
     job.process.wait()
     assert call.code() is not None
     with plugin(bench.project, **bench.env, RUNPOD_DEPLOY_CLOUD="emulator") as process:
         again = process.of(JobProvider())
-        with pytest.raises(PluginError, match="has not ended") as caught:
-            again.create(inputs)
-    [pod] = bench.pods()
-    assert f"runpod-deploy cleanup {pod['id']}\n" in str(caught.value)
-    status, output = bench.run("cleanup", pod["id"], "--cloud", "emulator", "--yes")
-    assert 0 == status, output
+        id_ = again.create(inputs, timeout=120)
+        assert ("SUCCEEDED", 0) == (again.kept["state"], again.kept["exit_code"])
+        assert "42\n" == (bench.project / again.kept["artifacts"]["result"] / "answer").read_text()
+    assert id_ == bench.manifest()["run_id"]
+    assert 1 == len(bench.runs())
+    assert 1 == len(bench.history()["pods"])
     assert [] == bench.pods()
 
 

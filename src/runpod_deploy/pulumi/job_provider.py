@@ -18,8 +18,10 @@ from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.planfile import loads
 from runpod_deploy.errors import JobFailed, RunpodDeployError
 from runpod_deploy.executor.clock import SystemClock
+from runpod_deploy.executor.concluding import Outcome
 from runpod_deploy.executor.identity import owner_id
 from runpod_deploy.executor.ownership import look_at
+from runpod_deploy.executor.resuming import read_begun, resume
 from runpod_deploy.executor.run import Listeners, Saved, execute
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
 from runpod_deploy.executor.standing_pods import give_back
@@ -57,7 +59,7 @@ class JobProvider(Provider):
         return result
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        """Carry the plan out, unless it was carried out already and its results are there."""
+        """Carry the plan out; a run of it that was interrupted is carried on, a success is taken."""
         seen = told(lambda: self._applied(props))
         return CreateResult(seen.id, seen.outs)
 
@@ -85,35 +87,62 @@ class JobProvider(Provider):
         root = _root(plan_file.plan.job.file, props, plan_file)
         earlier = _earlier(root, plan_file)
         if earlier.result is not None:
-            return _seen(root, earlier.result)
+            return _seen(root, earlier.result, props.get("project"))
         try:
-            outcome = asyncio.run(
-                execute(
-                    plan_file,
-                    project_root=root,
-                    target=self.target(),
-                    environ=os.environ,
-                    listeners=Listeners(opened=_say),
-                    saved=Saved(again=earlier.used),
-                )
-            )
+            if earlier.begun is not None:
+                outcome = asyncio.run(self._carried_on(root, earlier.begun))
+            else:
+                outcome = asyncio.run(self._carried_out(root, plan_file, again=earlier.used))
         except OSError as error:
-            raise JobFailed(f"The run could not begin: {error}") from error
+            raise JobFailed(f"The run could not be carried out: {error}") from error
         if not outcome.manifest.succeeded:
             why = str(outcome.failure) if outcome.failure else "see its manifest"
             raise JobFailed(
                 f"The run ended as {outcome.run.state}: {why}",
                 help=f"Everything about it is in {outcome.folder}",
             )
-        return _seen(root, outcome.folder)
+        return _seen(root, outcome.folder, props.get("project"))
+
+    async def _carried_out(self, root: Path, plan_file: PlanFile, *, again: bool) -> Outcome:
+        return await execute(
+            plan_file,
+            project_root=root,
+            target=self.target(),
+            environ=os.environ,
+            listeners=Listeners(opened=_say),
+            saved=Saved(again=again),
+        )
+
+    async def _carried_on(self, root: Path, folder: Path) -> Outcome:
+        begun, target = read_begun(folder), self.target()
+        if (begun.cloud, begun.api_url) != (target.label, target.api_url):
+            raise JobFailed(
+                f"The run in {folder} began on {begun.cloud} at {begun.api_url}, which is not where "
+                f"this stack works now.",
+                help=f"Carry it on from there, then try again:\n  runpod-deploy resume {folder}",
+            )
+        return await resume(
+            begun,
+            project_root=root,
+            target=target,
+            environ=os.environ,
+            listeners=Listeners(opened=_say),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Earlier:
-    """What became of a plan so far; `result` is the run folder of a success."""
+    """What became of a plan so far.
+
+    Attributes:
+        used: Whether it was applied.
+        result: The run folder of a success.
+        begun: That of a run that has not come to its end.
+    """
 
     used: bool
     result: Path | None = None
+    begun: Path | None = None
 
 
 def _read(props: Props) -> PlanFile:
@@ -135,7 +164,7 @@ def _earlier(root: Path, plan_file: PlanFile) -> _Earlier:
     """Look what became of this very plan.
 
     Raises:
-        JobFailed: A run of it has not ended, or ended in a way that somebody must look at.
+        JobFailed: A run of it ended in a way that somebody must look at.
     """
     uses = plan_uses(root, plan_file.plan_id)
     folder = next((root / use.run for use in reversed(uses) if use.run), None)
@@ -144,13 +173,14 @@ def _earlier(root: Path, plan_file: PlanFile) -> _Earlier:
     manifest = load_manifest(folder)
     if manifest is not None and manifest.succeeded:
         return _Earlier(used=True, result=folder)
-    state = None if manifest is None else manifest.get("state")
-    if state in _OVER:
+    if manifest is None:
+        # Its executor was killed: nothing is rented anew while its pod may be there.
+        return _Earlier(used=True, begun=folder)
+    if manifest.get("state") in _OVER:
         return _Earlier(used=True)
-    ended = "has not ended" if state is None else f"ended as {state}"
     raise JobFailed(
-        f"A run of this plan {ended}: {folder}",
-        help="What it left may go on costing money. End that, then make the plan anew:\n"
+        f"A run of this plan ended as {manifest.get('state')}: {folder}",
+        help="What it left may go on costing money. Look at it, end it, then make the plan anew:\n"
         f"  runpod-deploy {_cleanup(folder)}\n"
         f"  runpod-deploy plan {root / plan_file.plan.job.file} -o PLAN.json",
     )
