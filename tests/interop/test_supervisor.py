@@ -334,6 +334,42 @@ def test_step_runs_a_command_with_and_without_the_jobs_environment(
         assert (3, f"{seen} two  words\n".encode()) == (done.returncode, done.stdout), done.stderr
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_step_ends_what_was_left_of_the_same_command(tmp_path: Path, shell: str) -> None:
+    """A command that outlived its executor does not run beside its second time; others are left alone."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    pod = Pod(tmp_path, shell)
+    pod.install("exit 0\n")
+
+    def begin(name: str, script: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*("sh", str(pod.home / "bin" / "step.sh"), "0"), *("sh", "-c", script)],
+            executable=str(pod.root / "bin" / "sh"),
+            env={**pod.session_env, "RUNPOD_DEPLOY_STEP": name},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    began = "echo began; exec sleep 300"
+    left, other = begin("setup-1", began), begin("setup-2", began)
+    try:
+        for one in (left, other):
+            assert one.stdout is not None
+            assert b"began\n" == one.stdout.readline()
+        again = begin("setup-1", "echo second")
+        out, err = again.communicate(timeout=LIMIT)
+        assert (0, b"second\n") == (again.returncode, out), err
+        assert b"left running" in err
+        assert 0 != left.wait(LIMIT)
+        assert other.poll() is None
+    finally:
+        for one in (left, other):
+            one.kill()
+            one.communicate()
+
+
 @pytest.mark.parametrize("name", ["supervisor", "env", "base-env", "step", "lease", "boot"])
 def test_shellcheck_finds_nothing(tmp_path: Path, name: str) -> None:
     """The scripts are POSIX sh without a finding."""

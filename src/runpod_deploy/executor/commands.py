@@ -64,6 +64,8 @@ async def run_command(ctx: RunContext, script: Script) -> None:
 
 async def _stream(ctx: RunContext, script: Script, tail: deque[bytes]) -> int:
     home = ctx.fill(ctx.plan.home)
+    # The name tells what an earlier executor left running of the same command: it is ended first.
+    name = f"RUNPOD_DEPLOY_STEP={shlex.quote(script.name)}"
     words = ["sh", f"{home}/bin/step.sh", str(int(script.with_env)), *map(ctx.fill, script.command)]
     masker = StreamMasker(ctx.masker)
     rest = b""
@@ -81,7 +83,9 @@ async def _stream(ctx: RunContext, script: Script, tail: deque[bytes]) -> int:
 
         log.write(f"--- {script.name}\n".encode())
         try:
-            async for piece in ctx.need_transport().stream(f"{shlex.join(words)} 2>&1 </dev/null"):
+            async for piece in ctx.need_transport().stream(
+                f"{name} {shlex.join(words)} 2>&1 </dev/null"
+            ):
                 show(masker.feed(piece))
         except CommandFailed as error:
             status = error.exit_status
