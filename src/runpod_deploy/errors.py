@@ -5,6 +5,7 @@ RunpodDeployError
 ├── JobFailed                 1   the job ran and failed, or a step before it did
 │   ├── StepFailed            1   a step of the run could not do its work
 │   │   ├── CommandFailed     1   a remote command ended with a non-zero status
+│   │   ├── OverMonthlyCap    6   the month's money is spent; no pod was created
 │   │   └── HostUnusable      1   this pod's host will not do; the next candidate may
 │   ├── TransportError        1   SSH
 │   │   ├── ConnectFailed     1   nobody answered in time
@@ -129,6 +130,12 @@ class CommandFailed(StepFailed):
     def __init__(self, message: str, *, exit_status: int, help: str | None = None) -> None:
         super().__init__(message, cause="remote_command", help=help)
         self.exit_status = exit_status
+
+
+class OverMonthlyCap(StepFailed):
+    """`budget.monthly_cap_usd` leaves nothing for another pod; none was created."""
+
+    exit_code = 6
 
 
 class HostUnusable(StepFailed):

@@ -13,9 +13,10 @@ from record_cases import open_journal, validator
 from runpod_deploy.record.event_lines import encode_event, parse_event
 from runpod_deploy.record.events import EVENT_TYPES, HEAD, Event
 from runpod_deploy.record.journal import read_events
-from runpod_deploy.record.manifest import accrued_usd, wall_time
+from runpod_deploy.record.manifest import wall_time
 from runpod_deploy.record.masking import MASK, SHORTEST, Masker, StreamMasker
 from runpod_deploy.record.run import Run, RunState, fold, step
+from runpod_deploy.record.spending import accrued_usd
 
 # Few letters, so that secrets overlap, repeat and contain one another.
 WORDS = st.text(alphabet="ab*", min_size=SHORTEST, max_size=7)

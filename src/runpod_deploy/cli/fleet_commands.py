@@ -117,6 +117,7 @@ def reap_command(
         return rows, await _end_all(account, over, "delete") if yes else {}
 
     rows, ended = with_account(cloud, terminal, work)
+    _tell_ledger(ended, "gone", terminal)
     ours = [row for row in rows if row.owned.ours]
     if as_json:
         told = [{**row.plain(), **_ended(row, ended)} for row in ours]
@@ -137,6 +138,20 @@ async def _end_all(account: Account, rows: Sequence[_Row], how: Ending) -> dict[
 
     clock = SystemClock()
     return {row.owned.pod.id: await end_pod(account, clock, row.owned.pod.id, how) for row in rows}
+
+
+def _tell_ledger(ended: dict[str, str | None], how: str, terminal: Terminal) -> None:
+    """Note in the user's ledger that pods have ended, so that no month counts them further."""
+    from runpod_deploy.executor.spending import tell  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.record.ledger import Ledger, ledger_file  # noqa: PLC0415 - likewise
+
+    done = [pod for pod, error in ended.items() if error is None]
+    if not done:
+        return
+    try:
+        tell(Ledger(ledger_file(terminal.environ)), done, how, time.time())
+    except OSError as error:
+        terminal.alert(f"The ledger of your runs cannot be kept: {error.strerror or error}")
 
 
 def _ended(row: _Row, ended: dict[str, str | None]) -> dict[str, Any]:
@@ -264,6 +279,7 @@ def cleanup_command(
         return await _end_all(account, chosen, mode.value)  # type: ignore[arg-type]  # not preserve
 
     ended = with_account(cloud, terminal, work)
+    _tell_ledger(ended, "gone" if mode is Mode.DELETE else "stopped", terminal)
     for pod_id, error in ended.items():
         done = "deleted" if mode is Mode.DELETE else "stopped"
         if error is None:

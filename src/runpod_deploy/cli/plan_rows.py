@@ -109,10 +109,12 @@ def money(plan: Plan) -> Iterator[Row]:
     of, capacity = plan.budget, plan.capacity
     yield Row(
         label="cost at most",
-        text=f"{usd(of.cost_cap_usd)}, said at {of.soft_cap_fraction:.0%}",
+        text=f"{usd(of.cost_cap_usd)}; the job is ended at {of.soft_cap_fraction:.0%}",
         default=_same(BudgetSection, "cost_cap_usd", of.cost_cap_usd)
         and _same(BudgetSection, "soft_cap_fraction", of.soft_cap_fraction),
     )
+    if of.monthly_cap_usd is not None:
+        yield Row(label="in a month", text=f"{usd(of.monthly_cap_usd)} for all runs together")
     runtime = of.max_runtime_minutes
     yield Row(
         label="run at most",

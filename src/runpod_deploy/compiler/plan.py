@@ -269,6 +269,7 @@ class PlanBudget:
     assumed_hourly_rate_usd: float | None
     poll_interval_sec: float
     ssh_ready_timeout_sec: float
+    monthly_cap_usd: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,9 +18,14 @@ def running_disk_per_hour(container_gb: int, persistent_gb: int) -> float:
     return (container_gb + persistent_gb) * RUNNING_DISK / HOURS_PER_MONTH
 
 
+def stopped_disk_per_hour(persistent_gb: int) -> float:
+    """Return USD per hour for the persistent disk of a stopped pod."""
+    return persistent_gb * STOPPED_DISK / HOURS_PER_MONTH
+
+
 def stopped_disk_per_day(persistent_gb: int) -> float:
     """Return USD per day for the persistent disk of a stopped pod."""
-    return persistent_gb * STOPPED_DISK / HOURS_PER_MONTH * 24
+    return stopped_disk_per_hour(persistent_gb) * 24
 
 
 def volume_per_month(size_gb: int) -> float:

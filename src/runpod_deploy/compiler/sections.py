@@ -146,6 +146,7 @@ def budget(config: Resolved) -> PlanBudget:
         assumed_hourly_rate_usd=said.assumed_hourly_rate_usd,
         poll_interval_sec=said.poll_interval_sec,
         ssh_ready_timeout_sec=said.ssh_ready_timeout_sec,
+        monthly_cap_usd=said.monthly_cap_usd,
     )
 
 

@@ -41,6 +41,10 @@ async def arrange(ctx: RunContext, ring: Ring, volume: Volume | None) -> None:
     if offers is None:
         return
     candidates = ctx.plan.candidates
+    prices = (
+        (one, offer.price_per_hour_usd) for one, offer in zip(candidates, offers, strict=True)
+    )
+    ring.prices = {candidate: price for candidate, price in prices if price is not None}
     order = asking_order(ctx.plan.pod, offers)
     in_stock = any(
         candidates[index] in ring.waiting and offers[index].passed_over is None for index in order

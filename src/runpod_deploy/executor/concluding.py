@@ -26,13 +26,13 @@ from runpod_deploy.record.manifest import (
     MANIFEST_NAME,
     Manifest,
     ManifestContext,
-    accrued_usd,
     build_manifest,
     mask_manifest,
 )
 from runpod_deploy.record.run import Run, fold
 from runpod_deploy.record.run_lock import LOCK_NAME
 from runpod_deploy.record.run_request import REQUEST_NAME
+from runpod_deploy.record.spending import accrued_usd, disks_of
 
 SALT_NAME = "ssh.salt"
 KNOWN_HOSTS_NAME = "known_hosts"
@@ -128,7 +128,9 @@ def _manifest_context(ctx: RunContext, run: Run, now: str, applied: Applied) -> 
         lockfile=applied.lockfile,
         patch_file=applied.patch_file,
         filled_scripts=ctx.filled_scripts,
-        accrued_usd=accrued_usd(run, now, ctx.plan.budget.assumed_hourly_rate_usd),
+        accrued_usd=accrued_usd(
+            run, now, ctx.plan.budget.assumed_hourly_rate_usd, disks_of(ctx.plan)
+        ),
         estimated_usd=expected_usd(ctx.plan_file.observed.estimate),
         log_bytes=log_bytes,
         log_sha256=log_sha256,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,9 +22,11 @@ from runpod_deploy.executor.runpod.sdk_funds import Funds
 from runpod_deploy.executor.standing import Earlier
 from runpod_deploy.executor.undo import UndoStack
 from runpod_deploy.record.journal import Journal, JournalError, utc_stamp
+from runpod_deploy.record.ledger import Ledger
 from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.run import JobEnd, PodRecord, Run, fold
 from runpod_deploy.record.run_folder import RunFolder
+from runpod_deploy.record.spending import accrued_usd, disks_of
 
 
 @dataclass(kw_only=True, slots=True)
@@ -49,6 +52,10 @@ class RunContext:
         origin: What stands for late-bound tokens in scripts where another machine began the run.
         earlier: What an earlier executor of this run did on the pod in hand.
         funds: Asks for the account's money; None where nobody can be asked.
+        ledger: Where the pods of all runs are kept account of; None keeps none.
+        limit_usd: What the run may cost; None: the plan's `cost_cap_usd`.
+        overspent: Why the run was ended for its cost.
+        said_once: Warnings that need no second telling.
         leaks: Pods that could not be confirmed gone, by id or else by name; also those that a
             journal on a full disk could not be told of.
     """
@@ -78,6 +85,10 @@ class RunContext:
     billed_since: float = 0.0
     run_ends_by: float = 0.0
     heartbeat: asyncio.Task[None] | None = None
+    ledger: Ledger | None = None
+    limit_usd: float | None = None
+    overspent: StepFailed | None = None
+    said_once: set[str] = field(default_factory=set)
     attempts: int = 0
     filled_scripts: dict[str, str] = field(default_factory=dict)
     job_end: JobEnd | None = None
@@ -125,13 +136,46 @@ class RunContext:
         return "\n".join([self.connector.public_key, *self.extra_public_keys])
 
     def rate(self) -> float | None:
-        """Return USD per hour of the pod in hand, or the rate the job file assumes."""
+        """Return USD per hour of the pod in hand with its disks; None when its price is unknown.
+
+        A pod without a price costs what the job file assumes.
+        """
         cost = self.pod.cost if self.pod else None
-        return cost if cost is not None else self.plan.budget.assumed_hourly_rate_usd
+        cost = cost if cost is not None else self.plan.budget.assumed_hourly_rate_usd
+        return None if cost is None else cost + disks_of(self.plan).running
+
+    def limit(self) -> float:
+        """Return what the run may cost as a whole, in USD."""
+        cap = self.plan.budget.cost_cap_usd
+        if self.limit_usd is None and self.ledger is not None and self.pod is not None:
+            # A run that is taken up again has what was agreed on when its pod was asked for.
+            with contextlib.suppress(OSError):
+                account = self.ledger.accounts().find(self.pod.id)
+                self.limit_usd = account.limit_usd if account is not None else cap
+        return cap if self.limit_usd is None else min(cap, self.limit_usd)
+
+    def spent(self) -> float:
+        """Return what the run has cost so far, in USD: all its pods, disks included."""
+        return self._accrued(fold(self.journal.events))
+
+    def spent_before(self) -> float:
+        """Return what the run's earlier pods have cost."""
+        run = fold(self.journal.events)
+        mine = self.pod.id if self.pod else None
+        others = {name: pod for name, pod in run.pods.items() if pod.pod_id != mine}
+        return self._accrued(replace(run, pods=others))
+
+    def _accrued(self, run: Run) -> float:
+        now, assumed = utc_stamp(self.clock.now()), self.plan.budget.assumed_hourly_rate_usd
+        return accrued_usd(run, now, assumed, disks_of(self.plan))
+
+    def job_limit_usd(self) -> float:
+        """Return what the pod in hand may cost until its job is ended: the soft limit's share."""
+        return self.limit() * self.plan.budget.soft_cap_fraction - self.spent_before()
 
     def capped_at(self) -> float:
-        """Return when the pod in hand will have cost the cap; infinity when its price is unknown."""
-        return capped_at(self.billed_since, self.rate(), self.plan.budget.cost_cap_usd)
+        """Return when the run will have cost what it may; infinity when the pod's price is unknown."""
+        return capped_at(self.billed_since, self.rate(), self.limit() - self.spent_before())
 
     def need_pod(self) -> Pod:
         """Return the pod in hand.

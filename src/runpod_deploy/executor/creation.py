@@ -10,6 +10,7 @@ import asyncio
 
 from runpod_deploy.compiler.plan import Candidate
 from runpod_deploy.errors import EffectUnknown, RunpodDeployError
+from runpod_deploy.executor import spending
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.lost_answers import look_for
 from runpod_deploy.executor.ports import Pod, PodRequest
@@ -34,18 +35,27 @@ async def create_settled(ctx: RunContext, request: PodRequest, candidate: Candid
         CloudError: No pod was created, as far as can be known: see `settle_strays`.
         AccountError: Key or balance; no pod was created.
     """
-    ctx.journal.write(
-        "pod_create_intended",
-        op_id=request.name,
-        name=request.name,
-        gpu_id=candidate.gpu,
-        datacenter_id=request.datacenter,
-        cloud_type=candidate.cloud,
-    )
+    await spending.enter(ctx, request.name, _known_price(ctx, candidate))
+    try:
+        ctx.journal.write(
+            "pod_create_intended",
+            op_id=request.name,
+            name=request.name,
+            gpu_id=candidate.gpu,
+            datacenter_id=request.datacenter,
+            cloud_type=candidate.cloud,
+        )
+    except BaseException:
+        spending.never(ctx, request.name)
+        raise
     pod, cancelled = await finish(_create(ctx, request))
     if cancelled:
         raise asyncio.CancelledError
     return pod
+
+
+def _known_price(ctx: RunContext, candidate: Candidate) -> float | None:
+    return ctx.ring.prices.get(candidate) if ctx.ring else None
 
 
 async def _create(ctx: RunContext, request: PodRequest) -> Pod:
@@ -125,7 +135,11 @@ def _settle(
 def settle_call(
     ctx: RunContext, name: str, outcome: str, pod: Pod | None, error: str | None = None
 ) -> None:
-    """Write down what became of the create call for the pod `name`."""
+    """Write down what became of the create call for the pod `name`, in ledger and journal."""
+    if pod is not None:
+        spending.created(ctx, pod, name)
+    elif outcome in {"refused", "none"}:
+        spending.never(ctx, name)
     ctx.journal.write(
         "pod_create_settled",
         op_id=name,

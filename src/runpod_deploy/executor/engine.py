@@ -14,6 +14,7 @@ from runpod_deploy.errors import (
     StepFailed,
     TransportError,
 )
+from runpod_deploy.executor import spending
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import settle_strays
 from runpod_deploy.executor.endings import (
@@ -107,7 +108,9 @@ class Engine:
         if self.earlier is None:
             self._state(RunState.WORKING, None)
         work = asyncio.create_task(self._work(self.earlier))
+        guard = asyncio.create_task(spending.guard(self.ctx, work))
         asked = await self._until_done_or_asked(work)
+        guard.cancel()
         if self.given_up or asked is Request.YIELD:
             self._give_up()
             return
@@ -118,7 +121,7 @@ class Engine:
         try:
             work.result()
         except asyncio.CancelledError:
-            self.failure = asyncio.CancelledError()
+            self.failure = self.ctx.overspent or asyncio.CancelledError()
         except BaseException as error:  # noqa: BLE001 - every end leads through the undo
             self.failure = error
         if self.earlier is not None and self.earlier.over:

@@ -15,7 +15,6 @@ from runpod_deploy.errors import (
 from runpod_deploy.executor import supervision, telemetry
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.log_mirror import LogMirror
-from runpod_deploy.executor.money import accrued
 from runpod_deploy.executor.steps import connect
 from runpod_deploy.executor.supervision import Report
 
@@ -124,15 +123,9 @@ async def _tail(ctx: RunContext, mirror: LogMirror) -> None:
 async def _watch_pod(ctx: RunContext) -> None:
     """Ask the API for the pod now and then; one failed look is no verdict."""
     pod = ctx.need_pod()
-    cap = ctx.plan.budget.cost_cap_usd
-    said = False
     while True:
         await ctx.clock.sleep(ctx.plan.budget.poll_interval_sec)
-        spent = accrued(ctx.rate(), ctx.billed_since, ctx.clock.now())
-        ctx.progress.spent(spent, cap)
-        if not said and spent >= cap * ctx.plan.budget.soft_cap_fraction:
-            said = True
-            ctx.journal.write("budget_reached", limit="soft", accrued_usd=spent, cap_usd=cap)
+        ctx.progress.spent(ctx.spent(), ctx.limit())
         try:
             seen = await ctx.cloud.get(pod.id)
         except RunpodDeployError:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from runpod_deploy.compiler.plan import Candidate
 from runpod_deploy.errors import RunpodDeployError, StepFailed, TransportError
-from runpod_deploy.executor import lease, pulled, telemetry
+from runpod_deploy.executor import lease, pulled, spending, telemetry
 from runpod_deploy.executor.choosing import refuse
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import settle_call, settle_open_create
@@ -69,6 +69,7 @@ async def _restore(ctx: RunContext, where: Standing) -> None:
     await _settle_creates(ctx)
     await _adopt_unknown(ctx, ours)
     await _take_pod(ctx)
+    spending.recall(ctx)
     ctx.earlier = read_earlier(ctx.journal.events)
     _recall_ring(ctx)
     _recall_results(ctx)
@@ -306,7 +307,7 @@ def _recall_deadline(ctx: RunContext) -> None:
         billed_since=ctx.billed_since,
         started=ctx.earlier.intended_at,
         rate_usd_per_hour=ctx.rate(),
-        cost_cap_usd=ctx.plan.budget.cost_cap_usd,
+        cost_cap_usd=ctx.job_limit_usd(),
         max_runtime_minutes=ctx.plan.budget.max_runtime_minutes,
     ).at
 

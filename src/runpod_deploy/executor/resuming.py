@@ -30,6 +30,7 @@ from runpod_deploy.executor.ssh.connector import AsyncsshConnector
 from runpod_deploy.executor.ssh.keys import derive_key, read_private_key, read_public_key
 from runpod_deploy.executor.standing import Standing, read_standing
 from runpod_deploy.record.journal import JOURNAL_NAME, Journal, read_events
+from runpod_deploy.record.ledger import Ledger, ledger_file
 from runpod_deploy.record.manifest import MANIFEST_NAME, Manifest
 from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.run import Run, RunState, fold
@@ -156,6 +157,7 @@ async def resume(
             clock=clock,
             journal=journal,
             masker=masker,
+            ledger=Ledger(ledger_file(environ)),
             progress=listeners.progress,
             random_suffix=random_suffix,
             late_bound=local_values(begun.plan_file, begun.run_id, begun.folder, project_root),

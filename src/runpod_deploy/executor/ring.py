@@ -31,6 +31,7 @@ class Ring:
         until: Monotonic time after which no further round begins; None: `attempts` alone decides,
             and without those one round is all.
         told: What was said once and need not be said again in each round.
+        prices: USD per hour of each candidate's whole pod, as far as the catalog says.
     """
 
     candidates: Sequence[Candidate]
@@ -38,6 +39,7 @@ class Ring:
     until: float | None
     refusals: list[Refusal] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
+    prices: dict[Candidate, float] = field(default_factory=dict)
     round: int = 0
     _waiting: list[Candidate] = field(init=False)
 

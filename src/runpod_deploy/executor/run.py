@@ -40,6 +40,7 @@ from runpod_deploy.facts.approvals import SeenApproval
 from runpod_deploy.facts.git import git_state
 from runpod_deploy.record.atomic import write_atomic
 from runpod_deploy.record.journal import Journal, Sink, utc_stamp
+from runpod_deploy.record.ledger import Ledger, ledger_file
 from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.run_folder import (
     PlanUse,
@@ -178,6 +179,7 @@ async def execute(
             clock=clock,
             journal=journal,
             masker=masker,
+            ledger=Ledger(ledger_file(environ)),
             progress=listeners.progress,
             random_suffix=random_suffix,
             late_bound=late_bound,

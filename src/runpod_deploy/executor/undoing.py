@@ -10,7 +10,7 @@ from runpod_deploy.executor.interrupts import Interrupts, Request
 from runpod_deploy.executor.steps import release
 
 # What is worth the run is worth bringing home while the money lasts, and never less than this.
-SALVAGE_AT_LEAST_SEC = 600.0
+SALVAGE_AT_LEAST_SEC = 300.0
 SALVAGE_AT_MOST_SEC = 6 * 3600.0
 
 # A pod that can be paid for no longer than this is not worth keeping.

@@ -15,11 +15,12 @@ from runpod_deploy.forensics.summary import summarise
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.journal import utc_stamp
-from runpod_deploy.record.manifest import accrued_usd, wall_time
+from runpod_deploy.record.manifest import wall_time
 from runpod_deploy.record.records import PodRecord, Run
 from runpod_deploy.record.run import fold
 from runpod_deploy.record.run_ends import Ends, ends_of
 from runpod_deploy.record.run_lock import Holder, living_holder
+from runpod_deploy.record.spending import NO_DISKS, accrued_usd, disks_of
 
 PLAN_NAME = "plan.json"
 OVER = frozenset({"gone", "refused"})
@@ -138,7 +139,7 @@ def _cost(run: Run, plan: Plan | None, stamp: str) -> float | None:
     had = [pod for pod in run.pods.values() if pod.pod_id is not None]
     if assumed is None and any(pod.cost_per_hour_usd is None for pod in had):
         return None
-    return accrued_usd(run, stamp, assumed)
+    return accrued_usd(run, stamp, assumed, NO_DISKS if plan is None else disks_of(plan))
 
 
 def _size(file: Path) -> int | None:

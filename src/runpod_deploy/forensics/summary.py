@@ -11,8 +11,9 @@ from typing import Any
 from runpod_deploy.forensics.find import run_id_of
 from runpod_deploy.forensics.load import Manifest, iter_events, load_manifest
 from runpod_deploy.record import tolerant
-from runpod_deploy.record.manifest import accrued_usd, wall_time
+from runpod_deploy.record.manifest import wall_time
 from runpod_deploy.record.run import Run, fold
+from runpod_deploy.record.spending import accrued_usd
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

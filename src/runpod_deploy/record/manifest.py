@@ -18,6 +18,7 @@ from runpod_deploy.record import tolerant
 from runpod_deploy.record.failure import Failure, failure_json
 from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.run import ArtifactRecord, PodRecord, Run, RunState
+from runpod_deploy.record.spending import elapsed
 from runpod_deploy.schema.plain import to_plain
 
 MANIFEST_NAME = "runpod_deploy_pull_manifest.json"
@@ -112,7 +113,7 @@ class ManifestContext:
         late_bound: Values of the late-bound tokens, to fill paths and digests.
         git: The repository at apply; its patch is saved as `patch_file` when dirty.
         filled_scripts: Script name to the sha256 of its text with tokens filled.
-        accrued_usd: Rate × time of every pod of the run, from create to confirmed end.
+        accrued_usd: Cost of every pod of the run, disks included, from create to confirmed end.
         log_sha256: Of `run.log` as it lies in the folder.
         artifact_files: Label to the pulled files `{path, size, sha256}`.
         telemetry_files: Names of the files of the run folder.
@@ -297,27 +298,4 @@ def wall_time(run: Run, until: str) -> float | None:
 
     None when the run did not start, or a time of it cannot be read.
     """
-    return _elapsed(run.started_at, run.ended_at or until)
-
-
-def accrued_usd(run: Run, until: str, assumed_rate: float | None = None) -> float:
-    """Return the compute cost of the run's pods so far, each from create intent to confirmed end.
-
-    A stopped pod still costs its disk, which is not counted here; a pod whose price is not known
-    counts nothing unless `assumed_rate` is given.
-
-    Args:
-        until: UTC time up to which a pod that has not ended counts.
-        assumed_rate: USD per hour for pods without a price of their own.
-    """
-    total = 0.0
-    for pod in run.pods.values():
-        rate = pod.cost_per_hour_usd if pod.cost_per_hour_usd is not None else assumed_rate
-        if pod.pod_id is not None and rate is not None:
-            total += rate * (_elapsed(pod.created_at, pod.ended_at or until) or 0.0) / 3600
-    return total
-
-
-def _elapsed(since: str | None, until: str) -> float | None:
-    start, end = tolerant.seconds(since), tolerant.seconds(until)
-    return None if start is None or end is None else round(max(0.0, end - start), 6)
+    return elapsed(run.started_at, run.ended_at or until)

@@ -20,7 +20,8 @@ class PodRecord:
         status: `intended`, `alive`, `stopped`, `gone`; `refused`: it never was; `leaked`: it may
             still be there and bill.
         created_at: `ts_utc` of the create's intent: billing may have begun then.
-        ended_at: `ts_utc` when the API confirmed stop or deletion.
+        ended_at: `ts_utc` when the API confirmed stop or deletion: compute was billed until then.
+        gone_at: `ts_utc` when it confirmed the deletion: the disk of a stopped pod bills until then.
     """
 
     name: str
@@ -32,6 +33,7 @@ class PodRecord:
     cost_per_hour_usd: float | None = None
     created_at: str = ""
     ended_at: str | None = None
+    gone_at: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -140,8 +140,9 @@ def _pod_ended(statuses: Mapping[str, str]) -> Callable[[Run, Event], Run]:
 def _ended(pod: PodRecord, status: str, at: str) -> PodRecord:
     if status in {"gone", "stopped"}:
         # A pod that is deleted after its stop has cost no compute in between.
-        return replace(pod, status=status, ended_at=pod.ended_at or at)
-    return replace(pod, status=status, ended_at=None)
+        gone = at if status == "gone" else None
+        return replace(pod, status=status, ended_at=pod.ended_at or at, gone_at=pod.gone_at or gone)
+    return replace(pod, status=status, ended_at=None, gone_at=None)
 
 
 def _pod_resumed(run: Run, event: Event) -> Run:
@@ -150,7 +151,9 @@ def _pod_resumed(run: Run, event: Event) -> Run:
         return run
     known = [pod for pod in run.pods.values() if pod.pod_id == pod_id]
     pod = known[-1] if known else replace(_new_pod(pod_id, event), pod_id=pod_id)
-    return replace(_with_pod(run, replace(pod, status="alive", ended_at=None)), pod_resumed=True)
+    return replace(
+        _with_pod(run, replace(pod, status="alive", ended_at=None, gone_at=None)), pod_resumed=True
+    )
 
 
 def _pod_selected(run: Run, event: Event) -> Run:

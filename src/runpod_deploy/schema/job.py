@@ -158,6 +158,7 @@ class BudgetSection:
     max_runtime_minutes: float | None = None
     sweep_cap_usd: float | None = None
     assumed_hourly_rate_usd: float | None = None
+    monthly_cap_usd: float | None = None
     poll_interval_sec: float = 60.0
     ssh_ready_timeout_sec: float = 900.0
 

@@ -34,7 +34,6 @@ PLANNED = (
     Planned("/state_file", "pods kept for the next run", "every run rents its own pod"),
     Planned("/pod/cpu", "pods without a GPU", "every pod has at least one GPU"),
     Planned("/budget/idle_gpu_minutes", "pods whose GPUs idle", "set `budget.max_runtime_minutes`"),
-    Planned("/budget/monthly_cap_usd", "a cap over a month", "each run has its `cost_cap_usd`"),
     Planned("/artifacts/*/upload", "results that go on to a bucket", "upload them after the run"),
     Planned(
         "/artifacts/*/every_minutes",

@@ -13,7 +13,6 @@ from runpod_deploy.record.events import Event
 from runpod_deploy.record.manifest import (
     Manifest,
     ManifestContext,
-    accrued_usd,
     build_manifest,
     load_manifest,
     mask_manifest,
@@ -21,6 +20,7 @@ from runpod_deploy.record.manifest import (
 )
 from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.run import fold
+from runpod_deploy.record.spending import Disks, accrued_usd
 
 T0, T1, T2 = (f"2026-03-01T1{hour}:00:00.000000Z" for hour in (2, 3, 4))
 STARTED = event("run_started", T0, run_id="r1", owner="me")
@@ -271,6 +271,16 @@ def test_the_cost_is_that_of_every_pod() -> None:
     run = fold([*pod(1), *pod(2, rate=2.0), *pod(3, "refused"), gone(1, T1), gone(2, T2)])
 
     assert accrued_usd(run, "2026-03-02T00:00:00Z") == pytest.approx(0.5 * 1 + 2.0 * 2)
+
+
+def test_the_cost_is_that_of_the_disks_too() -> None:
+    """A pod costs its disks while it runs, and its own disk from its stop to its deletion."""
+    stopped = event("pod_action_settled", T1, op_id="s", pod_id="p1", outcome="stopped", error=None)
+    disks = Disks(running=0.1, stopped=0.2)
+
+    assert accrued_usd(fold([*pod(1), stopped]), T2, None, disks) == pytest.approx(0.6 + 0.2)
+    ended = fold([*pod(1), stopped, gone(1, T2)])
+    assert accrued_usd(ended, "2026-03-02T00:00:00Z", None, disks) == pytest.approx(0.6 + 0.2)
 
 
 def test_a_living_pod_costs_until_now() -> None:

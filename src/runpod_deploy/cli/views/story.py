@@ -176,7 +176,8 @@ def _pulled(fields: Mapping[str, Any]) -> Said:
 
 def _budget(fields: Mapping[str, Any]) -> Said:
     accrued, cap = fields.get("accrued_usd") or 0.0, fields.get("cap_usd") or 0.0
-    return f"{fields.get('limit')} limit reached: {usd(accrued)} of {usd(cap)}", "warn"
+    limit = {"soft_cap": "soft limit", "cost_cap": "limit"}.get(str(fields.get("limit")), "limit")
+    return f"{limit} of the money reached: {usd(accrued)} of {usd(cap)}", "warn"
 
 
 def _drift(fields: Mapping[str, Any]) -> Said:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runpod_deploy.record.events import Event
-from runpod_deploy.record.manifest import accrued_usd
 from runpod_deploy.record.records import PodRecord, Run
 from runpod_deploy.record.run import step
+from runpod_deploy.record.spending import accrued_usd, disks_of
 
 if TYPE_CHECKING:
     from runpod_deploy.compiler.plan import PlanFile
@@ -42,7 +42,8 @@ class Watch:
 
     def spent_usd(self, now: str) -> float:
         """Return what the run has cost until the UTC time `now`."""
-        return accrued_usd(self.run, now, self.plan_file.plan.budget.assumed_hourly_rate_usd)
+        plan = self.plan_file.plan
+        return accrued_usd(self.run, now, plan.budget.assumed_hourly_rate_usd, disks_of(plan))
 
     @property
     def left(self) -> tuple[PodRecord, ...]:

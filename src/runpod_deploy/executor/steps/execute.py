@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from runpod_deploy.errors import ConnectFailed, ConnectionLost, StepFailed, TransportError
-from runpod_deploy.executor import supervision
+from runpod_deploy.executor import spending, supervision
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.follow import drain, follow, reach, reconnect
 from runpod_deploy.executor.log_mirror import LogMirror
@@ -74,7 +74,7 @@ async def _start(ctx: RunContext) -> None:
         billed_since=ctx.billed_since,
         started=now,
         rate_usd_per_hour=ctx.rate(),
-        cost_cap_usd=ctx.plan.budget.cost_cap_usd,
+        cost_cap_usd=ctx.job_limit_usd(),
         max_runtime_minutes=ctx.plan.budget.max_runtime_minutes,
     )
     if limit.at <= now:
@@ -117,6 +117,8 @@ def _conclude(ctx: RunContext, mirror: LogMirror, report: Report) -> None:
         "job_ended",
         **{**fields, "failure_markers_seen": list(end.failure_markers_seen)},
     )
+    if end.cause == "cost_cap":
+        spending.reached(ctx, "soft_cap")
     if end.outcome == "succeeded" and end.failure_markers_seen:
         seen = ", ".join(map(repr, end.failure_markers_seen))
         ctx.warn("failure-marker", f"The run exited 0, but its log holds {seen}.")

@@ -28,6 +28,8 @@ from runpod_deploy.executor.steps import release
 
 SAME_CANDIDATE_TRIES = 3
 RATE_LIMIT_PATIENCE_SEC = 600.0
+# A price that differs by rounding alone is the same.
+DEARER = 1.005
 
 
 async def do(ctx: RunContext) -> None:
@@ -179,6 +181,14 @@ def _hold_against_plan(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
         ctx.warn(
             "price-unknown",
             f"RunPod gives no price for pod {pod.id}: the cost cap cannot be watched.",
+        )
+        return
+    told = ctx.ring.prices.get(candidate) if ctx.ring else None
+    if told is not None and pod.cost > told * DEARER:
+        ctx.warn(
+            "price-differs",
+            f"Pod {pod.id} costs ${pod.cost:.4g}/h, and the catalog said ${told:.4g}/h. The caps count "
+            "what it costs.",
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runpod_deploy.errors import RunpodDeployError
-from runpod_deploy.executor import lease
+from runpod_deploy.executor import lease, spending
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.releasing import end_pod
 from runpod_deploy.executor.shielding import finish
@@ -101,6 +101,8 @@ async def delete_pod(ctx: RunContext, pod_id: str, *, reason: str) -> bool:
         # Said at once, and also where the journal cannot be written any more.
         ctx.leak(pod_id)
         ctx.progress.message(f"Pod {pod_id} could not be confirmed gone: {error}")
+    else:
+        spending.ended(ctx, pod_id, "gone")
     ctx.note(
         "pod_delete_settled",
         op_id=f"delete-{pod_id}",
@@ -120,6 +122,8 @@ async def stop_pod(ctx: RunContext, pod_id: str) -> bool:
     if error:
         ctx.leak(pod_id)
         ctx.progress.message(f"Pod {pod_id} could not be confirmed stopped: {error}")
+    else:
+        spending.ended(ctx, pod_id, "stopped")
     ctx.note(
         "pod_action_settled",
         op_id=f"stop-{pod_id}",

@@ -80,8 +80,8 @@ def test_happy_path_runs_every_step_in_order_and_leaves_no_pod(make_rig: RigMake
     ("cost", "cap", "minutes", "limit"),
     [
         (1.0, 10.0, 60.0, (3600, "max_runtime")),
-        (1.0, 0.5, 60.0, (1798, "cost_cap")),
-        (1.0, 10.0, None, (35998, "cost_cap")),
+        (1.0, 0.5, 60.0, (1613, "cost_cap")),
+        (1.0, 10.0, None, (32308, "cost_cap")),
         (None, 10.0, None, (0, "max_runtime")),
         (None, 10.0, 5.0, (300, "max_runtime")),
     ],
@@ -93,7 +93,7 @@ def test_supervisor_is_given_the_earlier_limit(
     minutes: float | None,
     limit: tuple[int, str],
 ) -> None:
-    """Money counts from the create call, runtime from the start; 0 is no limit."""
+    """The soft limit counts from the create call, disks included, runtime from the start; 0 is no limit."""
     plan = changed(small_plan(), budget={"cost_cap_usd": cap, "max_runtime_minutes": minutes})
     rig = make_rig(plan)
     rig.cloud.cost = cost

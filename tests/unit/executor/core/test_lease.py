@@ -21,6 +21,8 @@ from support.rig import Rig, RigMaker
 from support.virtual_time import EPOCH
 
 ARM, BEAT = r"lease\.sh arm", r"lease\.sh beat"
+# The pod's price is a dollar an hour, and 20 GB of container disk cost beside it.
+WITH_DISK = 1 + 20 * 0.1 / 720
 
 
 def leased(**parts: dict[str, Any]) -> Plan:
@@ -67,7 +69,7 @@ def test_armed_with_the_money_left_and_kept_by_signs_of_life(make_rig: RigMaker)
     armed = rig.one("lease_armed")
     assert (True, "curl") == (armed["verified"], armed["via"])
     (command,) = said(rig, "arm")
-    assert abs(36_000 - int(command.split()[-1])) < 5
+    assert abs(36_000 / WITH_DISK - int(command.split()[-1])) < 5
     # Every ten seconds, a quarter of the silence being longer.
     assert 19 <= len(said(rig, "beat")) <= 22
     assert None is rig.ctx.heartbeat
@@ -199,8 +201,8 @@ def test_pod_counts_as_dead_no_sooner_than_its_money_can_end(
     ("parts", "end"),
     [
         ({"lease": {"spares_results": False}}, 5000.0 + 20 * 60),
-        ({"lease": {"spares_results": True}}, 36_000.0),
-        ({"budget": {"cost_cap_usd": 1.0}}, 3600.0),
+        ({"lease": {"spares_results": True}}, 36_000.0 / WITH_DISK),
+        ({"budget": {"cost_cap_usd": 1.0}}, 3600.0 / WITH_DISK),
         ({"lifecycle": {"on_orphaned": "preserve"}}, math.inf),
     ],
 )
@@ -212,4 +214,4 @@ def test_latest_end_is_what_the_watchdog_will_do(
     answers(rig)
     rig.run()
     rig.ctx.billed_since, rig.ctx.run_ends_by = 0.0, 5000.0
-    assert end == lease.latest_end(rig.ctx)
+    assert end == pytest.approx(lease.latest_end(rig.ctx))

@@ -186,7 +186,7 @@ def test_pod_that_holds_nothing_any_more_is_not_kept(make_rig: RigMaker) -> None
 
 def test_pod_is_not_kept_beyond_its_money(make_rig: RigMaker) -> None:
     """A run ended by its cost cap has nothing left to pay for a pod that is kept."""
-    plan = changed(small_plan(), budget={"cost_cap_usd": 0.5})
+    plan = changed(small_plan(), budget={"cost_cap_usd": 0.5, "soft_cap_fraction": 1.0})
     rig = make_rig(plan, job=FakeJob(lasts=1e6))
     rig.downloads.outcomes["/workspace/results"] = [OSError(28, "No space left on device")]
     run = rig.run()
