@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runpod_deploy._version import __version__
-from runpod_deploy.compiler.plan import PlanFile
+from runpod_deploy.compiler.plan import Plan, PlanFile
 from runpod_deploy.compiler.sweepfile import SweepFile, dumps
 from runpod_deploy.errors import RunpodDeployError
 from runpod_deploy.executor.clock import SystemClock
@@ -39,10 +39,10 @@ from runpod_deploy.record.journal import (
     read_events,
     utc_stamp,
 )
-from runpod_deploy.record.manifest import accrued_usd
 from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.run import Run, RunState, step
 from runpod_deploy.record.run_folder import note_plan_use
+from runpod_deploy.record.spending import accrued_usd, disks_of
 from runpod_deploy.record.sweep import (
     SWEEP_MANIFEST_NAME,
     SWEEP_NAME,
@@ -281,7 +281,7 @@ def _beginner(world: World) -> Begin:
             listeners=Listeners(progress=own.progress, sinks=(seen.event, *own.sinks), opened=both),
             allow_paths=world.allow_paths,
         )
-        return await _ended(work, seen)
+        return await _ended(work, seen, plan_file.plan)
 
     return begin
 
@@ -309,29 +309,30 @@ def _resumer(world: World) -> Resume:
                 progress=own.progress, sinks=(seen.event, *own.sinks), opened=own.opened
             ),
         )
-        return await _ended(work, seen)
+        return await _ended(work, seen, plan_file.plan)
 
     return take_up
 
 
-async def _ended(work: Coroutine[Any, Any, Outcome], seen: _Seen) -> ShardEnd:
+async def _ended(work: Coroutine[Any, Any, Outcome], seen: _Seen, plan: Plan) -> ShardEnd:
     """Return how a run ended; one that broke outside of its engine may have left pods."""
     try:
         outcome = await work
     except ManifestUnwritten as error:
-        return _end(error.run, error)
+        return _end(error.run, error, plan)
     except RunpodDeployError as error:
         if not _left(seen.run):
             raise
-        return _end(replace(seen.run, state=RunState.LEAKED), error)
-    return _end(outcome.run, outcome.failure)
+        return _end(replace(seen.run, state=RunState.LEAKED), error, plan)
+    return _end(outcome.run, outcome.failure, plan)
 
 
-def _end(run: Run, failure: BaseException | None) -> ShardEnd:
+def _end(run: Run, failure: BaseException | None, plan: Plan) -> ShardEnd:
+    assumed = plan.budget.assumed_hourly_rate_usd
     return ShardEnd(
         state=run.state.value,
         cause=None if failure is None else cause_of(failure),
-        cost_usd=accrued_usd(run, utc_stamp(time.time())),
+        cost_usd=accrued_usd(run, utc_stamp(time.time()), assumed, disks_of(plan)),
         failure=failure,
     )
 
