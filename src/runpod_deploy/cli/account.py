@@ -11,13 +11,13 @@ from runpod_deploy.errors import InvalidInput
 
 if TYPE_CHECKING:
     from runpod_deploy.cli.terminal import Terminal
-    from runpod_deploy.executor.ports import Account
+    from runpod_deploy.executor.runpod.cloud import RunPodCloud
 
 T = TypeVar("T")
 
 
 def with_account(
-    cloud: CloudName | None, terminal: Terminal, work: Callable[[Account], Awaitable[T]]
+    cloud: CloudName | None, terminal: Terminal, work: Callable[[RunPodCloud], Awaitable[T]]
 ) -> T:
     """Run `work` on the account and return what it gives.
 

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from runpod_deploy._version import __version__
-from runpod_deploy.cli import emulator_commands, exits, export_commands
+from runpod_deploy.cli import emulator_commands, exits, export_commands, volume_commands
 from runpod_deploy.cli.apply_commands import apply_command, run_command
 from runpod_deploy.cli.arguments import examples
 from runpod_deploy.cli.capture_env_command import capture_env_command
@@ -332,6 +332,7 @@ app.command(
 )(capture_env_command)
 app.add_typer(emulator_commands.commands, name="emulator")
 app.add_typer(export_commands.commands, name="export")
+app.add_typer(volume_commands.commands, name="volume")
 
 
 def run() -> None:

@@ -77,8 +77,9 @@ class NetworkVolumeProvider(Provider):
                 raise Conflict(
                     f"a network volume called {volume.name!r} is in {volume.datacenter} already: "
                     f"{volume.id}",
-                    help="If an interrupted `pulumi up` made it, remove it and try again; to use it "
-                    f"as it is, without ever deleting it, write existing={volume.id!r}.",
+                    help="To use it as it is, without ever deleting it, write "
+                    f"existing={volume.id!r}. If an interrupted `pulumi up` made it, remove it and "
+                    f"try again:\n  runpod-deploy volume rm {volume.id}",
                 )
         body = {
             "name": props["volume_name"],
