@@ -1,11 +1,13 @@
 """The far side of a file transfer, in memory, as honest or as hostile as a test wants."""
 
 import hashlib
+import shlex
 import tarfile
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from runpod_deploy.errors import CommandFailed
+from runpod_deploy.errors import CommandFailed, ConnectionLost
 from runpod_deploy.executor.ports import Completed
 from support.far_agent import FarAgent
 
@@ -30,8 +32,13 @@ class FarFiles:
             for all further ones; None lists `files` as they are.
         kind: What the remote path is: `d`, `f`, `o` or `m`.
         trailer: How a listing ends.
+        programs: What the pod can compress with.
+        stamp: Mode, times and inode of every file.
         archive: What tar sends instead of what was asked for.
         digests: What sha256sum sends instead.
+        ranges: Ranges of large files that were asked for: (name, offset, length).
+        cut_range_after: Breaks the connection after so many bytes of a range.
+        hashed: Names that were hashed on the pod.
         asked: Names that tar was asked for, one list for each call.
         done: Answer to `run`.
         sent: Standard input of `run`.
@@ -44,10 +51,15 @@ class FarFiles:
     rows: list[list[Row]] | None = None
     kind: str = "d"
     trailer: bytes = b"E0\0\0"
+    programs: str = ""
+    stamp: str = "644 1600000000.5 1600000001.5 7"
     archive: bytes | None = None
     digests: bytes | None = None
     listing: bytes | None = None
     asked: list[list[str]] = field(default_factory=list)
+    cut_range_after: int | None = None
+    hashed: list[str] = field(default_factory=list)
+    ranges: list[tuple[str, int, int]] = field(default_factory=list)
     done: Completed = field(
         default_factory=lambda: Completed(exit_status=0, stdout=b"created\n", stderr=b"")
     )
@@ -87,7 +99,11 @@ class FarFiles:
             return
         names = [name.decode()[2:] for name in (await _all(stdin)).split(b"\0") if name]
         if "-printf" in command:
-            answer = self._list()
+            answer = self._list(names)
+        elif "exec python3 -c" in command:
+            answer = self._blocks(command)
+        elif "skip_bytes" in command:
+            answer = self._range(command)
         elif "tar -c" in command:
             self.asked.append(names)
             answer = self._tar(names)
@@ -95,8 +111,11 @@ class FarFiles:
             answer = self._digests(names)
         else:
             raise CommandFailed(f"not known here: {command}", exit_status=127)
-        for start in range(0, len(answer), 700):
-            yield answer[start : start + 700]
+        step = 700 if len(answer) < 1 << 20 else 65536
+        for start in range(0, len(answer), step):
+            if "skip_bytes" in command and start >= (self.cut_range_after or len(answer)):
+                raise ConnectionLost("cut")
+            yield answer[start : start + step]
 
     def host_key(self) -> str:
         """Return no key."""
@@ -109,17 +128,31 @@ class FarFiles:
     async def close(self) -> None:
         """Do nothing."""
 
-    def _list(self) -> bytes:
+    def _list(self, asked: list[str]) -> bytes:
         if self.listing is not None:
             return self.listing
         if self.rows is None:
             rows = [("f", len(content), "", name) for name, content in self.files.items()]
         else:
             rows = self.rows.pop(0) if len(self.rows) > 1 else self.rows[0]
-        text = f"{self.kind}\0" + "".join(
-            f"{letter}\0{size}\0{target}\0{name}\0" for letter, size, target, name in rows
+        text = f"{self.kind}\0{self.programs}\0" + "".join(
+            f"{letter}\0{size}\0{self.stamp}\0{target}\0{name}\0"
+            for letter, size, target, name in rows
         )
-        return text.encode("utf-8", "surrogateescape") + self.trailer
+        told = [name for name in asked if name in self.files]
+        return text.encode("utf-8", "surrogateescape") + self.trailer + self._digests(told)
+
+    def _range(self, command: str) -> bytes:
+        *_, name, start, length, codec = shlex.split(command)
+        self.ranges.append((name[2:], int(start), int(length)))
+        content = self.files[name[2:]][int(start) : int(start) + int(length)]
+        return zlib.compress(content, wbits=31) if codec == "gzip" else content
+
+    def _blocks(self, command: str) -> bytes:
+        *_, name, size = shlex.split(command)
+        content, step = self.files[name[2:]], int(size)
+        blocks = [content[at : at + step] for at in range(0, len(content), step)]
+        return b"".join(hashlib.sha256(one).hexdigest().encode() + b"\0" for one in blocks)
 
     def _tar(self, names: list[str]) -> bytes:
         if self.archive is not None:
@@ -132,6 +165,7 @@ class FarFiles:
     def _digests(self, names: list[str]) -> bytes:
         if self.digests is not None:
             return self.digests
+        self.hashed += names
         return b"".join(
             f"{hashlib.sha256(self.files[name]).hexdigest()}  ./{name}\0".encode()
             for name in names

@@ -225,6 +225,8 @@ EVENT_TYPES: Mapping[str, EventType] = {
             "files": "integer",
             "bytes": "integer",
             "sha256": "string",
+            "fetched_files": "integer",
+            "fetched_bytes": "integer",
         }
     ),
     "artifact_pull_failed": EventType(

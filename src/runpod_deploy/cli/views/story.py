@@ -170,7 +170,12 @@ def _job_ended(fields: Mapping[str, Any]) -> Said:
 
 
 def _pulled(fields: Mapping[str, Any]) -> Said:
-    amount = f"{count(fields.get('files') or 0, 'file')}, {size(fields.get('bytes') or 0)}"
+    files, fetched = fields.get("files") or 0, fields.get("fetched_files")
+    amount = f"{count(files, 'file')}, {size(fields.get('bytes') or 0)}"
+    if fetched == 0 and files:
+        return f"{fields.get('label')}: {amount}, all here already, verified", "plain"
+    if fetched is not None and fetched < files:
+        amount += f", {count(fetched, 'file')} of them new or changed"
     return f"{fields.get('label')}: {amount}, verified", "plain"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from runpod_deploy.compiler.plan import PlanArtifact
 from runpod_deploy.errors import StepFailed, TransportError
 from runpod_deploy.executor import pulled, telemetry
+from runpod_deploy.executor.bulk import bulk_lanes
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.steps import connect
 from runpod_deploy.executor.sync.download import DownloadReport, download
@@ -87,6 +88,8 @@ async def pull(ctx: RunContext, artifact: PlanArtifact) -> str | None:
         files=report.files,
         bytes=report.bytes,
         sha256=report.tree_sha256,
+        fetched_files=report.fetched,
+        fetched_bytes=report.fetched_bytes,
     )
     ctx.verified.add(label)
     ctx.note("pull_settled", op_id=op_id, outcome="verified", label=label, error=None)
@@ -107,15 +110,17 @@ async def _download(
     error = "not tried"
     for attempt in range(1, TRIES + 1):
         try:
-            report = await download(
-                ctx.need_transport(),
-                remote_path=ctx.fill(artifact.remote_path),
-                local=local,
-                keep=lambda path, is_folder: _kept(rules, path, is_folder=is_folder),
-                progress=lambda _name, done, total: ctx.progress.transfer(
-                    artifact.label, done, total
-                ),
-            )
+            async with bulk_lanes(ctx) as lanes:
+                report = await download(
+                    ctx.need_transport(),
+                    remote_path=ctx.fill(artifact.remote_path),
+                    local=local,
+                    keep=lambda path, is_folder: _kept(rules, path, is_folder=is_folder),
+                    progress=lambda _name, done, total: ctx.progress.transfer(
+                        artifact.label, done, total
+                    ),
+                    lanes=lanes,
+                )
         except (TransportError, TimeoutError) as problem:
             error = str(problem) or "the pod did not answer in time"
             if attempt < TRIES and not await _again(ctx):

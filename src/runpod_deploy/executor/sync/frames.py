@@ -49,7 +49,6 @@ class Frames:
     Attributes:
         large: The large files, with their modification times: known when each was begun.
         skipped: Bytes of content that need not travel: the pod has them already.
-        left: Bytes of content that were not given out yet, those that came back included.
     """
 
     def __init__(
@@ -66,12 +65,10 @@ class Frames:
         self._batches = _batches(named)
         waiting = {name: entry for name, entry in named.items() if is_large(entry)}
         self._waiting = list(reversed(waiting.items()))
-        self._begun: dict[str, PlannedFile] = {}
         self._open: _Large | None = None
         self._again: list[Frame] = []
         self._turn = asyncio.Lock()
         self.skipped = 0
-        self.left = sum(entry.size for entry in named.values() if entry.type == "file")
 
     async def next(self) -> Frame | None:
         """Return the next frame, None when all were given out.
@@ -80,12 +77,9 @@ class Frames:
             StepFailed: A file is not what the plan says, or cannot be read.
         """
         if self._again:
-            frame = self._again.pop()
-            self.left -= frame.content
-            return frame
+            return self._again.pop()
         if self._batches:
             batch = self._batches.pop()
-            self.left -= _size(batch)
             return await asyncio.to_thread(self._tar, batch)
         async with self._turn:
             block = await asyncio.to_thread(self._next_block)
@@ -94,10 +88,19 @@ class Frames:
         large, offset, content = block
         return await asyncio.to_thread(self._part, large, offset, content)
 
+    def left(self) -> int:
+        """Return the bytes of content that were not given out yet, or came back."""
+        rest = 0 if self._open is None else self._open.file.left
+        return (
+            rest
+            + sum(map(_size, self._batches))
+            + sum(entry.size for _, entry in self._waiting)
+            + sum(frame.content for frame in self._again)
+        )
+
     def put_back(self, frame: Frame) -> None:
         """Take back a frame that got lost."""
         self._again.append(frame)
-        self.left += frame.content
 
     def close(self) -> None:
         """Close the file that is open."""
@@ -116,7 +119,6 @@ class Frames:
             large = self._open
             assert large is not None  # noqa: S101 - what _begin just did
             offset, content = large.file.read(BLOCK_BYTES)
-            self.left -= len(content)
             if not content:
                 self.close()
                 continue
@@ -137,7 +139,6 @@ class Frames:
                 # Equal content travels once and is copied over there.
                 file.close()
                 self.skipped += entry.size
-                self.left -= entry.size
                 continue
             known = dict(enumerate(self._blocks.get(entry.sha256, ())))
             self._open = _Large(entry=entry, file=file, known=known)

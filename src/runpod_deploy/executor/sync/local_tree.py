@@ -1,12 +1,19 @@
 """Writes below one local folder and never outside it, whatever stands in the way there."""
 
 import errno
+import hashlib
 import os
+import re
 import secrets
+import stat
+import threading
 from pathlib import Path
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_KEPT = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_DRAFT = re.compile(r"\.rd-[0-9a-f]{16}\.part")
 
 # These concern one name, not the disk: the other files can still be written.
 _ONE_NAME = {
@@ -28,6 +35,8 @@ class InTheWay(Exception):
 class LocalTree:
     """A local folder that is written through handles, so that no link below it is followed.
 
+    Threads may share it.
+
     Args:
         root: The folder; made with its parents when missing. It may itself be a link.
 
@@ -37,7 +46,9 @@ class LocalTree:
 
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
+        self.root = root
         self._root = os.open(root, _FOLDER)
+        self._turn = threading.RLock()
         self._parent: tuple[str, int] = ("", os.dup(self._root))
 
     def close(self) -> None:
@@ -52,7 +63,8 @@ class LocalTree:
             InTheWay: Something else bears the name.
             OSError: The disk refused.
         """
-        self._open_parent(f"{path}/")
+        with self._turn:
+            self._open_parent(f"{path}/")
 
     def draft(self, path: str, *, executable: bool) -> tuple[int, str]:
         """Open a new hidden file beside `path`; returns its handle and the path it has for now.
@@ -61,11 +73,47 @@ class LocalTree:
             InTheWay: A parent is no folder, or the name is not possible here.
             OSError: The disk refused.
         """
-        parent = self._open_parent(path)
-        folder = path.rpartition("/")[0]
-        name = _hidden()
-        handle = os.open(name, _FILE, 0o777 if executable else 0o666, dir_fd=parent)
-        return handle, f"{folder}/{name}" if folder else name
+        with self._turn:
+            parent = self._open_parent(path)
+            folder = path.rpartition("/")[0]
+            name = _hidden()
+            handle = os.open(name, _FILE, 0o777 if executable else 0o666, dir_fd=parent)
+            return handle, f"{folder}/{name}" if folder else name
+
+    def kept_draft(self, path: str, *, executable: bool) -> tuple[int, str]:
+        """Open the hidden file for a large `path`, which outlives a broken pull, to read and write.
+
+        Raises:
+            InTheWay: A parent is no folder, or the name is not possible here.
+            OSError: The disk refused.
+        """
+        with self._turn:
+            parent = self._open_parent(path)
+            folder, _, last = path.rpartition("/")
+            name = f".rd-{hashlib.sha256(os.fsencode(last)).hexdigest()[:16]}.part"
+            mode = 0o777 if executable else 0o666
+            try:
+                handle = os.open(name, _KEPT, mode, dir_fd=parent)
+            except OSError as exc:
+                raise _told(exc) from exc
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+                os.close(handle)
+                raise InTheWay("something that is not ours stands in its place here")
+            return handle, f"{folder}/{name}" if folder else name
+
+    def open_old(self, path: str) -> int | None:
+        """Open the file at `path` for reading; None when there is no regular file."""
+        with self._turn:
+            parent = self._open_parent(path)
+            try:
+                handle = os.open(_last(path), _OLD, dir_fd=parent)
+            except OSError:
+                return None
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                os.close(handle)
+                return None
+            return handle
 
     def place(self, draft: str, path: str) -> None:
         """Rename a finished draft to `path`, replacing a file or link there.
@@ -74,15 +122,28 @@ class LocalTree:
             InTheWay: A folder bears the name.
             OSError: The disk refused.
         """
-        parent = self._open_parent(path)
-        try:
-            os.rename(_last(draft), _last(path), src_dir_fd=parent, dst_dir_fd=parent)
-        except OSError as exc:
-            raise _told(exc) from exc
+        with self._turn:
+            parent = self._open_parent(path)
+            try:
+                os.rename(_last(draft), _last(path), src_dir_fd=parent, dst_dir_fd=parent)
+            except OSError as exc:
+                raise _told(exc) from exc
 
     def drop(self, draft: str) -> None:
         """Remove a draft."""
-        os.unlink(_last(draft), dir_fd=self._open_parent(draft))
+        with self._turn:
+            os.unlink(_last(draft), dir_fd=self._open_parent(draft))
+
+    def sweep(self, folder: str) -> None:
+        """Remove from a folder, `""` for the root, what broken pulls left of files that were not whole."""
+        with self._turn:
+            try:
+                here = self._open_parent(f"{folder}/" if folder else "")
+                for name in os.listdir(here):  # noqa: PTH208 - a handle, not a path
+                    if is_draft(name):
+                        os.unlink(name, dir_fd=here)
+            except (OSError, InTheWay):
+                return  # an unfinished file that stays does no harm
 
     def link(self, path: str, target: str) -> None:
         """Make a symbolic link, replacing a file or link there.
@@ -91,17 +152,18 @@ class LocalTree:
             InTheWay: A folder bears the name.
             OSError: The disk refused.
         """
-        parent = self._open_parent(path)
-        name = _hidden()
-        try:
-            os.symlink(target, name, dir_fd=parent)
-        except OSError as exc:
-            raise _told(exc) from exc
-        try:
-            os.rename(name, _last(path), src_dir_fd=parent, dst_dir_fd=parent)
-        except OSError as exc:
-            os.unlink(name, dir_fd=parent)
-            raise _told(exc) from exc
+        with self._turn:
+            parent = self._open_parent(path)
+            name = _hidden()
+            try:
+                os.symlink(target, name, dir_fd=parent)
+            except OSError as exc:
+                raise _told(exc) from exc
+            try:
+                os.rename(name, _last(path), src_dir_fd=parent, dst_dir_fd=parent)
+            except OSError as exc:
+                os.unlink(name, dir_fd=parent)
+                raise _told(exc) from exc
 
     def _open_parent(self, path: str) -> int:
         """Return a handle of the folder that holds `path`, made when missing."""
@@ -137,6 +199,11 @@ def _step(here: int, part: str) -> int:
 def _told(exc: OSError) -> Exception:
     why = _ONE_NAME.get(exc.errno or 0)
     return exc if why is None else InTheWay(why)
+
+
+def is_draft(name: str) -> bool:
+    """Tell whether a file's name is one of a file that is not whole yet."""
+    return _DRAFT.fullmatch(name) is not None
 
 
 def _hidden() -> str:

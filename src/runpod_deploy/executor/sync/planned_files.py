@@ -63,6 +63,11 @@ class PlannedFile:
             self.close()
             raise
 
+    @property
+    def left(self) -> int:
+        """Bytes that were not read yet."""
+        return self._entry.size - self._at
+
     def read(self, most: int) -> tuple[int, bytes]:
         """Return the next block with its offset; an empty one when all is read and as planned."""
         offset = self._at

@@ -18,8 +18,8 @@ CAUSES = {
 
 # Worth the start of python3, whose hashlib is several times as fast as many images' sha256sum and
 # uses all cores.
-_LARGE = 32 * 1024 * 1024
-_LARGE_FILE = 256 * 1024
+_LARGE = 8 * 1024 * 1024
+_LARGE_FILE = 16 * 1024
 
 _DIGESTS = r"""
 digests() {

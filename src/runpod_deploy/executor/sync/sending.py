@@ -153,7 +153,7 @@ class Sending:
 
     def left(self) -> int:
         """Return the bytes of content that were not given out yet."""
-        return self._frames.left
+        return self._frames.left()
 
 
 def _content(entries: Mapping[str, PayloadEntry]) -> int:

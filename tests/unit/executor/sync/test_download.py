@@ -2,16 +2,22 @@
 
 import asyncio
 import hashlib
+import random
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import jcs
 import pytest
 
-from runpod_deploy.errors import StepFailed
+from runpod_deploy.errors import ConnectionLost, StepFailed
 from runpod_deploy.executor.sync import fetch, listing
 from runpod_deploy.executor.sync.download import DownloadReport, download
+from runpod_deploy.executor.sync.large_file import LARGE_FROM
+from runpod_deploy.executor.sync.local_files import PullMemory
 from support.far_files import FarFiles, tar_member
+
+MIB = 1024 * 1024
 
 
 def everything(_path: str, _folder: bool) -> bool:
@@ -220,15 +226,15 @@ def test_what_the_pod_cannot_read_is_told(tmp_path: Path) -> None:
     [
         (b"", "bad_listing"),
         (b"d\0", "bad_listing"),
-        (b"d\0f\x001\0\0a\0", "bad_listing"),
-        (b"d\0f\x001\0\0", "bad_listing"),
-        (b"x\0E0\0\0", "bad_listing"),
-        (b"d\0ff\x001\0\0a\0E0\0\0", "bad_listing"),
-        (b"d\0f\0-1\0\0a\0E0\0\0", "bad_listing"),
-        (b"d\0f\x00" + b"9" * 30 + b"\0\0a\0E0\0\0", "bad_listing"),
-        (b"Welcome to this pod!\nd\0E0\0\0", "bad_listing"),
-        (b"d\0f\x001\0\0" + b"n" * 200_000, "bad_listing"),
-        (b"d\0E43\0the image has neither GNU find nor python3\0", "missing_tool"),
+        (b"d\0\0f\x001\0\0\0a\0", "bad_listing"),
+        (b"d\0\0f\x001\0\0", "bad_listing"),
+        (b"x\0\0E0\0\0", "bad_listing"),
+        (b"d\0\0ff\x001\0\0\0a\0E0\0\0", "bad_listing"),
+        (b"d\0\0f\0-1\0\0\0a\0E0\0\0", "bad_listing"),
+        (b"d\0\0f\x00" + b"9" * 30 + b"\0\0\0a\0E0\0\0", "bad_listing"),
+        (b"Welcome to this pod!\nd\0\0E0\0\0", "bad_listing"),
+        (b"d\0\0f\x001\0\0\0" + b"n" * 200_000, "bad_listing"),
+        (b"d\0\0E43\0the image has neither GNU find nor python3\0", "missing_tool"),
     ],
 )
 def test_what_is_no_listing_is_an_error(tmp_path: Path, answer: bytes, cause: str) -> None:
@@ -286,3 +292,156 @@ def test_progress_ends_at_the_total(tmp_path: Path) -> None:
     assert told[-1][1:] == (3_500_000, 3_500_000)
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
     assert len(told) > 2
+
+
+def test_what_is_here_already_does_not_travel(tmp_path: Path) -> None:
+    """Equal files are proven by digest and stay; others come, and the report tells both."""
+    far = FarFiles(files={"same": b"1", "other": b"22", "longer": b"333", "new": b"4"})
+    for name, content in (("same", b"1"), ("other", b"xx"), ("longer", b"3"), ("mine", b"m")):
+        (tmp_path / name).write_bytes(content)
+    inode = (tmp_path / "same").stat().st_ino
+    report = fetched(far, tmp_path)
+    assert [sorted(names) for names in far.asked] == [["longer", "new", "other"]]
+    assert present(tmp_path) == {**far.files, "mine": b"m"}
+    assert (tmp_path / "same").stat().st_ino == inode
+    assert (report.files, report.fetched, report.bytes, report.fetched_bytes) == (4, 3, 7, 6)
+
+
+def test_a_second_pull_of_the_same_fetches_nothing(tmp_path: Path) -> None:
+    """Nothing is asked of tar, and the report is that of the first pull."""
+    far = FarFiles(files={"a": b"1", "b/c": b"2"})
+    first = fetched(far, tmp_path)
+    second = fetched(far, tmp_path)
+    assert len(far.asked) == 1
+    assert (second.entries, second.tree_sha256) == (first.entries, first.tree_sha256)
+    assert second.fetched == 0
+
+
+def test_an_exec_bit_that_changed_is_brought_over(tmp_path: Path) -> None:
+    """Equal content with another mode is no equal file."""
+    far = FarFiles(files={"a": b"1"})
+    fetched(far, tmp_path)
+    far.stamp = "755 1600000000.5 1600000002.5 7"
+    assert fetched(far, tmp_path).fetched == 1
+
+
+def test_a_file_is_compared_under_its_local_name(tmp_path: Path) -> None:
+    """A single file that has another name here is known again, and so is one in a folder."""
+    far = FarFiles(files={"model.pt": b"w"}, kind="f")
+    for local in (tmp_path / "renamed", tmp_path):
+        assert [fetched(far, local, remote="/w/model.pt").fetched for _ in range(2)] == [1, 0]
+
+
+def pulled(
+    far: FarFiles, local: Path, memory: PullMemory, *, final: bool = False
+) -> DownloadReport:
+    """Download as a run does in between, or at its end."""
+    return asyncio.run(
+        download(
+            far,
+            remote_path="/w/out",
+            local=local,
+            keep=everything,
+            progress=lambda _name, _done, _total: None,
+            memory=memory,
+            final=final,
+        )
+    )
+
+
+def test_in_between_nothing_is_hashed_twice(tmp_path: Path) -> None:
+    """What looks as it did on both sides is taken to be so, but not at the end."""
+    memory, far = PullMemory(), FarFiles(files={"a": b"1", "b": b"2"})
+    first = pulled(far, tmp_path, memory)
+    far.hashed.clear()
+    assert pulled(far, tmp_path, memory).entries == first.entries
+    assert far.hashed == []
+    assert pulled(far, tmp_path, memory, final=True).entries == first.entries
+    assert sorted(far.hashed) == ["a", "b"]
+
+
+@pytest.mark.parametrize("where", ["here", "there"])
+def test_what_was_written_since_is_looked_at_again(tmp_path: Path, where: str) -> None:
+    """A file that somebody wrote on either side is not taken for what it was."""
+    memory, far = PullMemory(), FarFiles(files={"a": b"1"})
+    pulled(far, tmp_path, memory)
+    if where == "here":
+        (tmp_path / "a").write_bytes(b"x")
+    else:
+        far.files["a"], far.stamp = b"2", "644 1600000009.5 1600000009.5 7"
+    report = pulled(far, tmp_path, memory)
+    assert (report.fetched, present(tmp_path)) == (1, far.files)
+
+
+def large(seed: int, size: int = LARGE_FROM + 3 * MIB + 5) -> bytes:
+    """Return content that does not repeat."""
+    return random.Random(seed).randbytes(size)
+
+
+@pytest.mark.parametrize("programs", ["", "gzip"])
+def test_a_large_file_comes_in_ranges(tmp_path: Path, programs: str) -> None:
+    """It is put together, proven, and bears mode and time; no hidden file is left."""
+    far = FarFiles(
+        files={"a": large(1)}, programs=programs, stamp="755 1600000000.5 1600000001.5 7"
+    )
+    report = fetched(far, tmp_path)
+    assert present(tmp_path) == far.files
+    assert far.ranges == [("a", 0, len(far.files["a"]))]
+    status = (tmp_path / "a").stat()
+    assert (status.st_mtime, status.st_mode & 0o100) == (1_600_000_000, 0o100)
+    assert report.fetched_bytes == len(far.files["a"])
+
+
+def test_a_large_file_goes_on_where_it_broke_off(tmp_path: Path) -> None:
+    """Blocks that are here do not travel again after a cut, whoever wrote them."""
+    far = FarFiles(files={"a": large(1)})
+    far.cut_range_after = 5 * MIB
+    with pytest.raises(ConnectionLost):
+        fetched(far, tmp_path)
+    assert "a" not in present(tmp_path)
+    far.cut_range_after = None
+    far.ranges.clear()
+    assert fetched(far, tmp_path).fetched == 1
+    ((_, start, length),) = far.ranges
+    assert 4 * MIB <= start <= 5 * MIB
+    assert start + length == len(far.files["a"])
+    assert present(tmp_path) == far.files
+
+
+def test_of_a_large_file_that_grew_only_the_end_travels(tmp_path: Path) -> None:
+    """The file here lends its blocks to the new one."""
+    old = large(1)
+    (tmp_path / "a").write_bytes(old)
+    far = FarFiles(files={"a": old + large(2, MIB)})
+    fetched(far, tmp_path)
+    ((_, start, _),) = far.ranges
+    assert start == len(old) // MIB * MIB
+    assert present(tmp_path) == far.files
+
+
+def test_a_large_file_that_lies_about_its_size_is_not_taken(tmp_path: Path) -> None:
+    """More, less or other bytes than the listing promised never get the file's name."""
+    content = large(1)
+    for claimed in (len(content) - 5, len(content) + 5):
+        far = FarFiles(files={"a": content}, rows=[[("f", claimed, "", "a")]])
+        report = fetched(far, tmp_path)
+        assert present(tmp_path) == {}
+        assert report.refused[0]["why"].startswith("changed")
+
+
+def test_a_bomb_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive that expands beyond what was listed is not read to its end."""
+    monkeypatch.setattr(fetch, "_SLACK", 0)
+    bomb = zlib.compress(tar_member("a", bytes(50 * MIB)), wbits=31)
+    far = FarFiles(files={"a": b"1"}, archive=bomb, programs="gzip")
+    report = fetched(far, tmp_path)
+    assert (present(tmp_path), report.fetched) == ({}, 0)
+
+
+def test_a_broken_compressed_stream_is_an_error(tmp_path: Path) -> None:
+    """What is no archive is told as that, and nothing of it stays."""
+    far = FarFiles(files={"a": b"1"}, archive=b"not compressed at all", programs="gzip")
+    with pytest.raises(StepFailed) as caught:
+        fetched(far, tmp_path)
+    assert caught.value.cause == "bad_archive"
+    assert list(tmp_path.iterdir()) == []

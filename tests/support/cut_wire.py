@@ -1,0 +1,87 @@
+"""Connections to a server that break when so many bytes went over them, and count what did."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from runpod_deploy.executor.ports import Completed, Endpoint
+from runpod_deploy.executor.ssh.connector import AsyncsshConnector
+from runpod_deploy.executor.ssh.transport import AsyncsshTransport
+
+
+@dataclass
+class Wire:
+    """Every connection that is opened through it; `cut_after` bytes later all of them break.
+
+    Attributes:
+        carried: Bytes of standard input and output that went over all connections so far.
+    """
+
+    connector: AsyncsshConnector
+    endpoint: Endpoint
+    cut_after: int | None = None
+    carried: int = 0
+    _open: list[AsyncsshTransport] = field(default_factory=list)
+
+    async def connect(self) -> CountedTransport:
+        """Open one more connection."""
+        transport = await self.connector.connect(self.endpoint, "pod1", timeout=10)
+        self._open.append(transport)
+        return CountedTransport(transport, self)
+
+    def carry(self, count: int) -> None:
+        """Count bytes, and break everything when it is time."""
+        self.carried += count
+        if self.cut_after is not None:
+            self.cut_after -= count
+            if self.cut_after <= 0:
+                self.cut_after = None
+                for transport in self._open:
+                    transport._connection.abort()
+                self._open.clear()
+
+
+class CountedTransport:
+    """A transport whose streams are counted."""
+
+    def __init__(self, transport: AsyncsshTransport, wire: Wire) -> None:
+        self._transport = transport
+        self._wire = wire
+
+    async def run(
+        self,
+        command: str,
+        *,
+        stdin: bytes | AsyncIterator[bytes] | None = None,
+        timeout: float | None = None,
+    ) -> Completed:
+        """Run a command."""
+        return await self._transport.run(command, stdin=stdin, timeout=timeout)
+
+    async def stream(
+        self, command: str, *, stdin: bytes | AsyncIterator[bytes] | None = None
+    ) -> AsyncIterator[bytes]:
+        """Stream a command, counted."""
+
+        async def counted(source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+            async for chunk in source:
+                self._wire.carry(len(chunk))
+                yield chunk
+
+        given = counted(stdin) if isinstance(stdin, AsyncIterator) else stdin
+        async for chunk in self._transport.stream(command, stdin=given):
+            self._wire.carry(len(chunk))
+            yield chunk
+
+    def host_key(self) -> str:
+        """Return the server's key."""
+        return self._transport.host_key()
+
+    def latency(self) -> float:
+        """Return how long an answer takes."""
+        return self._transport.latency()
+
+    async def close(self) -> None:
+        """Close."""
+        await self._transport.close()
