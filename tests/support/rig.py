@@ -54,17 +54,20 @@ class Downloads:
     Attributes:
         outcomes: Remote path to what its next tries do: `"missing"`, `"refused"`, or an exception.
         tried: Remote paths in the order of the tries.
+        final: Whether each was the one that proves everything.
     """
 
     def __init__(self) -> None:
         self.outcomes: dict[str, list[str | Exception]] = {}
         self.tried: list[str] = []
+        self.final: list[bool] = []
 
     async def download(
-        self, transport: Any, *, remote_path: str, local: Path, **_options: Any
+        self, transport: Any, *, remote_path: str, local: Path, final: bool, **_options: Any
     ) -> DownloadReport:
         """Pull one artifact over the fake connection."""
         self.tried.append(remote_path)
+        self.final.append(final)
         await transport.run(f"pull {remote_path}")
         queue = self.outcomes.get(remote_path)
         what = queue.pop(0) if queue else "verified"
@@ -78,6 +81,7 @@ class Downloads:
         return DownloadReport(
             files=1 if verified else 0,
             bytes=3 if verified else 0,
+            fetched=1 if verified else 0,
             tree_sha256="sha256:" + "0" * 64,
             entries=(entry,) if verified else (),
             refused=({"path": "model.bin", "why": "changed"},) if what == "refused" else (),
@@ -180,7 +184,7 @@ def rig_maker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RigMaker:
             machines=machines,
         )
         rig.downloads = Downloads()
-        monkeypatch.setattr("runpod_deploy.executor.steps.collect.download", rig.downloads.download)
+        monkeypatch.setattr("runpod_deploy.executor.artifacts.download", rig.downloads.download)
         return rig
 
     return make

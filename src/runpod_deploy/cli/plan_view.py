@@ -189,6 +189,7 @@ class _View:
                     with_names(one.remote_path),
                     f"→ {with_names(one.local_path)}",
                     "" if one.required else "optional",
+                    "" if one.every_minutes is None else f"every {one.every_minutes:g} min",
                 ]
                 for one in self.plan.artifacts
             ],

@@ -219,6 +219,7 @@ class PlanArtifact:
     required: bool
     excludes: tuple[str, ...]
     delete: bool
+    every_minutes: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

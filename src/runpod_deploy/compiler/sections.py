@@ -131,6 +131,7 @@ def artifacts(config: Resolved) -> tuple[PlanArtifact, ...]:
             required=entry.required,
             excludes=entry.excludes,
             delete=entry.delete,
+            every_minutes=entry.every_minutes,
         )
         for entry in config.artifacts
     )

@@ -20,6 +20,7 @@ from runpod_deploy.executor.progress import Progress
 from runpod_deploy.executor.ring import Ring
 from runpod_deploy.executor.runpod.sdk_funds import Funds
 from runpod_deploy.executor.standing import Earlier
+from runpod_deploy.executor.sync.local_files import PullMemory
 from runpod_deploy.executor.undo import UndoStack
 from runpod_deploy.record.journal import Journal, JournalError, utc_stamp
 from runpod_deploy.record.ledger import Ledger
@@ -56,6 +57,7 @@ class RunContext:
         limit_usd: What the run may cost; None: the plan's `cost_cap_usd`.
         overspent: Why the run was ended for its cost.
         said_once: Warnings that need no second telling.
+        pull_memory: Label of an artifact to what is known of it from its last pull.
         leaks: Pods that could not be confirmed gone, by id or else by name; also those that a
             journal on a full disk could not be told of.
     """
@@ -101,6 +103,7 @@ class RunContext:
     origin: Mapping[str, str] = field(default_factory=dict)
     on_begun: Callable[[], None] = lambda: None
     refused_files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    pull_memory: dict[str, PullMemory] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:

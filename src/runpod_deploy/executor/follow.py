@@ -13,6 +13,7 @@ from runpod_deploy.errors import (
     TransportError,
 )
 from runpod_deploy.executor import supervision, telemetry
+from runpod_deploy.executor.artifacts import bring_now_and_then
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.log_mirror import LogMirror
 from runpod_deploy.executor.steps import connect
@@ -32,6 +33,7 @@ async def follow(ctx: RunContext, mirror: LogMirror) -> Report:
     """
     watch = asyncio.create_task(_watch_pod(ctx))
     samples = asyncio.create_task(telemetry.follow_samples(ctx))
+    results = asyncio.create_task(bring_now_and_then(ctx))
     try:
         while True:
             try:
@@ -41,9 +43,9 @@ async def follow(ctx: RunContext, mirror: LogMirror) -> Report:
             except TransportError as error:
                 await reconnect(ctx, error)
     finally:
-        for task in (watch, samples):
+        for task in (watch, samples, results):
             task.cancel()
-        await asyncio.gather(watch, samples, return_exceptions=True)
+        await asyncio.gather(watch, samples, results, return_exceptions=True)
 
 
 async def _session(ctx: RunContext, mirror: LogMirror, watch: asyncio.Task[None]) -> Report:

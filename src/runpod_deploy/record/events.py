@@ -229,6 +229,17 @@ EVENT_TYPES: Mapping[str, EventType] = {
             "fetched_bytes": "integer",
         }
     ),
+    "artifact_synced": EventType(
+        {
+            "label": "string",
+            "duration_sec": "number",
+            "files": "integer",
+            "bytes": "integer",
+            "fetched_files": "integer",
+            "fetched_bytes": "integer",
+            "error": "string|null",
+        }
+    ),
     "artifact_pull_failed": EventType(
         {"label": "string", "duration_sec": "number", "error": "string"}
     ),

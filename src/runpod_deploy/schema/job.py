@@ -247,6 +247,7 @@ class ArtifactEntry:
     required: bool = True
     excludes: tuple[str, ...] = ()
     delete: bool = False
+    every_minutes: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

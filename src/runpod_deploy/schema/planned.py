@@ -35,11 +35,6 @@ PLANNED = (
     Planned("/pod/cpu", "pods without a GPU", "every pod has at least one GPU"),
     Planned("/budget/idle_gpu_minutes", "pods whose GPUs idle", "set `budget.max_runtime_minutes`"),
     Planned("/artifacts/*/upload", "results that go on to a bucket", "upload them after the run"),
-    Planned(
-        "/artifacts/*/every_minutes",
-        "results that are brought back while the job runs",
-        "they are brought back at its end",
-    ),
     Planned("/storage/create", "volumes made on demand", "create the network volume beforehand"),
     Planned("/secrets/*/command", "secrets printed by a command", "use `env` or `file`"),
     Planned("/secrets/*/runpod", "secrets kept by RunPod", "use `env` or `file`"),

@@ -74,7 +74,7 @@ class LiveView:
             self._tail.extend(one for log in self._logs.values() for one in log.flush())
         if event.event in {"step_started", "state_changed"}:
             self._step_began, self._transfer = time.monotonic(), None
-        if event.event in {"staging_completed", "artifact_pull_completed"}:
+        if event.event in {"staging_completed", "artifact_pull_completed", "artifact_synced"}:
             self._transfer = None
         if event.event == "step_completed":
             self._forget_beginning(str(event.fields.get("step")))

@@ -179,6 +179,14 @@ def _pulled(fields: Mapping[str, Any]) -> Said:
     return f"{fields.get('label')}: {amount}, verified", "plain"
 
 
+def _synced(fields: Mapping[str, Any]) -> Said:
+    label, error = fields.get("label"), fields.get("error")
+    if error is not None:
+        return f"{label}: not brought home this time: {error}", "warn"
+    amount = count(fields.get("fetched_files") or 0, "file")
+    return f"{label}: {amount} new or changed, {size(fields.get('fetched_bytes') or 0)}", "plain"
+
+
 def _budget(fields: Mapping[str, Any]) -> Said:
     accrued, cap = fields.get("accrued_usd") or 0.0, fields.get("cap_usd") or 0.0
     limit = {"soft_cap": "soft limit", "cost_cap": "limit"}.get(str(fields.get("limit")), "limit")
@@ -239,6 +247,7 @@ _TELLERS: Mapping[str, Teller] = {
     "budget_reached": _budget,
     "job_ended": _job_ended,
     "artifact_pull_completed": _pulled,
+    "artifact_synced": _synced,
     "artifact_pull_failed": lambda f: (f"{f.get('label')}: {f.get('error')}", "warn"),
     "remote_log_pull_failed": lambda f: (f"the end of the log was lost: {f.get('error')}", "warn"),
 }

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from runpod_deploy.compiler.plan import PlanArtifact
 from runpod_deploy.errors import StepFailed, TransportError
 from runpod_deploy.executor import pulled, telemetry
-from runpod_deploy.executor.bulk import bulk_lanes
+from runpod_deploy.executor.artifacts import bring, local_path
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.steps import connect
-from runpod_deploy.executor.sync.download import DownloadReport, download
-from runpod_deploy.facts.filters import filter_rules
-from runpod_deploy.facts.rules import FOLDER, PathRules
+from runpod_deploy.executor.sync.download import DownloadReport
 
 TRIES = 3
 
@@ -105,22 +101,10 @@ def _failed(ctx: RunContext, label: str, began: float, error: str) -> None:
 async def _download(
     ctx: RunContext, artifact: PlanArtifact
 ) -> tuple[DownloadReport | None, str | None]:
-    local = _local_path(ctx, artifact)
-    rules = filter_rules(artifact.excludes)
     error = "not tried"
     for attempt in range(1, TRIES + 1):
         try:
-            async with bulk_lanes(ctx) as lanes:
-                report = await download(
-                    ctx.need_transport(),
-                    remote_path=ctx.fill(artifact.remote_path),
-                    local=local,
-                    keep=lambda path, is_folder: _kept(rules, path, is_folder=is_folder),
-                    progress=lambda _name, done, total: ctx.progress.transfer(
-                        artifact.label, done, total
-                    ),
-                    lanes=lanes,
-                )
+            report = await bring(ctx, artifact, final=True)
         except (TransportError, TimeoutError) as problem:
             error = str(problem) or "the pod did not answer in time"
             if attempt < TRIES and not await _again(ctx):
@@ -129,7 +113,7 @@ async def _download(
         except StepFailed as problem:
             return None, problem.message
         except OSError as problem:
-            return None, f"{local} cannot be written: {problem}"
+            return None, f"{local_path(ctx, artifact)} cannot be written: {problem}"
         return _remember(ctx, artifact, report)
     return None, error
 
@@ -155,13 +139,3 @@ async def _again(ctx: RunContext) -> bool:
     except (TransportError, StepFailed):
         return False
     return True
-
-
-def _kept(rules: PathRules, path: str, *, is_folder: bool) -> bool:
-    raw = path.encode("utf-8", "surrogateescape")
-    ending = FOLDER if is_folder else b""
-    return not rules.drops(b"/" + raw + ending, raw.rpartition(b"/")[2] + ending)
-
-
-def _local_path(ctx: RunContext, artifact: PlanArtifact) -> Path:
-    return Path(ctx.fill(artifact.local_path))

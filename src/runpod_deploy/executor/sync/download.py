@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class DownloadReport:
         fetched_bytes: their content.
         entries: `{path, size, sha256}` of each, sorted by the bytes of `path`; paths as they are.
         links: `{path, target}` of each symbolic link made.
+        deleted: Files that were removed here because `delete` was asked for.
         refused: `{path, why}` of what was not taken; text fit for a terminal. `why` begins with
             `changed` for a file that kept changing while it was read.
         tree_sha256: `sha256:` and hex over RFC 8785 of `entries`.
@@ -54,12 +55,13 @@ class DownloadReport:
     fetched_bytes: int = 0
     entries: tuple[Mapping[str, Any], ...] = ()
     links: tuple[Mapping[str, str], ...] = ()
+    deleted: tuple[str, ...] = ()
     refused: tuple[Mapping[str, str], ...] = ()
     tree_sha256: str = field(default_factory=lambda: sha256([]))
     missing: bool = False
 
 
-async def download(
+async def download(  # noqa: PLR0913 - each is a choice of the caller's
     transport: Transport,
     *,
     remote_path: str,
@@ -69,14 +71,15 @@ async def download(
     lanes: Lanes | None = None,
     memory: PullMemory | None = None,
     final: bool = True,
+    delete: bool = False,
 ) -> DownloadReport:
     """Bring a file or folder of the pod to `local`; what is here already does not travel.
 
     A folder's content lands in `local`, which is made; a file becomes `local`, or lies in it under
-    its own name when `local` is a folder. A file there is replaced when the new one is proven;
-    nothing is ever deleted. Files get the umask's mode with the owner's exec bit and the pod's
-    modification time. Symbolic links are made only where they stay inside the artifact; no link
-    below `local` is followed. A symbolic link at `remote_path` itself is followed on the pod.
+    its own name when `local` is a folder. A file there is replaced when the new one is proven.
+    Files get the umask's mode with the owner's exec bit and the pod's modification time. Symbolic
+    links are made only where they stay inside the artifact; no link below `local` is followed. A
+    symbolic link at `remote_path` itself is followed on the pod.
 
     Args:
         transport: Connection to the pod, which is not trusted.
@@ -89,6 +92,8 @@ async def download(
         memory: Filled with what was proven.
         final: Whether every file is held against the pod's digest; else one that looks on both
             sides as `memory` has it is taken to be so.
+        delete: Whether files of the folder `local`, which must be ours, are removed that are not in
+            a whole list of the pod's and would be taken if they were.
 
     Raises:
         StepFailed: The far side cannot list, hash or pack, or sends what is none of that.
@@ -110,7 +115,11 @@ async def download(
     tree = await asyncio.to_thread(LocalTree, root)
     try:
         pulling = _Download(transport, remote_path, base, tree, places, keep, progress)
-        return await pulling.run(listing, here, memory, lanes or Lanes(), final=final)
+        report = await pulling.run(listing, here, memory, lanes or Lanes(), final=final)
+        if delete and listing.kind == "folder" and not listing.unreadable:
+            deleted = await asyncio.to_thread(_remove_others, tree, listing, here, keep)
+            report = replace(report, deleted=deleted)
+        return report
     finally:
         tree.close()
 
@@ -127,6 +136,23 @@ def _here(
         here = {} if single is None else {name: single}
     trusted = set() if final else memory.unwritten(here)
     return here, {name: file.size for name, file in here.items() if name not in trusted}
+
+
+def _remove_others(
+    tree: LocalTree, listing: Listing, here: Iterable[str], keep: Keep
+) -> tuple[str, ...]:
+    """Remove the files that were here before and are not over there; those not kept are left alone."""
+    there = {entry.path for entry in listing.entries}
+    return tuple(
+        name
+        for name in sorted(here)
+        if name not in there and _would_be_taken(name, keep) and tree.remove(name)
+    )
+
+
+def _would_be_taken(name: str, keep: Keep) -> bool:
+    folders = [name[:at] for at, char in enumerate(name) if char == "/"]
+    return all(keep(folder, True) for folder in folders) and keep(name, False)
 
 
 def _root_of(path: str) -> str:

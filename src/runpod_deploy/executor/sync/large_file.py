@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from runpod_deploy.executor.sync.listing import RemoteEntry
 from runpod_deploy.executor.sync.local_tree import InTheWay, LocalTree
@@ -15,6 +16,7 @@ BLOCK_BYTES = 1024 * 1024
 RANGE_BYTES = 32 * 1024 * 1024
 LARGE_FROM = 8 * 1024 * 1024
 _LATEST = 2**33
+_TOO_LARGE = {errno.EFBIG, errno.EINVAL, errno.EOVERFLOW}
 
 
 class LargeFile:
@@ -26,44 +28,77 @@ class LargeFile:
         entry: What the pod said of it.
 
     Attributes:
-        ranges: What is missing: (start, end), in order.
-        resumable: Whether something is here that may be of it.
+        missing: Bytes that are not here yet.
+        worth_asking: Bytes from the beginning whose digests on the pod are worth to know, since
+            something is here that may be of it.
 
     Raises:
-        InTheWay: The name is not possible here.
+        InTheWay: The name, or a file of that size, is not possible here.
         OSError: The disk refused.
     """
 
     def __init__(self, tree: LocalTree, place: str, entry: RemoteEntry) -> None:
         self.entry = entry
-        self.ranges: list[tuple[int, int]] = list(_cut(0, entry.size))
+        self.missing = entry.size
+        self._runs: list[tuple[int, int]] = [(0, entry.size)]
         self._tree = tree
         self._place = place
         self._handle, self._draft = tree.kept_draft(place, executable=entry.executable)
         self._old = tree.open_old(place)
         there = os.fstat(self._handle).st_size
-        self.resumable = there > 0 or (
-            self._old is not None and os.fstat(self._old).st_size >= BLOCK_BYTES
-        )
-        os.ftruncate(self._handle, entry.size)
+        if self._old is not None:
+            there = max(there, os.fstat(self._old).st_size)
+        self.worth_asking = min(there, entry.size) if there >= BLOCK_BYTES else 0
+        try:
+            os.ftruncate(self._handle, entry.size)
+        except (OSError, OverflowError) as exc:
+            self.close()
+            self.drop()
+            if isinstance(exc, OSError) and exc.errno not in _TOO_LARGE:
+                raise
+            raise InTheWay("a file of that size is not possible on this file system") from exc
         self._turn = threading.Lock()
         self._digest = hashlib.sha256()
         self._hashed = 0
 
     def keep(self, blocks: Sequence[str]) -> int:
         """Keep what equals the pod's blocks, here or in the file's old form; returns its bytes."""
-        missing: list[tuple[int, int]] = []
-        kept = 0
-        for number, start in enumerate(range(0, self.entry.size, BLOCK_BYTES)):
-            end = min(start + BLOCK_BYTES, self.entry.size)
-            if number < len(blocks) and self._have(start, end, blocks[number]):
-                kept += end - start
-            elif missing and missing[-1][1] == start:
-                missing[-1] = (missing[-1][0], end)
-            else:
-                missing.append((start, end))
-        self.ranges = [piece for start, end in missing for piece in _cut(start, end)]
-        return kept
+        known = min(len(blocks) * BLOCK_BYTES, self.entry.size)
+        runs: list[tuple[int, int]] = []
+        for number, digest in enumerate(blocks):
+            start = number * BLOCK_BYTES
+            end = min(start + BLOCK_BYTES, known)
+            if start < end and not self._have(start, end, digest):
+                _extend(runs, start, end)
+        if known < self.entry.size:
+            _extend(runs, known, self.entry.size)
+        self._runs = runs
+        self.missing = sum(end - start for start, end in runs)
+        return self.entry.size - self.missing
+
+    def next_range(self) -> tuple[int, int] | None:
+        """Return the next range to fetch, which is then no longer given out; None when there is none."""
+        if not self._runs:
+            return None
+        start, end = self._runs.pop(0)
+        cut = min(start + RANGE_BYTES, end)
+        if cut < end:
+            self._runs.insert(0, (cut, end))
+        return start, cut
+
+    def put_back(self, start: int, end: int) -> None:
+        """Take back a range that did not come."""
+        if start < end:
+            self._runs.insert(0, (start, end))
+
+    def give_up(self) -> None:
+        """Fetch no more of it."""
+        self._runs.clear()
+
+    @property
+    def left(self) -> int:
+        """Bytes of the ranges that were not given out yet."""
+        return sum(end - start for start, end in self._runs)
 
     def _have(self, start: int, end: int, digest: str) -> bool:
         if _sha256(os.pread(self._handle, end - start, start)) == digest:
@@ -133,9 +168,11 @@ class LargeFile:
             self._tree.drop(self._draft)
 
 
-def _cut(start: int, end: int) -> Iterator[tuple[int, int]]:
-    for at in range(start, end, RANGE_BYTES):
-        yield at, min(at + RANGE_BYTES, end)
+def _extend(runs: list[tuple[int, int]], start: int, end: int) -> None:
+    if runs and runs[-1][1] == start:
+        runs[-1] = (runs[-1][0], end)
+    else:
+        runs.append((start, end))
 
 
 def _sha256(data: bytes) -> str:

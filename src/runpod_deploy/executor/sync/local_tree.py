@@ -134,6 +134,15 @@ class LocalTree:
         with self._turn:
             os.unlink(_last(draft), dir_fd=self._open_parent(draft))
 
+    def remove(self, path: str) -> bool:
+        """Remove a file; returns whether it is gone."""
+        with self._turn:
+            try:
+                os.unlink(_last(path), dir_fd=self._open_parent(path))
+            except (OSError, InTheWay):
+                return False
+            return True
+
     def sweep(self, folder: str) -> None:
         """Remove from a folder, `""` for the root, what broken pulls left of files that were not whole."""
         with self._turn:

@@ -2,6 +2,8 @@
 
 OWNED_MARKER = ".runpod-deploy-owned"
 UPLOAD_PREFIX = ".rd-upload-"
+_LONGEST_PATH = 4096
+_DEEPEST = 256
 
 
 def ours(path: str) -> bool:
@@ -20,6 +22,10 @@ def unsafe(path: str) -> str | None:
         (not path, "it is empty"),
         (path.startswith("/"), "it is absolute"),
         ("\0" in path, "it holds a NUL"),
+        (
+            len(path) > _LONGEST_PATH or len(parts) > _DEEPEST,
+            "it is longer or deeper than any path",
+        ),
         (".." in parts, "it goes up with '..'"),
         ("" in parts or "." in parts, "it has an empty part"),
         (any("\ud800" <= char <= "\udfff" for char in path), "it is not valid UTF-8"),

@@ -74,7 +74,6 @@ class Receiving:
         self._resting = 0
         self._batches = deque(_batches(wanted))
         self._unbegun = deque(e for e in wanted.values() if e.size >= LARGE_FROM)
-        self._ranges: deque[tuple[_Large, int, int]] = deque()
         self._open: list[_Large] = []
         self._unpackers: list[Unpacker] = []
         self._kept = self._written = 0
@@ -87,13 +86,22 @@ class Receiving:
             TransportError: This connection broke; what it had not brought goes back.
             OSError: The local disk refused.
         """
-        while self._batches or self._ranges or self._unbegun:
+        while True:
             if self._batches:
                 await self._small(transport, self._batches.popleft())
-            elif self._ranges:
-                await self._range(transport, *self._ranges.popleft())
-            else:
+            elif (piece := self._next_range()) is not None:
+                await self._range(transport, *piece)
+            elif self._unbegun:
                 await self._begin(transport, self._unbegun.popleft())
+            else:
+                return
+
+    def _next_range(self) -> tuple[_Large, int, int] | None:
+        for large in self._open:
+            piece = large.file.next_range()
+            if piece is not None:
+                return large, *piece
+        return None
 
     def done(self) -> int:
         """Return the bytes of content that are here."""
@@ -103,7 +111,7 @@ class Receiving:
         """Return about how many bytes of content nobody fetches yet."""
         return (
             sum(sum(batch.values()) for batch in self._batches)
-            + sum(end - start for _, start, end in self._ranges)
+            + sum(large.file.left for large in self._open)
             + sum(entry.size for entry in self._unbegun)
         )
 
@@ -147,35 +155,39 @@ class Receiving:
             self.result.refused[entry.path] = str(exc)
             return
         large = _Large(file)
-        self._open.append(large)
         try:
-            if file.resumable:
-                blocks = await blocks_of(transport, self._base, entry.path, entry.size, BLOCK_BYTES)
-                kept = await asyncio.to_thread(file.keep, blocks)
-                self._kept += kept
+            if file.worth_asking:
+                blocks = await blocks_of(
+                    transport, self._base, entry.path, file.worth_asking, BLOCK_BYTES
+                )
+                self._kept += await asyncio.to_thread(file.keep, blocks)
         except TransportError:
-            self._open.remove(large)
             large.close()
             self._unbegun.append(entry)
             raise
-        large.missing = sum(end - start for start, end in file.ranges)
-        self._ranges.extend((large, start, end) for start, end in file.ranges)
+        self._open.append(large)
+        large.missing = file.missing
         if not large.missing:
             await self._settle(transport, large)
 
     async def _range(self, transport: Transport, large: _Large, start: int, end: int) -> None:
-        at, codec = start, self._next_codec()
+        large.under_way += 1
         large.teller(transport, self._base)
         try:
-            at = await self._fill(transport, large, start, end, codec)
+            at = await self._fill(transport, large, start, end, self._next_codec())
         except _Broke as broke:
-            self._ranges.append((large, broke.at, end))
+            large.file.put_back(broke.at, end)
             large.missing -= broke.at - start
             raise broke.cause from None
+        finally:
+            large.under_way -= 1
         large.missing -= end - start
         if at < end:
+            # It ends where it should not: what lies behind is not there either.
             large.short = True
-        if not large.missing:
+            large.missing -= large.file.left
+            large.file.give_up()
+        if not large.missing and not large.under_way:
             await self._settle(transport, large)
 
     async def _fill(
@@ -219,6 +231,11 @@ class Receiving:
     async def _settle(self, transport: Transport, large: _Large) -> None:
         """Prove a file that is whole here; it goes back when the connection breaks meanwhile."""
         entry = large.file.entry
+        self._open.remove(large)
+        if large.short:
+            self.result.changed[entry.path] = "it is shorter than when it was listed"
+            large.close()
+            return
         try:
             told = await large.told(transport, self._base)
             why = await asyncio.to_thread(large.file.settle, told)
@@ -230,14 +247,11 @@ class Receiving:
             self.result.refused[entry.path] = str(exc)
             large.file.drop()
         else:
-            if large.short:
-                why = "it is shorter than when it was listed"
             if why is None:
                 self.result.done[entry.path] = (entry.size, str(told))
             else:
                 self.result.changed[entry.path] = why
         finally:
-            self._open.remove(large)
             large.close()
 
     def _next_codec(self) -> Codec:
@@ -267,6 +281,7 @@ class _Large:
     def __init__(self, file: LargeFile) -> None:
         self.file = file
         self.missing = 0
+        self.under_way = 0
         self.short = False
         self._teller: asyncio.Task[str | None] | None = None
 

@@ -10,6 +10,9 @@ from runpod_deploy.executor.sync.names import link_leaves, ours, unsafe
 
 Keep = Callable[[str, bool], bool]
 
+MOST_REFUSED = 1000
+"""How many refusals are named; the rest is counted, so that a manifest stays one."""
+
 
 @dataclass(slots=True)
 class Wanted:
@@ -24,8 +27,7 @@ class Wanted:
 def choose(listing: Listing, remote_path: str, keep: Keep) -> Wanted:
     """Sort a listing into what is taken and what is refused."""
     wanted = Wanted()
-    for complaint in listing.unreadable:
-        wanted.refused[""] = f"the pod could not read all of it: {complaint}"
+    more = 0
     if listing.kind == "special":
         wanted.refused[remote_path] = "it is neither a file nor a folder"
     dropped: set[str] = set()
@@ -38,14 +40,29 @@ def choose(listing: Listing, remote_path: str, keep: Keep) -> Wanted:
             continue
         why = _objection(entry)
         if why is not None:
-            wanted.refused[entry.path] = why
+            if len(wanted.refused) < MOST_REFUSED:
+                wanted.refused[entry.path] = why
+            else:
+                more += 1
         elif entry.kind == "f":
             wanted.files[entry.path] = entry
         elif entry.kind == "d":
             wanted.folders.append(entry.path)
         else:
             wanted.links[entry.path] = entry.target
+    about_all = _about_all(listing, more)
+    if about_all:
+        wanted.refused[""] = about_all
     return wanted
+
+
+def _about_all(listing: Listing, more: int) -> str:
+    words = []
+    if listing.unreadable:
+        words.append(f"the pod could not read all of it: {'; '.join(listing.unreadable)}")
+    if more:
+        words.append(f"{more} more entries were refused")
+    return "; ".join(words)
 
 
 def _objection(entry: RemoteEntry) -> str | None:

@@ -47,7 +47,7 @@ def slow_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(3600)
         raise AssertionError
 
-    monkeypatch.setattr("runpod_deploy.executor.steps.collect.download", never)
+    monkeypatch.setattr("runpod_deploy.executor.artifacts.download", never)
 
 
 def long_job(make_rig: RigMaker) -> Rig:

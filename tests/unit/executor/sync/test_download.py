@@ -445,3 +445,28 @@ def test_a_broken_compressed_stream_is_an_error(tmp_path: Path) -> None:
         fetched(far, tmp_path)
     assert caught.value.cause == "bad_archive"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_pod_no_longer_has_is_deleted_only_if_asked(tmp_path: Path) -> None:
+    """Files that vanished over there go; excluded ones stay, and so does all when the list is not whole."""
+    for name in ("old", "skip.log", "deep/old"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+
+    def pull(far: FarFiles, *, delete: bool) -> tuple[str, ...]:
+        return asyncio.run(
+            download(
+                far,
+                remote_path="/w",
+                local=tmp_path,
+                keep=lambda path, _folder: not path.endswith(".log"),
+                progress=lambda _name, _done, _total: None,
+                delete=delete,
+            )
+        ).deleted
+
+    assert pull(FarFiles(files={"a": b"1"}), delete=False) == ()
+    broken = FarFiles(files={"a": b"1"}, trailer=b"E1\0find: './x': Permission denied\n\0")
+    assert pull(broken, delete=True) == ()
+    assert pull(FarFiles(files={"a": b"1"}), delete=True) == ("deep/old", "old")
+    assert present(tmp_path) == {"a": b"1", "skip.log": b"x"}
