@@ -19,7 +19,7 @@ class Begun:
     def __init__(self, project: Path) -> None:
         self.path = project / RUNS / STAMP
         self.path.mkdir(parents=True)
-        (self.path / "plan.json").write_bytes(dumps(plan_file_of(job({"budget": BUDGET}))))
+        self.plan()
         self.journal = open_journal(self.path, now=time.time)
         self.write(
             "run_started",
@@ -34,6 +34,11 @@ class Begun:
             pid=1,
         )
         self.state("WORKING")
+
+    def plan(self, **sections: Any) -> None:
+        """Write the plan of a small job with these sections."""
+        config = job({"budget": BUDGET, **sections})
+        (self.path / "plan.json").write_bytes(dumps(plan_file_of(config)))
 
     def write(self, event: str, **fields: Any) -> None:
         """Write an event."""

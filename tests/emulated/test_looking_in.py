@@ -6,6 +6,7 @@ import signal
 import subprocess
 from typing import Any
 
+import asyncssh
 import pytest
 
 from support.command import Bench, wait_until
@@ -101,3 +102,38 @@ def test_without_its_cloud_a_run_is_told_of_by_its_folder(bench: Bench) -> None:
     code, output = bench.run("logs")
     assert (code, "line 1\n" in output) == (0, True)
     assert "as much of the log as is here" in output
+
+
+def test_ssh_logs_in_to_the_pod_of_a_living_run(bench: Bench) -> None:
+    """OpenSSH's own client: the command's output and exit status, and no key left on the disk."""
+    own = bench.root / "id_ed25519"
+    own.write_bytes(asyncssh.generate_private_key("ssh-ed25519").export_private_key())
+    own.chmod(0o600)
+    bench.job(run={"body": BODY + "sleep 300\n"}, ssh={"key_path": str(own)})
+    process = begun(bench)
+    run = bench.last_run()
+
+    code, output = bench.run("ssh", "last", "--", "echo $((6 * 7)); exit 3")
+    assert (code, output) == (3, "42\n")
+    assert bench.run("ssh", run.name, "--", "printf", "%s|", "a b", "$HOME")[1] == "a b|$HOME|"
+    known = run / "known_hosts"
+    pinned = known.read_text()
+    stranger = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+    known.write_text(f"{pinned.split()[0]} {' '.join(stranger.split()[:2])}\n")
+    code, output = bench.run("ssh", "last", "--", "echo in")
+    assert code == 255
+    assert "in\n" not in output
+    assert "IDENTIFICATION HAS CHANGED" in output
+    known.write_text(pinned)
+    # The API key that the run's own key comes from is lost: the key of the job file gets in.
+    (run / "ssh.salt").rename(run / "kept.salt")
+    assert bench.run("ssh", "last", "--", "echo in") == (0, "in\n")
+    (run / "kept.salt").rename(run / "ssh.salt")
+    os.kill(process.pid, signal.SIGTERM)
+    process.communicate(timeout=120)
+    code, output = bench.run("ssh", "last", "--", "true")
+    assert (code, "no pod any more" in output) == (4, True)
+    kept = [path for path in bench.root.rglob("*") if path.is_file() and path != own]
+    assert not [
+        path for path in kept if b"OPENSSH PRIVATE" in path.read_bytes() and "emu" not in path.parts
+    ]

@@ -36,6 +36,7 @@ from runpod_deploy.cli.resume_commands import attach_command, detach_command, re
 from runpod_deploy.cli.runs_commands import compare_runs_command, ls_runs_command
 from runpod_deploy.cli.schema_command import schema_command
 from runpod_deploy.cli.sign_command import sign_command
+from runpod_deploy.cli.ssh_command import ssh_command
 from runpod_deploy.cli.status_command import status_command
 from runpod_deploy.cli.terminal import open_terminal, remember_verbosity
 from runpod_deploy.cli.validate_command import validate_command
@@ -275,6 +276,11 @@ app.command(
 )(resume_command)
 app.command("attach", cls=LeanCommand, epilog=examples("runpod-deploy attach last"))(attach_command)
 app.command("detach", cls=LeanCommand, epilog=examples("runpod-deploy detach last"))(detach_command)
+app.command(
+    "ssh",
+    cls=LeanCommand,
+    epilog=examples("runpod-deploy ssh", "runpod-deploy ssh last -- nvidia-smi -l 5"),
+)(ssh_command)
 app.command(
     "manifest-summary",
     cls=LeanCommand,

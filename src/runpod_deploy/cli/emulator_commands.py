@@ -108,7 +108,7 @@ def up(
     with explained():
         running = client.find(os.environ)
         info = running or client.ensure_running(os.environ, options=options)
-    terminal.print(_how_to_use(info.url, info.api_key))
+    terminal.print(info.url if terminal.quiet else _how_to_use(info.url, info.api_key))
     if not running and idle_seconds:
         terminal.say(f"\nIt ends by itself after {idle_seconds:g} s without pods and clients.")
     if running and options != client.EmulatorOptions():

@@ -224,7 +224,9 @@ def ls_stale_command(
 def cleanup_command(
     pods: Annotated[
         list[str] | None,
-        typer.Argument(metavar="POD", help="Pod ids, or run folders.", show_default=False),
+        typer.Argument(
+            metavar="POD", help="Pod ids, run folders, run ids, or `last`.", show_default=False
+        ),
     ] = None,
     state_file: Annotated[
         Path | None,
@@ -290,19 +292,51 @@ def cleanup_command(
 
 
 def _wanted(names: Sequence[str], state_file: Path | None) -> list[str]:
-    from runpod_deploy.executor.reconcile import pod_ids  # noqa: PLC0415 - not for `--help`
-    from runpod_deploy.forensics.load import load_manifest  # noqa: PLC0415 - likewise
-
     found: list[str] = []
     for name in names:
-        path = Path(name)
-        manifest = load_manifest(path) if path.exists() else None
-        if path.exists() and manifest is None:
-            raise InvalidInput(f"{name} holds no manifest of a run")
-        found += [name] if manifest is None else pod_ids(manifest)
+        folder = _run_named(name)
+        found += [name] if folder is None else _pods_of_run(folder)
     if state_file is not None:
         found.append(_pod_of(state_file))
     return found
+
+
+def _run_named(name: str) -> Path | None:
+    """Return the run folder that is meant by a name; None for the id of a pod.
+
+    Raises:
+        InvalidInput: It is a path without a run.
+    """
+    from runpod_deploy.forensics.find import LAST, find_run, run_id_of, runs_above  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.forensics.load import is_run_folder, load_manifest, walk_run_dirs  # noqa: PLC0415 - likewise
+
+    path = Path(name)
+    if path.exists() or name == LAST:
+        known = name == LAST or is_run_folder(path) or load_manifest(path) is not None
+        if not known:
+            raise InvalidInput(f"{name} is neither a run folder nor a manifest")
+        return path if path.is_file() else find_run(name, Path())
+    folders = walk_run_dirs(runs_above(Path()))
+    return next((one for one in folders if name in (one.name, run_id_of(one))), None)
+
+
+def _pods_of_run(run: Path) -> list[str]:
+    """Return the ids of a run's pods; of a run that was killed, its journal knows them.
+
+    Raises:
+        InvalidInput: The run had no pod.
+    """
+    from runpod_deploy.executor.reconcile import pod_ids  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.forensics.load import iter_events, load_manifest  # noqa: PLC0415 - likewise
+    from runpod_deploy.record.run import fold  # noqa: PLC0415 - likewise
+
+    manifest = load_manifest(run)
+    told = () if manifest is None else pod_ids(manifest)
+    pods = fold(iter_events(run)).pods.values() if run.is_dir() else ()
+    ids = list(dict.fromkeys([*told, *(pod.pod_id for pod in pods if pod.pod_id is not None)]))
+    if not ids:
+        raise InvalidInput(f"the run in {run} had no pod")
+    return ids
 
 
 def _pod_of(state_file: Path) -> str:

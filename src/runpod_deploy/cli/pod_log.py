@@ -143,4 +143,4 @@ def _tell_end(status: RunStatus, report: Report, terminal: Terminal) -> None:
     )
     why = f" ({line(report.ended_by)})" if report.ended_by else ""
     terminal.say(f"The job has ended {code}{why}. Nobody has brought its results home yet:")
-    terminal.say(f"  runpod-deploy status {shown(status.folder)}")
+    terminal.say(f"  runpod-deploy resume {shown(status.folder)}")

@@ -10,9 +10,11 @@ import typer
 from runpod_deploy.cli.amounts import size
 from runpod_deploy.cli.arguments import Quiet, Verbose
 from runpod_deploy.cli.history import Root, folders_in
-from runpod_deploy.cli.saving import save
+from runpod_deploy.cli.saving import save, unnoticed
 from runpod_deploy.cli.terminal import open_terminal
 from runpod_deploy.errors import InvalidInput
+
+PAGE = "report.html"
 
 
 def report_command(
@@ -24,8 +26,15 @@ def report_command(
     ] = None,
     root: Root = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE", help="Where the page goes.")
-    ] = Path("report.html"),
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Where the page goes; by default beside what it is about, below artifacts/runpod.",
+            show_default=False,
+        ),
+    ] = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -43,9 +52,14 @@ def report_command(
         folders = folders_in(root)
         if not folders:
             raise InvalidInput(f"there are no runs in {root}")
+        place = folders[-1].parent
         page = runs_page(folders, f"Runs in {root.resolve().name if root is not None else ''}")
     else:
-        page = run_page(find_run(run, root if root is not None else Path()))
+        place = find_run(run, root if root is not None else Path())
+        page = run_page(place)
     content = page.encode()
-    save(out, content)
+    # In the working folder, the next run would stage it.
+    out = out or place / PAGE
+    with unnoticed(place):
+        save(out, content)
     terminal.say(f"Page written to {out} ({size(len(content))})")

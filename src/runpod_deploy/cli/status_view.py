@@ -85,7 +85,7 @@ def next_commands(status: RunStatus) -> list[str]:
     if status.goes_on and status.executor is not None:
         return [f"runpod-deploy logs -f {run}"]
     if status.goes_on:
-        return [f"runpod-deploy logs -f {run}"] if status.job == "running" else []
+        return [f"runpod-deploy resume {run}"]
     if status.pods_left:
         return [f"runpod-deploy cleanup {run}"]
     return [f"runpod-deploy manifest-summary {run}"] if status.manifest is not None else []

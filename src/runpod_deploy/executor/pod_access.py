@@ -10,6 +10,7 @@ import asyncssh
 from runpod_deploy.compiler.late_bound import fill
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.errors import ConnectFailed, InvalidInput
+from runpod_deploy.executor.applied import read_applied
 from runpod_deploy.executor.concluding import KNOWN_HOSTS_NAME, SALT_NAME
 from runpod_deploy.executor.ports import Endpoint, Pod
 from runpod_deploy.executor.ssh.connector import AsyncsshConnector
@@ -52,13 +53,15 @@ class PodAccess:
         """Return a text of the plan with what is known of the run filled in."""
         root = project_root_of(self.folder)
         values = {
-            "run_id": run_id,
             "run_dir": str(self.folder),
+            "project_root": str(root),
+            "config_dir": str((root / self.plan_file.plan.job.file).parent),
+            # What stood there on the machine that began the run.
+            **read_applied(self.folder).late_bound,
+            "run_id": run_id,
             "pod_id": self.pod.pod_id or "",
             "gpu_id": self.pod.gpu_id,
             "datacenter_id": self.pod.datacenter_id or "",
-            "project_root": str(root),
-            "config_dir": str((root / self.plan_file.plan.job.file).parent),
         }
         return fill(text, values)
 

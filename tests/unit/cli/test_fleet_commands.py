@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from begun_run import STAMP, Begun
 from runpod_deploy.errors import AccountError, Unavailable
 from runpod_deploy.executor.ports import Bill, Pod
 from runpod_deploy.executor.releasing import CONFIRM_WITHIN_SEC, end_pod
@@ -233,3 +234,24 @@ def test_an_end_is_asked_for_until_it_is_confirmed() -> None:
     assert run_virtual(end_pod(account, clock, "p", "delete")) == "no key"
     assert len(account.calls) == 1
     assert CONFIRM_WITHIN_SEC >= 60
+
+
+def test_a_run_is_named_as_everywhere(account: FakeAccount, call: Call, project: Path) -> None:
+    """Folder, its name, run id or `last`; of a run that was killed the journal knows the pods."""
+    begun = Begun(project).with_job()
+    for name in (str(begun.path), STAMP, "train-1", "last"):
+        account.held["pod1"] = pod("pod1")
+        code, told, _ = call("cleanup", name, "--yes")
+        assert (code, told.splitlines()[-1]) == (0, "pod1: deleted"), name
+    assert set(account.held) == {"over1", "over2", "wanted", "kept", "theirs"}
+    (project / "empty").mkdir()
+    code, _, wrong = call("cleanup", "empty", "--yes")
+    assert (code, "neither a run folder nor a manifest" in wrong) == (4, True)
+
+
+def test_a_run_without_a_pod_says_so(account: FakeAccount, call: Call, project: Path) -> None:
+    """Nothing is asked and nothing is ended."""
+    Begun(project)
+    code, _, wrong = call("cleanup", "last", "--yes")
+    assert (code, account.calls) == (4, [])
+    assert "had no pod" in wrong

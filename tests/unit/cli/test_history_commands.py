@@ -1,6 +1,7 @@
 """The commands over past runs: what they print, and what their exit status says."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,3 +147,17 @@ def test_without_runs_the_commands_say_so(
     assert call("manifest-summary", "--root", ".")[:2] == (0, "no runs\n")
     assert call("manifest-summary")[0] == call("events", "last")[0] == 4
     assert call("ls-runs", "--root", "missing")[0] == 4
+
+
+def test_a_page_lies_beside_what_it_is_about(project: Path, call: Call) -> None:
+    """In the working folder the next run would stage it; the newest run stays the newest."""
+    older = make_run(project, "20260101T000000Z", OURS)
+    newer = make_run(project, "20260601T000000Z", OURS)
+    os.utime(older, (1, 1))
+    assert 0 == call("report", "20260101T000000Z")[0]
+    assert (older / "report.html").read_text("utf-8").startswith("<!doctype html>")
+    assert 1 == older.stat().st_mtime
+    assert 0 == call("report", "--root", ".")[0]
+    assert (newer.parent / "report.html").is_file()
+    assert 0 == call("report", "last", "-o", "mine.html")[0]
+    assert {"artifacts", "mine.html", "job.yaml"} == {one.name for one in project.iterdir()}

@@ -72,6 +72,7 @@ def test_up_warns_when_the_running_one_stays_as_it_is(
     assert 0 == status
     assert "was running already" in err
     assert "" == call("emulator", "up")[2]
+    assert (0, "http://127.0.0.1:4711\n", "") == call("emulator", "up", "-q")
 
 
 def test_an_emulator_that_does_not_start_says_why(
