@@ -14,6 +14,7 @@ from runpod_deploy._version import __version__
 from runpod_deploy.cli import emulator_commands, exits, export_commands, volume_commands
 from runpod_deploy.cli.apply_commands import apply_command, run_command
 from runpod_deploy.cli.arguments import examples
+from runpod_deploy.cli.cancel_command import cancel_command
 from runpod_deploy.cli.capture_env_command import capture_env_command
 from runpod_deploy.cli.catalog_commands import (
     gpu_inventory_command,
@@ -274,6 +275,11 @@ app.command(
     cls=LeanCommand,
     epilog=examples("runpod-deploy resume last", "runpod-deploy resume 20260514T120000Z --json"),
 )(resume_command)
+app.command(
+    "cancel",
+    cls=LeanCommand,
+    epilog=examples("runpod-deploy cancel last", "runpod-deploy cancel last --now"),
+)(cancel_command)
 app.command("attach", cls=LeanCommand, epilog=examples("runpod-deploy attach last"))(attach_command)
 app.command("detach", cls=LeanCommand, epilog=examples("runpod-deploy detach last"))(detach_command)
 app.command(

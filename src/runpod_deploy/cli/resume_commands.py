@@ -82,7 +82,7 @@ def attach_command(
     from runpod_deploy.executor.resuming import read_begun  # noqa: PLC0415 - the whole executor
 
     begun = read_begun(folder)
-    return look_on(begun, _shown_target(begun), terminal, as_json=as_json)
+    return look_on(begun, shown_target(begun), terminal, as_json=as_json)
 
 
 def detach_command(
@@ -215,7 +215,7 @@ def _plain(url: str) -> str:
     return url.rstrip("/").removesuffix("/v2")
 
 
-def _shown_target(begun: Begun) -> Target:
+def shown_target(begun: Begun) -> Target:
     """Return the run's cloud for views that ask it nothing."""
     from runpod_deploy.executor.run import Target  # noqa: PLC0415 - the whole executor
 

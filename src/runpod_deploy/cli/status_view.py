@@ -83,9 +83,9 @@ def next_commands(status: RunStatus) -> list[str]:
     """Return what one would do next, the likeliest first."""
     run = shown(status.folder)
     if status.goes_on and status.executor is not None:
-        return [f"runpod-deploy logs -f {run}"]
+        return [f"runpod-deploy logs -f {run}", f"runpod-deploy cancel {run}"]
     if status.goes_on:
-        return [f"runpod-deploy resume {run}"]
+        return [f"runpod-deploy resume {run}", f"runpod-deploy cancel {run}"]
     if status.pods_left:
         return [f"runpod-deploy cleanup {run}"]
     return [f"runpod-deploy manifest-summary {run}"] if status.manifest is not None else []

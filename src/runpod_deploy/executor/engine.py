@@ -272,6 +272,9 @@ class Engine:
         undoing = Undoing(self.ctx, self.interrupts)
         if cause == "not_verified":
             undoing.keep()
+        if cause == "cancelled" and self.earlier is not None and self.ctx.transport is None:
+            # Asked before the login: the job on the pod is to be ended all the same, and its log had.
+            self.ctx.undo.push("login", lambda: reach(self.ctx, None))
         try:
             await undoing.unwind()
         except TakenOver as error:

@@ -50,7 +50,7 @@ def test_a_run_that_somebody_carries_on(begun: Begun, call: Call) -> None:
     )
     assert ["two", "three"] == data["last_lines"]
     assert ("max_runtime", "cost_cap") == (data["job_ends_because"], data["pod_ends_because"])
-    assert data["next"] == [f"runpod-deploy logs -f {RUNS / STAMP}"]
+    assert data["next"][0] == f"runpod-deploy logs -f {RUNS / STAMP}"
     code, out, _ = call("status")
     assert 0 == code
     assert "running by the journal; the cloud was not" in out
