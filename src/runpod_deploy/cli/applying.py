@@ -35,6 +35,7 @@ from runpod_deploy.executor.run import (
     execute,
 )
 from runpod_deploy.record.journal import utc_stamp
+from runpod_deploy.record.run_lock import RunBusy
 from runpod_deploy.record.run_request import ask as ask_for
 
 
@@ -172,6 +173,8 @@ def _tell(
     quiet_end = failure is None or isinstance(failure, (asyncio.CancelledError, Detached))
     if failure is not None and not quiet_end:
         report(failure, terminal)
+    if isinstance(failure, (RunBusy, TakenOver)):
+        return  # how the run stands is for the other executor to tell
     if show.json:
         terminal.print(json_line(summary.result(ending)))
     elif ending.watch.folder is not None:

@@ -152,7 +152,7 @@ def remaining(ending: Ending, style: Style) -> str | None:
         return None
     text = remains.left(watch.left, watch.target, style)
     run = "last" if watch.folder is None else line(shown(watch.folder))
-    if watch.run.state.value == "KEPT":
+    if watch.run.state.value == "KEPT" and any(pod.status == "alive" for pod in watch.left):
         return f"{text}\nTo try again to bring its results home:\n  runpod-deploy resume {run}"
     if watch.run.state.value != "DETACHED":
         return text
