@@ -12,8 +12,8 @@ import pytest
 from runpod_deploy.compiler.plan import PlanSecret
 from runpod_deploy.errors import EffectUnknown, InvalidInput, Unavailable
 from runpod_deploy.executor.interrupts import Request
-from runpod_deploy.record.journal import Journal, JournalError
-from runpod_deploy.record.run import Run, RunState
+from runpod_deploy.record.journal import Journal, JournalError, read_events
+from runpod_deploy.record.run import Run, RunState, fold
 from support.fakes import AfterEffect, Gate, unavailable
 from support.plans import small_plan
 from support.rig import Rig, RigMaker
@@ -165,6 +165,33 @@ def test_killed_at_any_moment_a_run_ends_as_if_it_was_not(
     else:
         pytest.fail("the run never ended before the kill")
     assert k > 20
+
+
+@pytest.mark.parametrize("further", [1, 2, 4, 7])
+def test_killed_again_and_again_a_run_ends_as_if_it_was_not(
+    make_rig: RigMaker, further: int
+) -> None:
+    """Whoever resumes may be killed as well, three times here: each next one goes on from there."""
+    undisturbed = chatty(make_rig)
+    expected = undisturbed.run()
+    for first in range(2, 46, 5):
+        rig = chatty(make_rig)
+        lines = first
+        for _ in range(3):
+            at_event(rig, lines)
+            with contextlib.suppress(Killed, JournalError):
+                rig.run()
+            if KILLED not in rig.listener.messages:
+                break
+            lines = sum(1 for _ in read_events(rig.ctx.journal.path)) + 1 + further
+            rig = after(rig)
+        run = fold(rig.events) if rig.engine.state.final else rig.run()
+        where = f"{first}: {rig.names()}"
+        assert (run.state, run.cause) == (expected.state, expected.cause), where
+        assert (rig.cloud.most, rig.cloud.rented) == (1, {}), where
+        assert rig.log() == undisturbed.log(), where
+        marks = rig.names("remote_step_started", "remote_step_completed")
+        assert marks == undisturbed.names("remote_step_started", "remote_step_completed"), where
 
 
 def left_at(rig: Rig, name: str, occurrence: int = 1) -> Rig:
