@@ -352,6 +352,40 @@ def test_commands_that_ended_are_not_run_again(make_rig: RigMaker) -> None:
     assert sum("bin/step.sh" in one for one in commands) == 1
 
 
+def test_long_log_is_read_on_and_not_from_its_beginning(make_rig: RigMaker) -> None:
+    """From a place that is known on both sides on; what is shown again is nothing, what was seen counts."""
+    rig = make_rig(secrets=("planted-token",))
+    lines = [
+        (
+            float(second),
+            b"x" * 999
+            + b"\n"
+            + b"planted-token\n" * 20_000
+            + b"__RUNPOD_STEP_DONE__%d__\n" % second,
+        )
+        for second in range(1, 8)
+    ]
+    rig.job.chunks, rig.job.lasts = lines, 10.0
+    second = left_at(rig, "log_progress", 2)
+    known = [event for event in second.events if event.event == "log_progress"][-1]
+    begun = len(second.machines[0].commands)
+    run = second.run()
+
+    raw = b"".join(piece for _, piece in lines)
+    assert run.state is RunState.SUCCEEDED
+    assert second.log() == raw.replace(b"planted-token", b"***")
+    follows = [
+        one for one in second.machines[0].commands[begun:] if "tail -c" in one and "-F" in one
+    ]
+    assert f"tail -c +{known['log_offset'] + 1} " in follows[0]
+    assert known["log_offset"] > 256 * 1024
+    told = [event["name"] for event in second.events if event.event == "remote_step_completed"]
+    assert told == [str(number) for number in range(1, 8)]
+    shown = b"".join(text for source, text in second.listener.outputs if source == "run")
+    first = b"".join(text for source, text in rig.listener.outputs if source == "run")
+    assert first + shown == second.log()
+
+
 def test_leaked_pod_is_deleted_by_the_next(make_rig: RigMaker) -> None:
     """A run that could not confirm the end of its pod tries again when it is resumed."""
     rig = chatty(make_rig)
