@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -24,6 +25,8 @@ MARK = "<!-- runpod-deploy plan "
 MOST_JOBS = 50
 MOST_BYTES = 65_000
 MOST_PAGES = 50
+TRIES = 4
+LONGEST_WAIT_SEC = 60.0
 SAID = (
     "<sub>Written by the check of this change, in its own code: it can be believed as far as the "
     "change itself. Before anything is applied, the plan is made anew.</sub>"
@@ -126,7 +129,7 @@ class Api:
             raise Refused(f"{self._base} is not https")
 
     def call(self, method: str, path: str, data: "dict[str, Any] | None" = None) -> Any:
-        """Return the answer.
+        """Return the answer; a server that is busy is asked again.
 
         Raises:
             Refused: It is an error, or does not come.
@@ -136,13 +139,18 @@ class Api:
         request = urllib.request.Request(
             f"{self._base}{path}", content, {**self._headers, **kind}, method=method
         )
-        try:
-            with _opener().open(request, timeout=30) as answer:
-                return json.loads(answer.read() or b"null")
-        except urllib.error.HTTPError as error:
-            raise Refused(f"{method} {path.partition('?')[0]} was answered {error.code}") from error
-        except (OSError, ValueError) as error:
-            raise Refused(f"{method} {path.partition('?')[0]} failed: {error}") from error
+        for attempt in range(1, TRIES + 1):
+            try:
+                with _opener().open(request, timeout=30) as answer:
+                    return json.loads(answer.read() or b"null")
+            except urllib.error.HTTPError as error:
+                if attempt == TRIES or not _worth_again(method, error):
+                    what = f"{method} {path.partition('?')[0]}"
+                    raise Refused(f"{what} was answered {error.code}") from error
+                time.sleep(_pause(error, attempt))
+            except (OSError, ValueError) as error:
+                raise Refused(f"{method} {path.partition('?')[0]} failed: {error}") from error
+        return None
 
     def pages(self, path: str) -> Iterator[dict[str, Any]]:
         """Yield the items of a list that comes in pages."""
@@ -152,6 +160,18 @@ class Api:
             yield from items
             if len(items) < 100:
                 return
+
+
+def _worth_again(method: str, error: urllib.error.HTTPError) -> bool:
+    """Return whether a call can be made again: a new comment may be there after a 5xx all the same."""
+    limited = error.code == 429 or (error.code == 403 and error.headers.get("Retry-After"))
+    return bool(limited) or (error.code >= 500 and method != "POST")
+
+
+def _pause(error: urllib.error.HTTPError, attempt: int) -> float:
+    """Return how many seconds to wait: what the server says, within bounds, else longer each time."""
+    said = (error.headers.get("Retry-After") or "").strip()
+    return min(float(said) if said.isdecimal() else 2.0**attempt, LONGEST_WAIT_SEC)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

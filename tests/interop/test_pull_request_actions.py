@@ -41,6 +41,7 @@ class Forge:
         self.pulls = [{"number": 7, "head": {"sha": SHA}}]
         self.calls: list[tuple[str, str, str]] = []
         self.status = 0
+        self.busy: list[int] = []
         forge = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -49,8 +50,12 @@ class Forge:
                 body = json.loads(self.rfile.read(length) or b"null")
                 token = self.headers.get("Authorization") or self.headers.get("PRIVATE-TOKEN")
                 forge.calls.append((self.command, self.path, str(token)))
-                answer = json.dumps(forge.answer(self.command, self.path, body)).encode()
-                self.send_response(forge.status or 200)
+                status = forge.busy.pop(0) if forge.busy else forge.status or 200
+                told = forge.answer(self.command, self.path, body) if status < 400 else {}
+                answer = json.dumps(told).encode()
+                self.send_response(status)
+                if status >= 400 and not forge.status:
+                    self.send_header("Retry-After", "0")
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)
@@ -329,6 +334,29 @@ def test_an_error_of_the_forge_is_told(forge: Forge, tmp_path: Path) -> None:
     assert "answered 403" in said
     assert "t0ken" not in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("busy", [[429], [403], [502, 503, 429]])
+def test_a_busy_forge_is_asked_again(forge: Forge, tmp_path: Path, busy: list[int]) -> None:
+    """As long as it says, and not for ever."""
+    forge.busy = list(busy)
+    folder = artifact(tmp_path / "p", ("a", "2", "x"))
+    assert 0 == comment(forge, folder)[0]
+    assert 1 == len(forge.comments)
+    forge.busy = [503] * 9
+    status, said = comment(forge, folder)
+    assert (1, True) == (status, "answered 503" in said)
+    assert 5 == len(forge.busy)
+
+
+def test_a_new_comment_whose_answer_was_lost_is_not_written_twice(
+    forge: Forge, tmp_path: Path
+) -> None:
+    """After a 5xx nobody knows; the next check of the pull request sees it."""
+    forge.busy = [200, 200, 500]
+    status, said = comment(forge, artifact(tmp_path / "p", ("a", "2", "x")))
+    assert (1, True) == (status, "POST" in said and "answered 500" in said)
+    assert 1 == sum(method == "POST" for method, _, _ in forge.calls)
 
 
 def test_notes_of_a_merge_request(forge: Forge, tmp_path: Path) -> None:
