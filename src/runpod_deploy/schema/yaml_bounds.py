@@ -6,8 +6,8 @@ from runpod_deploy.schema.yaml_nodes import Place
 MAX_DEPTH = 100
 MAX_ALIASES = 10_000
 MAX_WEIGHT = 8 * 1024 * 1024
-COST = 64
-"""What a value weighs beside its characters, so that 131,072 empty values are as many as can be."""
+COST = 128
+"""What a value weighs beside its characters, so that 65,536 empty values are as many as can be."""
 
 
 class Bounds:

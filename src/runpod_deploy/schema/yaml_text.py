@@ -24,7 +24,7 @@ def decode(raw: bytes, report: Report) -> str:
         raise report.fatal(
             "file-too-large",
             "File too large",
-            f"A {report.what} may hold at most 1 MiB; this one is larger.",
+            f"A {report.what} may hold at most 1 MiB, and `{report.file}` is larger.",
             None,
             help="Put data into files of the project and name them under `staging`.",
         )

@@ -236,7 +236,7 @@ def test_bounds_hold_for_all_files_together(project: Path) -> None:
     (one,) = refused(project, "extends: base.yaml\n")
     assert (one.code, str(one.where)) == ("file-too-large", "job.yaml:1:10")
 
-    heavy = "{0}: &x [" + "a," * 1000 + "]\n{0}2: [" + "*x," * 80 + "]\n"
+    heavy = "{0}: &x [" + "a," * 1000 + "]\n{0}2: [" + "*x," * 40 + "]\n"
     (project / "base.yaml").write_text(heavy.format("a"))
     (one,) = refused(project, "extends: base.yaml\n" + heavy.format("b"))
     assert (one.code, str(one.where)) == ("too-many-values", "job.yaml:1:1")
