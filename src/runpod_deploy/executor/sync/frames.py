@@ -132,7 +132,7 @@ class Frames:
         while self._waiting:
             name, entry = self._waiting.pop()
             path = self._root / entry.path if entry.path else self._root
-            file = PlannedFile(path, entry)
+            file = PlannedFile(str(path), entry)
             sent = {one.sha256 for one, _ in self.large.values()}
             self.large[name] = (entry, file.mtime)
             if entry.sha256 in sent:
