@@ -157,6 +157,22 @@ def test_container_disk_has_its_size(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("system", [None, ()], ids=["of the system", "of the emulator"])
+def test_python_without_a_number_is_there_as_in_the_images(
+    system: tuple[str, ...] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python` is Python 3, whether or not the host calls one so."""
+    if system is not None:
+        monkeypatch.setattr(layout, "_PYTHONS", system)
+
+    async def scenario() -> None:
+        async with running_pod(tmp_path) as rig:
+            found = await rig.run("python -c 'import json, sys; print(sys.version_info[0])'")
+            assert "3\n" == found.stdout
+
+    asyncio.run(scenario())
+
+
 def test_python3_is_there_without_one_of_the_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

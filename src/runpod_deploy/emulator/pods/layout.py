@@ -143,11 +143,17 @@ def _is_below(path: Path, programs: list[str]) -> bool:
 
 
 def _interpreter() -> tuple[dict[str, str], list[str]]:
-    """Make sure that there is a `python3`: the system's, or else the one that runs this."""
-    if any(Path(path).exists() for path in _PYTHONS):
-        return {}, []
+    """Make sure that there are `python3` and `python`: the system's, or else the one that runs this.
+
+    RunPod's images have both, and Debian has no `python` by itself.
+    """
+    system = next((path for path in _PYTHONS if Path(path).exists()), None)
+    if system is not None:
+        plain = any(Path(path.removesuffix("3")).exists() for path in _PYTHONS)
+        return ({} if plain else {f"{STUB_FOLDER}/python": system}), []
     prefix = Path(sys.base_prefix).resolve()
-    shims = {f"{STUB_FOLDER}/python3": str(prefix / "bin" / "python3")}
+    own = str(prefix / "bin" / "python3")
+    shims = {f"{STUB_FOLDER}/{name}": own for name in ("python3", "python")}
     shown = _is_below(prefix, _top_level()[1])
     return shims, [] if shown else [str(prefix)]
 
