@@ -82,14 +82,27 @@ def test_a_bar_that_redraws_itself_shows_now_and_then(terminal: Terminal) -> Non
 
 
 def test_a_short_transfer_makes_no_noise(terminal: Terminal) -> None:
-    """Bytes are told only of what takes longer than ten seconds."""
+    """Bytes, rate and time left are told only of what takes longer than ten seconds."""
     hours = Hours()
     view = plain(terminal, hours)
     for second in range(25):
         hours.at = second
         view.transfer("code", second * 1000, 25_000)
     texts = [line.split("run        ")[1] for line in written(terminal).splitlines()]
-    assert ["code: 10 kB of 25 kB", "code: 20 kB of 25 kB"] == texts
+    assert [
+        "code: 10 kB of 25 kB, 1.0 kB/s, 15s left",
+        "code: 20 kB of 25 kB, 1.0 kB/s, 5.0s left",
+    ] == texts
+
+
+def test_another_transfer_of_a_label_has_a_rate_of_its_own(terminal: Terminal) -> None:
+    """What was pulled before counts neither for the bytes nor for the rate."""
+    hours = Hours()
+    view = plain(terminal, hours)
+    for second in range(31):
+        hours.at = second
+        view.transfer("out", (second - 15) * 1000 if second >= 15 else second, 30_000)
+    assert written(terminal).splitlines()[-1].endswith("out: 15 kB of 30 kB, 1.0 kB/s, 15s left")
 
 
 def test_messages_of_several_lines_stay_in_their_column(terminal: Terminal) -> None:

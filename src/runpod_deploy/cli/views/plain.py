@@ -4,13 +4,14 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from runpod_deploy.cli.amounts import size, usd
+from runpod_deploy.cli.amounts import usd
 from runpod_deploy.cli.layout import pad
 from runpod_deploy.cli.printable import block, line
 from runpod_deploy.cli.style import Style
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.cli.views.log_text import OUTPUT_ENDS, LogText
 from runpod_deploy.cli.views.story import Line, Story, Tone
+from runpod_deploy.cli.views.transfer_rate import TransferRate
 from runpod_deploy.cli.views.watch import shown
 from runpod_deploy.record.events import Event
 
@@ -37,6 +38,7 @@ class PlainView:
         self._story = Story(verbose=terminal.verbose)
         self._logs: dict[str, LogText] = {}
         self._last: dict[str, float] = {}
+        self._rates: dict[str, TransferRate] = {}
 
     def opened(self, folder: Path, run_id: str) -> None:
         """Say which run this is."""
@@ -66,10 +68,15 @@ class PlainView:
             self._log(one)
 
     def transfer(self, label: str, done: int, total: int) -> None:
-        """Write how far a long transfer is, now and then."""
+        """Write how far a long transfer is, how fast, and how long it will take, now and then."""
+        now = self._now().timestamp()
+        rate = self._rates.get(label)
+        if rate is None or not rate.goes_on(done, total):
+            rate = self._rates[label] = TransferRate(label, now)
+        rate.moved(done, total, now)
         if self._due(f"transfer {label}", at_once=False):
-            share = f" of {size(total)}" if total else ""
-            self._say(Line(step=self._story.step, text=f"{label}: {size(done)}{share}", tone="dim"))
+            text = f"{label}: {', '.join(rate.words())}"
+            self._say(Line(step=self._story.step, text=text, tone="dim"))
 
     def spent(self, accrued_usd: float, cap_usd: float) -> None:
         """Write the cost so far, every few minutes."""

@@ -25,14 +25,22 @@ class TransferRate:
         share = self._done / self._total if self._total else 0.0
         full = round(BAR * min(share, 1.0))
         on, off = ("━", "╌") if unicode else ("#", ".")
-        parts = [f"{self.label}  {on * full}{off * (BAR - full)} {share:4.0%}"]
-        parts.append(f"{size(self._done)} of {size(self._total)}")
+        parts = [f"{self.label}  {on * full}{off * (BAR - full)} {share:4.0%}", *self.words()]
+        return "  ".join(parts)
+
+    def goes_on(self, done: int, total: int) -> bool:
+        """Tell whether a note is about the same transfer, and not about a new one of this label."""
+        return done >= self._done and total == self._total
+
+    def words(self) -> list[str]:
+        """Return bytes, rate and the time left."""
+        parts = [f"{size(self._done)} of {size(self._total)}"]
         rate = self._rate()
         if rate:
             parts.append(f"{size(rate)}/s")
             if self._done < self._total:
                 parts.append(f"{duration((self._total - self._done) / rate)} left")
-        return "  ".join(parts)
+        return parts
 
     def _rate(self) -> float:
         seconds = self._now - self._began
