@@ -31,8 +31,9 @@ demo: $(STAMP)  ## Run examples/train from YAML to verified artifacts on the emb
 test: $(STAMP)  ## Run every test that needs no RunPod account
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q
 
-campaign: $(STAMP)  ## Kill a run after every line of its journal, resume it, compare (takes a while)
+campaign: $(STAMP)  ## Kill a run after every line of its journal and resume it; run under every fault (takes a while)
 	@$(PY) tests/campaign/crash.py
+	@$(PY) tests/campaign/faults.py --write
 
 lint: $(STAMP)  ## ruff, mypy --strict and the import floors
 	@$(VENV)/bin/ruff check .
