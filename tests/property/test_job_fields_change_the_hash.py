@@ -11,12 +11,15 @@ import pytest
 
 from compiler_cases import a_file, from_text
 from plan_cases import FULL_JOB
+from runpod_deploy.compiler.canonical import sha256
 from runpod_deploy.compiler.compile import compile_resolution
 from runpod_deploy.compiler.facts import Facts
+from runpod_deploy.compiler.matrix import combinations
 from runpod_deploy.compiler.planfile import plan_hash
 from runpod_deploy.compiler.resolve import resolve
 from runpod_deploy.errors import InvalidInput
 from runpod_deploy.facts.filters import HYGIENE
+from runpod_deploy.schema.load import load_bytes
 from runpod_deploy.schema.planned import PLANNED
 from runpod_deploy.schema.validate import job_schema
 
@@ -30,6 +33,13 @@ VOLATILE = {
 FIXED = {
     "/schema_version": "one value is allowed; a file of version 2 says so in `job.schema_version`",
     "/storage/mode": "each mode needs other keys beside it: a test of its own",
+    **dict.fromkeys(
+        (
+            *("/budget/sweep_cap_usd", "/matrix/axes", "/matrix/include", "/matrix/exclude"),
+            *("/matrix/max_parallel", "/matrix/fail_fast"),
+        ),
+        "a sweep is many plans: a test of its own",
+    ),
     "/extends": "gone once the file is read: what it brings is in the other keys",
 }
 PLAIN = {"lifecycle": None, "artifacts": None, "run": {"workdir": None, "log_path": None}}
@@ -190,6 +200,40 @@ def test_storage_modes_are_different_plans() -> None:
     found = {hash_of(json.dumps(document)) for document in documents}
 
     assert 3 == len(found - {None})
+
+
+@pytest.mark.parametrize(
+    ("path", "one", "other"),
+    [
+        (["budget", "sweep_cap_usd"], 50, 60),
+        (["matrix", "max_parallel"], 1, 2),
+        (["matrix", "fail_fast"], False, True),
+        (["matrix", "axes"], {"seed": [1]}, {"seed": [1, 2]}),
+        (["matrix", "include"], [{"seed": 4}], [{"seed": 5}]),
+        (["matrix", "exclude"], [{"seed": 1}], [{"seed": 2}]),
+    ],
+)
+def test_keys_of_a_sweep_change_the_hash_of_the_sweep(
+    path: list[str | int], one: Any, other: Any
+) -> None:
+    """The hash of a sweep is over its plans: which runs there are, and how they are carried out."""
+    base = put(FULL_JOB, ["matrix"], {"axes": {"seed": [1, 2, 3]}})
+
+    found = {sweep_hash_of(json.dumps(put(base, path, value))) for value in (one, other)}
+
+    assert 2 == len(found)
+
+
+def sweep_hash_of(text: str) -> str:
+    """Return the hash of a sweep, as its file has it."""
+    plans = []
+    for run in combinations(from_text(text)):
+        config = load_bytes(text.encode(), run.variables, display="job.yaml")
+        payload = {entry.label: (a_file("a"),) for entry in config.staging}
+        excludes = {entry.label: patterns(entry) for entry in config.staging}
+        facts = Facts(job_file="job.yaml", payload=payload, excludes=excludes)
+        plans.append(plan_hash(compile_resolution(resolve(config), facts)[0]))
+    return sha256(plans)
 
 
 def test_the_lists_name_keys_that_there_are() -> None:

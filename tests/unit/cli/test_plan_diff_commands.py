@@ -100,7 +100,11 @@ def test_a_plan_as_markdown(call: Call) -> None:
     """The whole plan: cost, hardware, candidates, script and hash."""
     status, out, _ = call("plan", "job.yaml", "--format", "markdown")
     assert 0 == status
-    for text in ("| cost at most | `$0.25, said at 90%` |", "`NVIDIA L4`", 'echo "seed 7"'):
+    for text in (
+        "| cost at most | `$0.25; the job is ended at 90%` |",
+        "`NVIDIA L4`",
+        'echo "seed 7"',
+    ):
         assert text in out
     assert "unknown: planned without asking the catalog" in out
 

@@ -63,11 +63,11 @@ def said(ask: SimpleNamespace) -> str:
 
 
 def test_detaching_is_explained_before_it_is_chosen(ask: SimpleNamespace) -> None:
-    """The pod, the most it can cost, and how to end it stand in the question."""
+    """The pod, the most it can cost, and how to come back stand in the question."""
     assert "d" == ask.put("d", can_detach=True)
     assert "pod k3j5h2" in said(ask)
     assert "at most $0.50" in said(ask)
-    assert "https://api.runpod.io/v2/pods/k3j5h2" in said(ask)
+    assert "runpod-deploy attach last" in said(ask)
     assert ["pause", "resume"] == ask.picture.moves
 
 

@@ -86,8 +86,9 @@ def test_supervisor_holds_paths_and_command_as_words(value: str) -> None:
 def test_step_sources_its_folder_as_one_word(value: str) -> None:
     """The step script names its folder quoted, the file names behind it."""
     read = words(render("step", home=f"/w/{value}"))
-    assert 1 == read.count(f"/w/{value}/bin/base-env.sh")
-    assert 1 == read.count(f"/w/{value}/bin/env.sh")
+    assert 1 == read.count(f"home=/w/{value}")
+    assert 1 == read.count("$home/bin/base-env.sh")
+    assert 1 == read.count("$home/bin/env.sh")
 
 
 @pytest.mark.parametrize("value", HOSTILE)
