@@ -108,7 +108,8 @@ def test_an_upload_is_finished_however_often_it_breaks(wire: Wire, tmp_path: Pat
             lanes=lanes,
         )
 
-    assert CUTS == asyncio.run(despite_cuts(wire, total, work))
+    # The last cuts may find nothing left to cut: how much each spares depends on the machine.
+    assert CUTS - 2 <= asyncio.run(despite_cuts(wire, total, work)) <= CUTS
     assert digests(source) == digests(far)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".rd-")] == []
     # A cut costs what was on its way at that moment, and the list of what is there.
@@ -132,7 +133,8 @@ def test_a_pull_is_finished_however_often_it_breaks(wire: Wire, tmp_path: Path) 
             lanes=lanes,
         )
 
-    assert CUTS == asyncio.run(despite_cuts(wire, total, work))
+    # The last cuts may find nothing left to cut: how much each spares depends on the machine.
+    assert CUTS - 2 <= asyncio.run(despite_cuts(wire, total, work)) <= CUTS
     assert digests(source) == digests(back)
     assert list(back.rglob(".rd-*")) == []
     assert wire.carried < total + CUTS * 4 * MIB
