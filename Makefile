@@ -6,7 +6,7 @@ SHELL := /bin/bash
 VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
-WORKERS ?= 6
+WORKERS ?= 4
 
 .PHONY: help install editor-tools demo test campaign lint reference lock bench clean
 
