@@ -292,7 +292,7 @@ def test_usage_is_an_error(pod: Pod) -> None:
     assert "usage" in err
 
 
-def container(pod: Pod, command: str) -> subprocess.Popen[str]:
+def container(pod: Pod, command: str, **env: str) -> subprocess.Popen[str]:
     """Start the container's command as the create call asks for it."""
     text = (pod.home / "bin" / "boot.sh").read_text("utf-8")
     wrapped = ["-c", f'sh -c "${BOOT_ENV}" </dev/null & exec "$@"', "sh", "sh", "-c", command]
@@ -303,6 +303,7 @@ def container(pod: Pod, command: str) -> subprocess.Popen[str]:
             **pod.container_env,
             BOOT_ENV: text,
             "PATH": pod.session_env["PATH"],
+            **env,
         },
         executable=str(pod.root / "bin" / "sh"),
         cwd=pod.root,
@@ -327,12 +328,22 @@ def test_boot_watch_ends_a_pod_that_nobody_comes_for(pod: Pod, api: StubApi) -> 
     assert 1 == out.count("nobody came within 120 s")
 
 
-def test_boot_watch_leaves_to_the_lease(pod: Pod, api: StubApi) -> None:
-    """Once the run's own lease is armed, the watch of the start is over."""
+def test_boot_watch_leaves_to_the_lease(pod: Pod, api: StubApi, tmp_path: Path) -> None:
+    """Whoever arms the run's own lease within the last wait came in time; then the watch is over."""
     pod.install("exit 0\n", lease={"boot_grace_sec": 120, "silence_sec": 100_000})
-    with container(pod, "exec sleep 600") as process:
+    asleep, awake = tmp_path / "asleep", tmp_path / "awake"
+    wait = f"#!/bin/sh\n: >{asleep}\nwhile ! test -e {awake}; do sleep 0.05; done\n"
+    date = f"#!/bin/sh\nif test -e {awake}; then echo 9000; else echo 1000; fi\n"
+    for name, text in (("wait", wait), ("date", date)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    gated = {"RD_SLEEP": str(tmp_path / "wait"), "RD_DATE": str(tmp_path / "date")}
+    with container(pod, "exec sleep 600", **gated) as process:
+        wait_until(asleep.exists, "the watch did not begin")
+        watch = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
         lease(pod, "arm", "0")
-        time.sleep(200 / SPEED)
+        awake.touch()
+        wait_until(lambda: not running(watch), "the watch did not end")
         assert [] == api.actions()
         process.kill()
         pod.clean()
