@@ -82,8 +82,15 @@ def project_of(case: str, tmp_path: Path) -> Path:
     return project
 
 
-@pytest.mark.parametrize("command", ["validate", "plan"])
-@pytest.mark.parametrize("case", CASES)
+# Each process costs half a second: bad input meets the command that people give it to first, good input
+# the one that goes further. In the golden tests, every case meets the functions of both.
+WORDS = [("validate" if name in BAD else "plan", name) for name in CASES]
+WORDS += [("plan", name) for name in BAD[::6]] + [
+    ("validate", name) for name in CASES[::12] if name not in BAD
+]
+
+
+@pytest.mark.parametrize(("command", "case"), WORDS)
 def test_a_case_ends_as_it_must(case: str, command: str, tmp_path: Path) -> None:
     """Bad input ends with exit status 4 and the words of its case, good input with 0."""
     project = project_of(case, tmp_path)
