@@ -37,7 +37,11 @@ FULL: dict[str, Any] = {
     "setup": [{"command": "pip install uv", "timeout_sec": 60}],
     "preflight": [{"command": "true"}],
     "staging": [{"label": "code", "source": "src", "destination": "/app", "excludes": ["*.x"]}],
-    "secrets": [{"name": "hub", "destination": "/root/hub", "env": ["HF_TOKEN"], "mode": "0400"}],
+    "secrets": [
+        {"name": "hub", "destination": "/root/hub", "env": ["HF_TOKEN"], "mode": "0400"},
+        {"name": "store", "destination": "/root/store", "command": "pass show store"},
+        {"name": "kept", "destination": "/root/kept", "runpod": "kept_token"},
+    ],
     "run": {"script": "train.sh", "template": True, "env": {"C": "3"}},
     "artifacts": [{"label": "out", "remote_path": "/app/out", "required": False}],
     "lifecycle": {"on_success": "delete", "on_failure": None},

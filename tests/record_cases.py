@@ -118,7 +118,14 @@ def plan_file() -> p.PlanFile:
         ),
         secrets=(
             p.PlanSecret(
-                name="hf", destination="/root/hf", env=("HF",), file=None, mode="0600", export=True
+                name="hf",
+                destination="/root/hf",
+                env=("HF",),
+                file=None,
+                command=None,
+                runpod=None,
+                mode="0600",
+                export=True,
             ),
         ),
         run=p.PlanRun(

@@ -1,5 +1,6 @@
 """What the user wrote is what the pod gets, byte for byte; what is secret stays secret."""
 
+import base64
 import hashlib
 import os
 from pathlib import Path
@@ -84,22 +85,33 @@ def test_no_secret_is_in_any_file_or_on_the_screen(bench: Bench) -> None:
     """Planted values of secrets, API key and private key turn up nowhere, while the job gets them."""
     bench.extra.update(SECRETS)
     bench.extra["RUNPOD_API_KEY"] = "rpa_PLANTEDAPIKEY0123456789"
+    bench.extra["RUNPOD_SECRET_kept"] = "planted-runpod-secret"
     bench.write("token.txt", "planted-file-secret\n")
     bench.job(
         secrets=[
             {"name": "env", "env": list(SECRETS), "destination": "/root/.secrets/env"},
             {"name": "file", "file": "token.txt", "destination": "/root/.secrets/token"},
+            {
+                "name": "command",
+                "command": "printf planted; echo -command-secret",
+                "destination": "/root/.secrets/command",
+                "mode": "0440",
+            },
+            {"name": "kept", "runpod": "kept", "destination": "/root/.secrets/kept"},
         ],
         setup=[{"command": "env; cat /proc/1/environ | tr '\\0' '\\n'"}],
         run={
-            "body": "env\ncat /root/.secrets/*\nstat -c '%a %n' /root/.secrets/*\n"
+            "body": "env\ncat /root/.secrets/*\nbase64 /root/.secrets/command\n"
+            "cat /root/.secrets/kept | sha256sum\nstat -c '%a %n' /root/.secrets/*\n"
             'printf %s "$PLANTED_HOSTILE" | sha256sum\n'
         },
         artifacts=[{"label": "out", "remote_path": "/root/out", "required": False}],
     )
 
     planned, plan_text = bench.run("plan", "job.yaml", "-o", "plan.json")
-    status, output = bench.run("apply", "plan.json", "--cloud", "emulator", "--yes")
+    status, output = bench.run(
+        "apply", "plan.json", "--cloud", "emulator", "--yes", "--allow-commands"
+    )
     everything = plan_text + output + (bench.project / "plan.json").read_text()
     for path in bench.last_run().rglob("*"):
         if path.is_file():
@@ -109,13 +121,16 @@ def test_no_secret_is_in_any_file_or_on_the_screen(bench: Bench) -> None:
     for value in [
         "planted-plain",
         "planted-hostile",
-        "planted-file",
+        *("planted-file", "planted-command", "planted-runpod"),
+        base64.b64encode(b"planted-command-secret").decode()[:28],
         "PLANTEDAPIKEY",
         "PRIVATE KEY",
     ]:
         assert value not in everything
     log = (bench.last_run() / "run.log").read_text()
     assert "600 /root/.secrets/env" in log
+    assert "440 /root/.secrets/command" in log
+    assert hashlib.sha256(b"planted-runpod-secret").hexdigest() in log
     assert "***" in log
     assert hashlib.sha256(SECRETS["PLANTED_HOSTILE"].encode()).hexdigest() in log
     assert not Path("/tmp/owned").exists()

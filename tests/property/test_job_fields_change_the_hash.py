@@ -51,7 +51,10 @@ BESIDE: dict[str, dict[str, Any]] = {
     "/storage/volume_name": SECURE | ON_VOLUME,
     "/run/script": {"run": {"body": None, "script": "a.sh"}},
     "/run/template": {"run": {"body": None, "script": "a.sh"}},
-    "/secrets/0/file": {"secrets": [{"name": "a", "destination": "/root/a", "file": "a.txt"}]},
+    **{
+        f"/secrets/0/{key}": {"secrets": [{"name": "a", "destination": "/root/a", key: text}]}
+        for key, text in (("file", "a.txt"), ("command", "pass a"), ("runpod", "a"))
+    },
 }
 # Values for keys whose examples are few, or forbidden by the rest of the job.
 OTHERS: dict[str, list[Any]] = {
@@ -59,6 +62,8 @@ OTHERS: dict[str, list[Any]] = {
     "/storage/volume_mount": ["/data"],
     "/secrets/0/name": ["other"],
     "/secrets/0/file": ["b.txt"],
+    "/secrets/0/command": ["pass b"],
+    "/secrets/0/runpod": ["b"],
     "/staging/0/label": ["other"],
     "/staging/0/destination": ["/workspace/other"],
     "/run/script": ["b.sh"],

@@ -87,6 +87,8 @@ def secret(name: str = "hf", **changes: Any) -> PlanSecret:
         destination=f"/root/.secrets/{name}",
         env=("HF_TOKEN",),
         file=None,
+        command=None,
+        runpod=None,
         mode="0600",
         export=True,
     )

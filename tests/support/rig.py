@@ -22,6 +22,7 @@ from runpod_deploy.record.journal import Journal
 from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.run import Run, fold
 from runpod_deploy.record.run_folder import RunFolder
+from support.fake_pod import Reply
 from support.fakes import FakeClock, FakeCloud, FakeConnector, FakeJob, FakeMachine, run_virtual
 from support.plans import plan_file, small_plan
 
@@ -105,6 +106,17 @@ class Rig:
     machines: list[FakeMachine]
     suffixes: Iterator[int]
     secrets: tuple[str, ...]
+
+    def answering(self, replies: Mapping[str, Reply | list[Reply]]) -> None:
+        """Let every pod answer commands that match, from its first one on."""
+        make = self.cloud.machine
+
+        def machine() -> FakeMachine:
+            made = make()
+            made.replies.update(replies)
+            return made
+
+        self.cloud.machine = machine
 
     def resumed(self) -> Rig:
         """Return a second executor on the run that this one left, in the same cloud and time."""

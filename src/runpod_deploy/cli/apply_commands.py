@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runpod_deploy.cli.arguments import (
+    AllowCommands,
     AllowedSigners,
     AllowPath,
     Cloud,
@@ -72,6 +73,7 @@ def apply_command(
     var: Var = None,
     vars_file: VarsFile = None,
     allow_path: AllowPath = None,
+    allow_commands: AllowCommands = False,
     allow: Allow = None,
     again: Again = False,
     only: Only = None,
@@ -102,6 +104,7 @@ def apply_command(
         var=var,
         vars_file=vars_file,
         allow_path=allow_path,
+        allow_commands=allow_commands,
         allow=allow,
         demands=Demands(signatures=require_signature, signers=allowed_signers),
         again=again,
@@ -123,6 +126,7 @@ def run_command(
     var: Var = None,
     vars_file: VarsFile = None,
     allow_path: AllowPath = None,
+    allow_commands: AllowCommands = False,
     allow: Allow = None,
     again: Again = False,
     only: Only = None,
@@ -147,6 +151,7 @@ def run_command(
         var=var,
         vars_file=vars_file,
         allow_path=allow_path,
+        allow_commands=allow_commands,
         allow=allow,
         demands=Demands(signatures=require_signature, signers=allowed_signers),
         again=again,
@@ -168,6 +173,7 @@ def _apply(
     var: list[str] | None,
     vars_file: Path | None,
     allow_path: list[Path] | None,
+    allow_commands: bool,
     allow: list[str] | None,
     again: bool,
     demands: Demands,
@@ -179,6 +185,7 @@ def _apply(
     ask: bool,
 ) -> int:
     from runpod_deploy.cli import planning, questions, unfinished  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.cli.leave import leave_for  # noqa: PLC0415 - likewise
     from runpod_deploy.cli.target import emulator_target, runpod_target  # noqa: PLC0415 - likewise
     from runpod_deploy.cli.variables import read_variables  # noqa: PLC0415 - likewise
 
@@ -211,11 +218,18 @@ def _apply(
             from runpod_deploy.cli.resume_commands import carry_on  # noqa: PLC0415 - rarely meant
 
             return carry_on(
-                left.folder, terminal, None, as_json=as_json, print_run_dir=print_run_dir
+                left.folder,
+                terminal,
+                None,
+                allow_commands=allow_commands,
+                as_json=as_json,
+                print_run_dir=print_run_dir,
             )
         if choice == "quit":
             terminal.say("Nothing was done.")
             return JobFailed.exit_code
+    # With a question, a yes is said to a plan that shows its commands.
+    commands = leave_for(planned.plan_files, given=allow_commands or ask)
     # A missing key is told before anything is asked, an emulator is started only after a yes.
     target = runpod_target(terminal.environ) if where is CloudName.RUNPOD else None
     if policies:
@@ -237,11 +251,11 @@ def _apply(
         )
 
         how = SweepShow(json=as_json, run_dir=print_run_dir)
-        return apply_sweep(planned, target, terminal, how)
+        return apply_sweep(planned, target, terminal, how, commands)
     from runpod_deploy.cli.applying import Show, apply  # noqa: PLC0415 - the whole executor
 
     show = Show(json=as_json, run_dir=print_run_dir, detach=detach)
-    return apply(planned, target, terminal, show)
+    return apply(planned, target, terminal, show, commands)
 
 
 def _show(planned: "Planned | PlannedSweep", terminal: Terminal, *, to_stderr: bool) -> None:

@@ -26,6 +26,7 @@ from runpod_deploy.cli.views.watch import Watch
 from runpod_deploy.errors import Leaked
 from runpod_deploy.executor.endings import Detached, TakenOver
 from runpod_deploy.executor.interrupts import Interrupts
+from runpod_deploy.executor.local_commands import LocalCommands
 from runpod_deploy.executor.run import (
     Listeners,
     ManifestUnwritten,
@@ -57,7 +58,13 @@ class Show:
 Work = Callable[[Interrupts, Listeners], Awaitable[Outcome]]
 
 
-def apply(planned: Planned, target: Target, terminal: Terminal, show: Show) -> int:
+def apply(
+    planned: Planned,
+    target: Target,
+    terminal: Terminal,
+    show: Show,
+    commands: LocalCommands | None = None,
+) -> int:
     """Carry a plan out and return the exit status; everything there is to say has been said."""
 
     async def work(interrupts: Interrupts, listeners: Listeners) -> Outcome:
@@ -70,6 +77,7 @@ def apply(planned: Planned, target: Target, terminal: Terminal, show: Show) -> i
             listeners=listeners,
             allow_paths=planned.allow_paths,
             saved=_saved(planned),
+            commands=commands,
         )
 
     return carry(Watch(plan_file=planned.plan_file, target=target), work, terminal, show)

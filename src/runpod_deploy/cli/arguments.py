@@ -43,6 +43,13 @@ AllowPath = Annotated[
         show_default=False,
     ),
 ]
+AllowCommands = Annotated[
+    bool,
+    typer.Option(
+        "--allow-commands",
+        help="Let the job run its own commands on this machine, for its secrets.",
+    ),
+]
 Cloud = Annotated[
     CloudName | None,
     typer.Option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runpod_deploy.cli.apply_commands import AsJson
-from runpod_deploy.cli.arguments import Quiet, Verbose
+from runpod_deploy.cli.arguments import AllowCommands, Quiet, Verbose
 from runpod_deploy.cli.history import Root
 from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.resume_commands import Project, carry_on, shown_target
@@ -38,6 +38,7 @@ def cancel_command(
     ] = False,
     root: Root = None,
     project: Project = None,
+    allow_commands: AllowCommands = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -67,7 +68,10 @@ def cancel_command(
             return _status(after, folder, terminal)
         # It died over it, or was let go: somebody else has it now, or nobody, and then it is done here.
         holder = living_holder(folder, time.time())
-    return _do_it_here(folder, terminal, project, at_once=at_once, as_json=as_json)
+    _ask_myself(folder, terminal, at_once=at_once)
+    status = carry_on(folder, terminal, project, allow_commands=allow_commands, as_json=as_json)
+    after = read_begun(folder).run
+    return _status(after, folder, terminal) if after.state.final else status
 
 
 def _ask(folder: Path, holder: Holder, terminal: Terminal, *, at_once: bool) -> None:
@@ -98,11 +102,8 @@ def _watch(folder: Path, terminal: Terminal, *, as_json: bool) -> bool:
     return living_holder(folder, time.time()) is None
 
 
-def _do_it_here(
-    folder: Path, terminal: Terminal, project: Path | None, *, at_once: bool, as_json: bool
-) -> int:
-    """Take the run over with the word already there that it is to end."""
-    from runpod_deploy.executor.resuming import read_begun  # noqa: PLC0415 - the whole executor
+def _ask_myself(folder: Path, terminal: Terminal, *, at_once: bool) -> None:
+    """Leave word for the executor that this command is about to be."""
     from runpod_deploy.record.journal import utc_stamp  # noqa: PLC0415 - not for `--help`
     from runpod_deploy.record.run_request import ask  # noqa: PLC0415 - likewise
 
@@ -110,9 +111,6 @@ def _do_it_here(
     terminal.say(
         f"Nobody carries this run on, so it is ended from here: {_HARD if at_once else _SOFT}."
     )
-    status = carry_on(folder, terminal, project, as_json=as_json)
-    after = read_begun(folder).run
-    return _status(after, folder, terminal) if after.state.final else status
 
 
 def _status(run: Run, folder: Path, terminal: Terminal) -> int:

@@ -7,13 +7,13 @@ from itertools import zip_longest
 from runpod_deploy.cli import plan_rows
 from runpod_deploy.cli.amounts import count, size
 from runpod_deploy.cli.layout import Row
-from runpod_deploy.cli.markdown import cell, code, fence, html_code, table
+from runpod_deploy.cli.markdown import LONGEST_CELL, cell, code, fence, html_code, table
 from runpod_deploy.cli.markdown_limit import MOST, Part, fitted
 from runpod_deploy.cli.market_words import UNKNOWN, chance, estimate_rows, per_hour
-from runpod_deploy.cli.plan_rows import with_names
+from runpod_deploy.cli.plan_rows import secret_source, with_names
 from runpod_deploy.compiler.line_diff import lines_of
 from runpod_deploy.compiler.observed import CandidateOffer
-from runpod_deploy.compiler.plan import Candidate, PlanFile, Script
+from runpod_deploy.compiler.plan import Candidate, PlanFile, PlanSecret, Script
 
 LARGEST = 10
 _NAME = 50
@@ -41,12 +41,13 @@ def parts_of(plan_file: PlanFile, note: str = "") -> Iterator[Part]:
         rows = [
             (
                 cell(one.name),
-                cell(one.file or ", ".join(one.env)),
+                cell(secret_source(one)),
                 cell(with_names(one.destination)),
             )
             for one in plan.secrets
         ]
-        yield part_of_table("Secrets", ("name", "file or variables", "on the pod"), rows, "secret")
+        yield part_of_table("Secrets", ("name", "from", "on the pod"), rows, "secret")
+        yield from (_command(one) for one in plan.secrets if len(one.command or "") > LONGEST_CELL)
     yield from (_script(one) for one in plan.scripts if one.phase != "pod")
     yield from (_payload(plan_file, one.label) for one in plan.staging)
     if plan.artifacts:
@@ -171,6 +172,14 @@ def _script(script: Script) -> Part:
         body=shown,
         foot=[closing, "", "</details>", ""],
     )
+
+
+def _command(secret: PlanSecret) -> Part:
+    """Return a command that runs on the reader's machine whole: it is what they agree to."""
+    opening, shown, closing = fence((secret.command or "").split("\n"), "sh")
+    name = code(secret.name, _NAME)
+    head = [f"Command of secret {name}, run on the machine that applies this:", "", opening]
+    return Part(name=f"command of secret {name}", head=head, body=shown, foot=[closing, ""])
 
 
 def _payload(plan_file: PlanFile, label: str) -> Part:

@@ -7,7 +7,7 @@ from typing import Any
 from runpod_deploy.cli.amounts import count, limit, usd
 from runpod_deploy.cli.layout import Row
 from runpod_deploy.compiler.late_bound import LATE_BOUND, fill
-from runpod_deploy.compiler.plan import Plan, PlanAdmission
+from runpod_deploy.compiler.plan import Plan, PlanAdmission, PlanSecret
 from runpod_deploy.schema.job import (
     BudgetSection,
     CapacitySection,
@@ -24,6 +24,15 @@ _SHOWN_TOKENS = {name: f"<{name}>" for name in LATE_BOUND}
 def with_names(text: str) -> str:
     """Return `text` with late-bound tokens as `<run_dir>`."""
     return fill(text, _SHOWN_TOKENS)
+
+
+def secret_source(secret: PlanSecret) -> str:
+    """Return where a secret comes from; a command word for word."""
+    if secret.command is not None:
+        return f"command {secret.command}"
+    if secret.runpod is not None:
+        return f"RunPod secret {secret.runpod}"
+    return f"file {secret.file}" if secret.file else f"env {', '.join(secret.env)}"
 
 
 def _default(section: type[Any], field: str) -> Any:

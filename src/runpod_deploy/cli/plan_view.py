@@ -6,7 +6,7 @@ from heapq import nlargest
 from runpod_deploy.cli import plan_rows
 from runpod_deploy.cli.amounts import count, limit, size
 from runpod_deploy.cli.layout import INDENT, Row, flow, labelled, section, table
-from runpod_deploy.cli.plan_rows import with_names
+from runpod_deploy.cli.plan_rows import secret_source, with_names
 from runpod_deploy.cli.printable import block, line
 from runpod_deploy.cli.style import Style
 from runpod_deploy.compiler.plan import PlanFile, Script
@@ -141,7 +141,7 @@ class _View:
             [
                 [
                     one.name,
-                    f"file {one.file}" if one.file else f"env {', '.join(one.env)}",
+                    secret_source(one),
                     f"→ {with_names(one.destination)}",
                     one.mode,
                     "" if one.export else "not exported",

@@ -11,7 +11,7 @@ import typer
 
 from runpod_deploy.cli.amounts import usd
 from runpod_deploy.cli.apply_commands import AsJson, PrintRunDir
-from runpod_deploy.cli.arguments import Quiet, Verbose
+from runpod_deploy.cli.arguments import AllowCommands, Quiet, Verbose
 from runpod_deploy.cli.history import Root
 from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.target import CloudName, runpod_target
@@ -46,6 +46,7 @@ def resume_command(
     run: RunName = "last",
     root: Root = None,
     project: Project = None,
+    allow_commands: AllowCommands = False,
     as_json: AsJson = False,
     print_run_dir: PrintRunDir = False,
     verbose: Verbose = False,
@@ -58,15 +59,29 @@ def resume_command(
     if is_sweep_folder(Path(run)):
         from runpod_deploy.cli.sweep_resume import resume_sweep  # noqa: PLC0415 - sweeps only
 
-        return resume_sweep(Path(run), terminal, as_json=as_json, print_run_dir=print_run_dir)
+        return resume_sweep(
+            Path(run),
+            terminal,
+            allow_commands=allow_commands,
+            as_json=as_json,
+            print_run_dir=print_run_dir,
+        )
     folder = _folder(run, root)
-    return carry_on(folder, terminal, project, as_json=as_json, print_run_dir=print_run_dir)
+    return carry_on(
+        folder,
+        terminal,
+        project,
+        allow_commands=allow_commands,
+        as_json=as_json,
+        print_run_dir=print_run_dir,
+    )
 
 
 def attach_command(
     run: RunName = "last",
     root: Root = None,
     project: Project = None,
+    allow_commands: AllowCommands = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -77,7 +92,7 @@ def attach_command(
     terminal = open_terminal(verbose=verbose, quiet=quiet)
     folder = _folder(run, root)
     if living_holder(folder, time.time()) is None:
-        return carry_on(folder, terminal, project, as_json=as_json)
+        return carry_on(folder, terminal, project, allow_commands=allow_commands, as_json=as_json)
     from runpod_deploy.cli.looking_on import look_on  # noqa: PLC0415 - only beside an executor
     from runpod_deploy.executor.resuming import read_begun  # noqa: PLC0415 - the whole executor
 
@@ -118,6 +133,7 @@ def carry_on(
     terminal: Terminal,
     project: Path | None,
     *,
+    allow_commands: bool = False,
     as_json: bool = False,
     print_run_dir: bool = False,
 ) -> int:
@@ -129,10 +145,14 @@ def carry_on(
         JobFailed: The emulator that it began on is gone.
     """
     from runpod_deploy.cli.applying import Show, carry  # noqa: PLC0415 - the whole executor
+    from runpod_deploy.cli.leave import leave_again  # noqa: PLC0415 - likewise
     from runpod_deploy.cli.views.watch import Watch  # noqa: PLC0415 - likewise
     from runpod_deploy.executor.resuming import read_begun, resume  # noqa: PLC0415 - likewise
 
     begun = read_begun(folder)
+    commands = None
+    if not begun.run.state.final:
+        commands = leave_again([begun.plan_file], terminal, given=allow_commands)
     root = _project_root(begun, project)
     target = target_of(begun.cloud, begun.api_url, terminal.environ)
 
@@ -144,6 +164,7 @@ def carry_on(
             environ=os.environ,
             interrupts=interrupts,
             listeners=listeners,
+            commands=commands,
         )
 
     watch = Watch(plan_file=begun.plan_file, target=target, run=begun.run, resumed=True)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Awaitable
 from pathlib import Path
 
+from runpod_deploy.cli.leave import leave_again
 from runpod_deploy.cli.planning import load_sweep
 from runpod_deploy.cli.resume_commands import target_of
 from runpod_deploy.cli.sweeping import SweepShow, watch_sweep
@@ -25,7 +26,12 @@ from runpod_deploy.record.tolerant import text
 
 
 def resume_sweep(
-    folder: Path, terminal: Terminal, *, as_json: bool = False, print_run_dir: bool = False
+    folder: Path,
+    terminal: Terminal,
+    *,
+    allow_commands: bool = False,
+    as_json: bool = False,
+    print_run_dir: bool = False,
 ) -> int:
     """Carry a sweep on to its end, watched, and return the exit status.
 
@@ -48,6 +54,8 @@ def resume_sweep(
         )
     target = target_of(cloud, api_url, terminal.environ)
 
+    commands = leave_again(sweep_file.shards, terminal, given=allow_commands)
+
     def work(interrupts: Interrupts, listeners: SweepListeners) -> Awaitable[SweepOutcome]:
         world = World(
             project_root=project_root_of_sweep(folder),
@@ -55,6 +63,7 @@ def resume_sweep(
             environ=os.environ,
             allow_paths=(),
             listeners=listeners,
+            commands=commands,
         )
         return continue_sweep(
             sweep_file, folder, world=world, wishes=SweepWishes(), interrupts=interrupts

@@ -25,6 +25,7 @@ from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.sweepfile import SweepFile
 from runpod_deploy.errors import EXIT_OK, EXIT_SIGINT, EXIT_SIGTERM, JobFailed
 from runpod_deploy.executor.interrupts import Interrupts
+from runpod_deploy.executor.local_commands import LocalCommands
 from runpod_deploy.executor.run import Listeners, Target
 from runpod_deploy.executor.sweep import shard
 from runpod_deploy.executor.sweep_run import (
@@ -61,6 +62,7 @@ def apply_sweep(
     target: Target,
     terminal: Terminal,
     show: SweepShow,
+    commands: LocalCommands | None = None,
 ) -> int:
     """Carry a sweep out and return the exit status; everything there is to say has been said."""
     wishes = SweepWishes(
@@ -81,6 +83,7 @@ def apply_sweep(
                     environ=os.environ,
                     allow_paths=planned.allow_paths,
                     listeners=listeners,
+                    commands=commands,
                 ),
                 wishes=replace(wishes, retry=True),
                 interrupts=interrupts,
@@ -94,6 +97,7 @@ def apply_sweep(
             interrupts=interrupts,
             listeners=listeners,
             allow_paths=planned.allow_paths,
+            commands=commands,
         )
 
     return watch_sweep(planned.sweep_file, target, terminal, show, work)

@@ -187,12 +187,21 @@ class PlanStaging:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanSecret:
-    """A secret by reference: names of local variables, or a local file; never a value."""
+    """A secret by reference: never a value.
+
+    Attributes:
+        env: Names of local variables.
+        file: A local file.
+        command: A local command that prints it.
+        runpod: Name of a secret of the RunPod account; RunPod gives it to the pod.
+    """
 
     name: str
     destination: str
     env: tuple[str, ...]
     file: str | None
+    command: str | None
+    runpod: str | None
     mode: str
     export: bool
 

@@ -102,6 +102,8 @@ def secrets(config: Resolved) -> tuple[PlanSecret, ...]:
             destination=entry.destination,
             env=entry.env,
             file=entry.file,
+            command=entry.command,
+            runpod=entry.runpod,
             mode=entry.mode,
             export=entry.export,
         )

@@ -1,6 +1,8 @@
 """The environment of a pod's first process."""
 
 import hashlib
+import os
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 
@@ -18,8 +20,16 @@ def injected_env(request: PodRequest, account_keys: Sequence[str]) -> dict[str, 
     return added
 
 
-def process_env(pod: Pod) -> Mapping[str, str]:
-    """Give the complete environment; what the request set wins over everything."""
+_SECRET = re.compile(r"\{\{\s*(RUNPOD_SECRET_\w+)\s*\}\}")
+
+
+def process_env(pod: Pod, account: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """Give the complete environment; what the request set wins over everything.
+
+    Args:
+        account: The account's secrets, `RUNPOD_SECRET_<name>` to value: this emulator's own
+            environment. A reference to one that is not there stays as it was written.
+    """
     env = {
         "RUNPOD_POD_ID": pod.id,
         "RUNPOD_POD_HOSTNAME": host_name(pod.id),
@@ -32,7 +42,15 @@ def process_env(pod: Pod) -> Mapping[str, str]:
         env["CUDA_VERSION"] = pod.cuda
     if pod.volume_id:
         env["RUNPOD_VOLUME_ID"] = pod.volume_id
-    return env | pod.injected_env | pod.env
+    return env | pod.injected_env | filled(pod.env, account)
+
+
+def filled(env: Mapping[str, str], account: Mapping[str, str]) -> dict[str, str]:
+    """Give an environment with references to the account's secrets filled in."""
+    return {
+        name: _SECRET.sub(lambda found: account.get(found[1], found[0]), text)
+        for name, text in env.items()
+    }
 
 
 def host_name(pod_id: str) -> str:

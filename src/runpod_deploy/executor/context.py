@@ -14,6 +14,7 @@ from runpod_deploy.compiler.late_bound import fill, fill_quoted
 from runpod_deploy.compiler.plan import Candidate, Plan, PlanFile, Script
 from runpod_deploy.errors import ConnectFailed, StepFailed
 from runpod_deploy.executor.identity import pod_name
+from runpod_deploy.executor.local_commands import LocalCommands
 from runpod_deploy.executor.money import capped_at
 from runpod_deploy.executor.ports import Clock, Cloud, Connector, Pod, Transport
 from runpod_deploy.executor.progress import Progress
@@ -40,6 +41,7 @@ class RunContext:
         api_url: Base of the API, also told to the pod.
         late_bound: Token name to value, as far as known.
         secret_values: Secret name to the bytes that will lie on the pod; never printed.
+        commands: The leave to run the job's own commands on this machine; None: they may not.
         pod: The pod in hand; None before provisioning and after its release.
         candidate: What the pod in hand was asked for as.
         billed_since: When the pod in hand was asked for, seconds since the epoch.
@@ -79,6 +81,7 @@ class RunContext:
     funds: Callable[[], Awaitable[Funds]] | None = None
     late_bound: dict[str, str] = field(default_factory=dict)
     secret_values: dict[str, bytes] = field(default_factory=dict)
+    commands: LocalCommands | None = None
     undo: UndoStack = field(default_factory=UndoStack)
     ring: Ring | None = None
     pod: Pod | None = None

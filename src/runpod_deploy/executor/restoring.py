@@ -61,7 +61,7 @@ async def _restore(ctx: RunContext, where: Standing) -> None:
     """
     ctx.attempts = sum(event.event == "pod_create_intended" for event in ctx.journal.events)
     if not where.over and not _job_ended(ctx):
-        check.read_secrets(ctx)
+        await check.read_secrets(ctx)
     # Asked before anything else: without an answer to this, nothing is done at all.
     ours = await _pods_of_run(ctx)
     await _settle_deletes(ctx)

@@ -23,6 +23,7 @@ from runpod_deploy.executor.concluding import (
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.identity import random_suffix
 from runpod_deploy.executor.interrupts import Interrupts
+from runpod_deploy.executor.local_commands import LocalCommands
 from runpod_deploy.executor.run import PLAN_NAME, Listeners, Target, local_values, note_start
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
 from runpod_deploy.executor.secret_values import known_texts
@@ -106,6 +107,7 @@ async def resume(
     environ: Mapping[str, str],
     interrupts: Interrupts | None = None,
     listeners: Listeners | None = None,
+    commands: LocalCommands | None = None,
 ) -> Outcome:
     """Carry a run on to its end, from where its journal says that it stands.
 
@@ -115,11 +117,12 @@ async def resume(
         project_root: Every local path of the plan is below it.
         target: The cloud that the run began on, with a key of that account.
         environ: Source of `env` secrets.
+        commands: The leave to run the plan's own commands on this machine again.
 
     Raises:
         RunBusy: Another executor carries it on.
         JournalError: The folder cannot be written, or another process writes the journal.
-        InvalidInput: A secret, or a file of the run folder, is missing.
+        InvalidInput: A secret, or a file of the run folder, is missing, or a command not allowed.
         AccountError: The API refused the key, or it is not the one the run began with.
         CloudError: The API cannot be reached; the run is as it was.
         ManifestUnwritten: The run came to its end, and its manifest cannot be written.
@@ -162,6 +165,7 @@ async def resume(
             random_suffix=random_suffix,
             late_bound=local_values(begun.plan_file, begun.run_id, begun.folder, project_root),
             origin=applied.late_bound,
+            commands=commands,
         )
         return await _carry_on(ctx, lock, interrupts or Interrupts(), applied, standing)
     finally:

@@ -28,6 +28,7 @@ from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.freshness import SHOWN, fresh
 from runpod_deploy.executor.identity import owner_id, random_suffix
 from runpod_deploy.executor.interrupts import Interrupts
+from runpod_deploy.executor.local_commands import LocalCommands, refuse_commands
 from runpod_deploy.executor.ports import Clock
 from runpod_deploy.executor.price_now import offers_now
 from runpod_deploy.executor.progress import Progress, Silent
@@ -94,7 +95,7 @@ class Listeners:
     opened: Callable[[Path, str], None] = lambda _folder, _run_id: None
 
 
-async def execute(
+async def execute(  # noqa: PLR0913 - each is something else that only the caller knows
     plan_file: PlanFile,
     *,
     project_root: Path,
@@ -104,6 +105,7 @@ async def execute(
     listeners: Listeners | None = None,
     allow_paths: Sequence[Path] = (),
     saved: Saved | None = None,
+    commands: LocalCommands | None = None,
 ) -> Outcome:
     """Apply a plan: hold it against the project, then carry it out and write the manifest.
 
@@ -112,18 +114,21 @@ async def execute(
         environ: Source of `env` secrets and of who we are.
         allow_paths: Folders outside of the repository that the plan's paths may lead into.
         saved: Given when the plan was saved in a file, which can be applied once.
+        commands: The leave to run the plan's own commands on this machine, if somebody gave it.
 
     Raises:
         PlanRefused: The project or a price changed since the plan was made, or it was used already.
         CloudError: The API that the plan's prices are from cannot be reached.
         AccountError: It refused the key.
-        InvalidInput: `RUNPOD_DEPLOY_OWNER`, the API's address or a name in `saved.allow` cannot be.
+        InvalidInput: `RUNPOD_DEPLOY_OWNER`, the API's address or a name in `saved.allow` cannot be;
+            or the plan runs commands here, and nobody allowed that.
         ManifestUnwritten: The run came to its end, and its manifest cannot be written.
         TakenOver: Another executor has the run now.
         OSError: The run folder cannot be created.
     """
     listeners = listeners or Listeners()
     clock = SystemClock()
+    refuse_commands([plan_file.plan], commands)
     project_root = await asyncio.to_thread(project_root.resolve)
     offers = await _offers(plan_file, target) if saved else None
     checked = await asyncio.to_thread(
@@ -183,6 +188,7 @@ async def execute(
             progress=listeners.progress,
             random_suffix=random_suffix,
             late_bound=late_bound,
+            commands=commands,
         )
         note_start(ctx)
         for one in saved.approvals if saved else ():

@@ -22,7 +22,7 @@ def secret_file(secret: PlanSecret, project_root: Path) -> Path:
 
 
 def read_secret(secret: PlanSecret, project_root: Path, environ: Mapping[str, str]) -> bytes:
-    """Return what will lie on the pod.
+    """Return what will lie on the pod of a secret of variables or of a file.
 
     Raises:
         OSError: Its file cannot be read.
@@ -37,10 +37,16 @@ def read_secret(secret: PlanSecret, project_root: Path, environ: Mapping[str, st
 def known_texts(
     secrets: tuple[PlanSecret, ...], project_root: Path, environ: Mapping[str, str]
 ) -> tuple[list[str], list[str]]:
-    """Return every secret text that can be read now, and the names of secrets that cannot."""
+    """Return every secret text that can be read now, and the names of secrets that cannot.
+
+    No command is run for it, and what RunPod keeps is known to the pod only.
+    """
     texts: list[str] = []
     unknown: list[str] = []
     for secret in secrets:
+        if secret.command is not None or secret.runpod is not None:
+            unknown.append(secret.name)
+            continue
         texts += [environ[name] for name in secret.env if name in environ]
         try:
             content = read_secret(secret, project_root, environ)

@@ -19,6 +19,7 @@ from runpod_deploy.executor.clock import SystemClock
 from runpod_deploy.executor.endings import cause_of
 from runpod_deploy.executor.identity import owner_id
 from runpod_deploy.executor.interrupts import Interrupts
+from runpod_deploy.executor.local_commands import LocalCommands, refuse_commands
 from runpod_deploy.executor.resuming import read_begun, resume
 from runpod_deploy.executor.run import (
     Listeners,
@@ -104,9 +105,10 @@ class World:
     environ: Mapping[str, str]
     allow_paths: Sequence[Path]
     listeners: SweepListeners
+    commands: LocalCommands | None = None
 
 
-async def execute_sweep(
+async def execute_sweep(  # noqa: PLR0913 - each is something else that only the caller knows
     sweep_file: SweepFile,
     *,
     project_root: Path,
@@ -116,6 +118,7 @@ async def execute_sweep(
     interrupts: Interrupts | None = None,
     listeners: SweepListeners | None = None,
     allow_paths: Sequence[Path] = (),
+    commands: LocalCommands | None = None,
 ) -> SweepOutcome:
     """Carry out the runs of a sweep; each is held against the project when it begins.
 
@@ -123,14 +126,17 @@ async def execute_sweep(
         project_root: Every local path of the plans is below it.
         environ: Source of `env` secrets and of who we are.
         wishes: What the command line says, and whether the sweep is from a file.
+        commands: The leave to run the plans' own commands on this machine, if somebody gave it.
 
     Raises:
+        InvalidInput: They have some, and nobody allowed that.
         PlanRefused: The file was applied already.
         OSError: The sweep's folder cannot be made or written.
         JournalError: Its journal cannot.
     """
     wishes, listeners = wishes or SweepWishes(), listeners or SweepListeners()
     clock = SystemClock()
+    refuse_commands([one.plan for one in sweep_file.shards], commands)
     root = await asyncio.to_thread(project_root.resolve)
     if wishes.saved:
         use_up(sweep_file.plan_id, root, clock, again=wishes.again)
@@ -144,6 +150,7 @@ async def execute_sweep(
         environ=environ,
         allow_paths=allow_paths,
         listeners=listeners,
+        commands=commands,
     )
     return await continue_sweep(
         sweep_file, folder, world=world, wishes=wishes, interrupts=interrupts or Interrupts()
@@ -280,6 +287,7 @@ def _beginner(world: World) -> Begin:
             interrupts=interrupts,
             listeners=Listeners(progress=own.progress, sinks=(seen.event, *own.sinks), opened=both),
             allow_paths=world.allow_paths,
+            commands=world.commands,
         )
         return await _ended(work, seen, plan_file.plan)
 
@@ -308,6 +316,7 @@ def _resumer(world: World) -> Resume:
             listeners=Listeners(
                 progress=own.progress, sinks=(seen.event, *own.sinks), opened=own.opened
             ),
+            commands=world.commands,
         )
         return await _ended(work, seen, plan_file.plan)
 

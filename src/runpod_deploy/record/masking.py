@@ -1,29 +1,40 @@
 """Secrets never reach a sink in clear: texts and streams are masked by value.
 
-A value is masked wherever its exact text shows up, or the text that JSON or a shell writes for it.
+A value is masked wherever its exact text shows up, or the text that JSON, a shell, a URL or base64
+writes for it.
 Every character that belongs to an occurrence is hidden, also where two secrets overlap. Values
 shorter than four characters are not masked, since hiding every `1` would hide the log itself.
 """
 
+import base64
 import json
+import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, AnyStr
+from urllib.parse import quote, quote_plus
 
 MASK = "***"
 SHORTEST = 4
+SHORTEST_BASE64 = 6
+BASE64_LINE = 76
+_SHELL_MARKS = re.compile(r"[ \t'\"\\|&;()<>!{}*\[\]?^$`]|^[~#]")
+_PERCENT = re.compile(r"%[0-9A-F]{2}")
+_URL_SAFE = str.maketrans("+/", "-_")
 
 
 class Masker:
     """Replaces known secret values; values can be added at any time."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
+        self._added = 0
         self._values: list[str] = []
         self._needles: list[bytes] = []
         for value in values:
             self.add(value)
 
     def __repr__(self) -> str:
-        return f"Masker({len(self._values)} values)"
+        return f"Masker({self._added} values)"
 
     def add(self, value: str) -> None:
         """Mask `value` from now on, and each of its lines that is long enough to be telling.
@@ -32,7 +43,11 @@ class Masker:
         """
         parts = {value, value.strip(), *(line.strip() for line in value.splitlines())}
         forms = {form for part in parts if len(part) >= SHORTEST for form in _written_forms(part)}
+        if len(value.rstrip("\n")) >= SHORTEST:
+            # The line break that files and commands end with is the log's own where it is printed.
+            forms = {form for form in forms if not form.endswith("\n")} | {value.rstrip("\n")}
         fresh = forms - set(self._values)
+        self._added += bool(fresh)
         self._values.extend(sorted(fresh, key=lambda v: (-len(v), v)))
         self._needles = list(dict.fromkeys(map(_bytes_of, self._values)))
 
@@ -106,14 +121,41 @@ class StreamMasker:
 
 
 def _written_forms(value: str) -> set[str]:
-    """Return `value` and how JSON and POSIX shells write it between quotes."""
-    return {
+    """Return `value` and how JSON, shells, URLs and base64 write it."""
+    content = _bytes_of(value)
+    forms = {
         value,
         json.dumps(value)[1:-1],
         json.dumps(value, ensure_ascii=False)[1:-1],
         value.replace("'", "'\"'\"'"),
         value.replace("'", "'\\''"),
+        # `printf %q`; whether it marks commas is a matter of the version
+        _SHELL_MARKS.sub(r"\\\g<0>", value),
+        _SHELL_MARKS.sub(r"\\\g<0>", value).replace(",", "\\,"),
+        *(quote(content, safe=safe) for safe in ("", "/")),
+        quote_plus(content),
     }
+    forms |= {_PERCENT.sub(lambda found: found[0].lower(), form) for form in forms if "%" in form}
+    return forms | _base64_forms(content)
+
+
+def _base64_forms(content: bytes) -> set[str]:
+    """Return what base64 makes of `content` wherever it stands in what is encoded.
+
+    Three bytes become four characters, so there are three ways to begin; characters that also hold
+    bits of a neighbour are left out.
+    """
+    if len(content) < SHORTEST_BASE64:
+        return set()
+    forms = set()
+    for before in range(3):
+        whole = base64.b64encode(bytes(before) + content).decode()
+        first, last = -(-before * 8 // 6), (before + len(content)) * 8 // 6
+        forms |= {whole[first:last], whole[first:last].translate(_URL_SAFE)}
+        if before == 0 and last > BASE64_LINE:
+            # As `base64` writes a secret that stands alone.
+            forms.add("\n".join(textwrap.wrap(whole[:last], BASE64_LINE)))
+    return forms
 
 
 def _bytes_of(text: str) -> bytes:

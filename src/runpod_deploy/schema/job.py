@@ -197,16 +197,19 @@ class StagingEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SecretEntry:
-    """A secret by reference: names of local environment variables, or a local file.
+    """A secret by reference: local variables, a local file or command, or a secret of the account.
 
     `env` secrets lie on the pod as a shell file of exports at `destination`; with `export` the run,
-    and preflight commands with `with_env`, get them without sourcing it themselves.
+    and preflight commands with `with_env`, get them without sourcing it themselves. What a file
+    holds, a command prints, or RunPod keeps lies there byte for byte.
     """
 
     name: str
     destination: str
     env: tuple[str, ...] = ()
     file: str | None = None
+    command: str | None = None
+    runpod: str | None = None
     mode: str = "0600"
     export: bool = True
 

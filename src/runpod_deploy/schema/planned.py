@@ -36,8 +36,6 @@ PLANNED = (
     Planned("/budget/idle_gpu_minutes", "pods whose GPUs idle", "set `budget.max_runtime_minutes`"),
     Planned("/artifacts/*/upload", "results that go on to a bucket", "upload them after the run"),
     Planned("/storage/create", "volumes made on demand", "create the network volume beforehand"),
-    Planned("/secrets/*/command", "secrets printed by a command", "use `env` or `file`"),
-    Planned("/secrets/*/runpod", "secrets kept by RunPod", "use `env` or `file`"),
     Planned("/lifecycle/retry", "another try after a failure", "call `run` again"),
     Planned(
         "/lifecycle/on_success", "pods kept for the next run", "use `delete` or `stop`", "recycle"

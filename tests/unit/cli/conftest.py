@@ -183,6 +183,8 @@ def sample() -> PlanFile:
                 destination="/root/.secrets/token.env",
                 env=("TOKEN",),
                 file=None,
+                command=None,
+                runpod=None,
                 mode="0600",
                 export=True,
             ),

@@ -22,6 +22,7 @@ from runpod_deploy.errors import (
     UnknownOutcome,
 )
 from runpod_deploy.executor.endings import Detached
+from runpod_deploy.executor.local_commands import LocalCommands
 from runpod_deploy.executor.run import Listeners, Outcome, Saved
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.manifest import Manifest
@@ -346,3 +347,39 @@ def test_allowed_folders_reach_the_executor(executor: Executor, call: Call, proj
     call("apply", "plan.json", "--yes", "--allow-path", str(outside))
     call("apply", "plan.json", "--yes")
     assert [(outside,), (outside,), ()] == [given["allow_paths"] for given in executor.calls]
+
+
+@pytest.fixture
+def with_command(project: Path) -> None:
+    """The job's secret is what a command prints."""
+    text = (project / "job.yaml").read_text("utf-8")
+    entry = "secrets: [{name: hub, destination: /root/hub, command: 'pass show hub | head -1'}]\n"
+    (project / "job.yaml").write_text(f"{text}{entry}", "utf-8")
+
+
+@pytest.mark.usefixtures("with_command")
+def test_a_jobs_own_commands_need_leave(executor: Executor, call: Call) -> None:
+    """Neither `--yes` nor `run` allows them: status 4 shows the command and names the flag."""
+    for words in (("run", "job.yaml"), ("apply", "job.yaml", "--yes")):
+        status, _, err = call(*words)
+        assert 4 == status
+        assert "pass show hub | head -1" in err
+        assert "--allow-commands" in err
+    assert [] == executor.calls
+    assert 0 == call("run", "job.yaml", "--allow-commands")[0]
+    assert isinstance(executor.calls[0]["commands"], LocalCommands)
+
+
+@pytest.mark.usefixtures("person", "with_command")
+def test_a_yes_to_the_plan_is_leave_for_its_commands(executor: Executor, call: Call) -> None:
+    """The plan that is asked about shows the command word for word."""
+    status, out, _ = call("apply", "job.yaml", answer="yes\n")
+    assert 0 == status
+    assert "command pass show hub | head -1" in out
+    assert isinstance(executor.calls[0]["commands"], LocalCommands)
+
+
+def test_without_commands_there_is_no_leave(executor: Executor, call: Call) -> None:
+    """The flag gives nothing to a job that wants nothing."""
+    call("run", "job.yaml", "--allow-commands")
+    assert executor.calls[0]["commands"] is None

@@ -1,6 +1,8 @@
 """Masking by value, in texts and in streams."""
 
+import base64
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -113,6 +115,49 @@ def test_a_mask_does_not_wait_for_what_may_follow() -> None:
         b"ac",
         b"",
     ]
+
+
+VALUE = "tok/en +$\u00e9'1"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "tok%2Fen%20%2B%24%C3%A9%271",
+        "tok/en%20%2B%24%C3%A9%271",
+        "tok%2fen+%2b%24%c3%a9%271",
+        "tok/en\\ +\\$\u00e9\\'1",
+    ],
+)
+def test_a_value_is_hidden_as_urls_and_printf_q_write_it(written: str) -> None:
+    """Percent signs in both cases, with and without slashes, forms, and `printf %q` hide nothing."""
+    assert Masker([VALUE]).text(f"curl ?k={written}&x") == "curl ?k=***&x"
+
+
+@pytest.mark.parametrize("before", ["", "u", "u:", "us:"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_value_is_hidden_within_base64(before: str, encode: Callable[[bytes], bytes]) -> None:
+    """Wherever it stands in what was encoded, its own characters are gone."""
+    text = encode(f"{before}{VALUE}{VALUE}\n".encode()).decode()
+    shown = Masker([VALUE]).text(text)
+
+    assert shown.count("***") == 2
+    assert len(shown.replace("***", "")) <= 4 + 4 + 4
+
+
+def test_a_long_value_is_hidden_in_lines_of_base64() -> None:
+    """`base64` breaks its lines; the break does not save the secret."""
+    secret = "".join(map(str, range(90)))
+    text = base64.encodebytes(f"{secret}\n".encode()).decode()
+
+    assert Masker([f"{secret}\n"]).text(text).startswith("***")
+    assert not any(line in Masker([secret]).text(text) for line in text.splitlines()[:-1])
+
+
+def test_the_line_break_after_a_value_stays() -> None:
+    """Files and commands end with one; the log keeps its lines, and JSON text hides it as well."""
+    assert Masker(["hunter22\n"]).text("a hunter22\nb\n") == "a ***\nb\n"
+    assert Masker(["hunter22\n"]).text('"hunter22\\n"') == '"***"'
 
 
 def test_a_masker_does_not_show_its_values() -> None:

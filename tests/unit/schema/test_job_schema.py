@@ -27,7 +27,10 @@ from runpod_deploy.schema.unsupported import UNSUPPORTED
 from runpod_deploy.schema.validate import job_schema
 
 SCHEMA = job_schema()
-ALTERNATIVES = {"body", "script", "env", "file", "image", "template_id"}
+ALTERNATIVES = {
+    *("body", "script", "image", "template_id"),
+    *("env", "file", "command", "runpod"),
+}
 """Keys of which one or another must be said: none of them may be null, or is required by itself."""
 
 

@@ -70,12 +70,14 @@ def reserved_pod_env(config: Resolved, facts: Facts) -> Iterator[Finding]:  # no
                 if name == "PUBLIC_KEY"
                 else None,
             )
-    if len(config.pod.env) > MAX_POD_ENV:
+    kept = {secret.runpod for secret in config.secrets if secret.runpod is not None}
+    count = len(config.pod.env) + len(kept)
+    if count > MAX_POD_ENV:
         yield Finding(
             pointer="/pod/env",
             code="environment-size",
             summary="The pod has too many environment variables",
             detail=f"RunPod takes 50 variables, of which {MAX_POD_ENV} are the job's; "
-            f"here are {len(config.pod.env)}.",
+            f"here are {count}" + (f", {len(kept)} of them for secrets." if kept else "."),
             help="Move what only the job needs to `run.env` or `remote_env.exports`.",
         )

@@ -1,8 +1,10 @@
 """check: everything that can fail for free fails here, before anything is paid for."""
 
+from runpod_deploy.compiler.plan import PlanSecret
 from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
 from runpod_deploy.executor.affordable import check_funds
 from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.local_commands import LocalCommandFailed
 from runpod_deploy.executor.secret_values import read_secret
 
 
@@ -13,19 +15,19 @@ async def do(ctx: RunContext) -> None:
         AccountError: The account cannot pay for an hour.
         InvalidInput: A required path or a secret is missing; all of them are named.
     """
-    problems = [*_missing_paths(ctx), *_read_secrets(ctx)]
+    problems = [*_missing_paths(ctx), *await _read_secrets(ctx)]
     if problems:
         raise InvalidInput("The run cannot start.", diagnostics=tuple(problems))
     await check_funds(ctx)
 
 
-def read_secrets(ctx: RunContext) -> None:
+async def read_secrets(ctx: RunContext) -> None:
     """Read the secrets again for a run that is carried on.
 
     Raises:
         InvalidInput: One of them is missing; all of them are named.
     """
-    problems = _read_secrets(ctx)
+    problems = await _read_secrets(ctx)
     if problems:
         raise InvalidInput(
             "The run cannot be carried on without its secrets: they are delivered to the pod, and "
@@ -53,32 +55,60 @@ def _missing_paths(ctx: RunContext) -> list[Diagnostic]:
     ]
 
 
-def _read_secrets(ctx: RunContext) -> list[Diagnostic]:
+async def _read_secrets(ctx: RunContext) -> list[Diagnostic]:
+    """Read what this machine knows of the secrets, and return what is wrong with each."""
     problems = []
     for secret in ctx.plan.secrets:
-        unset = [name for name in secret.env if name not in ctx.environ]
-        if secret.file is None and unset:
-            problems.append(
-                _problem(
-                    "secret-missing",
-                    "Secret missing",
-                    f"Secret {secret.name!r} needs the environment variable{'s' * (len(unset) > 1)} "
-                    f"{', '.join(unset)}, which this command was not given.",
-                    f"export {unset[0]}=…",
-                )
-            )
-            continue
-        try:
-            value = read_secret(secret, ctx.project_root, ctx.environ)
-        except OSError as error:
-            problems.append(
-                _problem(
-                    "secret-missing",
-                    "Secret missing",
-                    f"Secret {secret.name!r} is to come from the file {secret.file!r}: {error}",
-                    "Create the file where this command runs; it is never part of the plan.",
-                )
-            )
-            continue
-        ctx.secret_values[secret.name] = value
+        if secret.runpod is not None:
+            continue  # the pod's to tell
+        value = await _ask(ctx, secret) if secret.command is not None else _read(ctx, secret)
+        if isinstance(value, Diagnostic):
+            problems.append(value)
+        else:
+            ctx.secret_values[secret.name] = value
     return problems
+
+
+def _read(ctx: RunContext, secret: PlanSecret) -> bytes | Diagnostic:
+    unset = [name for name in secret.env if name not in ctx.environ]
+    if secret.file is None and unset:
+        return _problem(
+            "secret-missing",
+            "Secret missing",
+            f"Secret {secret.name!r} needs the environment variable{'s' * (len(unset) > 1)} "
+            f"{', '.join(unset)}, which this command was not given.",
+            f"export {unset[0]}=…",
+        )
+    try:
+        return read_secret(secret, ctx.project_root, ctx.environ)
+    except OSError as error:
+        return _problem(
+            "secret-missing",
+            "Secret missing",
+            f"Secret {secret.name!r} is to come from the file {secret.file!r}: {error}",
+            "Create the file where this command runs; it is never part of the plan.",
+        )
+
+
+async def _ask(ctx: RunContext, secret: PlanSecret) -> bytes | Diagnostic:
+    """Run the command of a secret; what it prints is hidden from then on."""
+    command = secret.command or ""
+    if ctx.commands is None:
+        return _problem(
+            "command-not-allowed",
+            "Command not allowed",
+            f"Secret {secret.name!r} is what a command on this machine prints, and nobody allowed "
+            f"it to run: {command}",
+            "Read it. If it is what you want, say --allow-commands.",
+        )
+    try:
+        value = await ctx.commands.printed(command, ctx.project_root, ctx.environ)
+    except (LocalCommandFailed, OSError) as error:
+        return _problem(
+            "secret-command-failed",
+            "Secret missing",
+            f"The command of secret {secret.name!r} gave none: {error}.",
+            f"Try it in {ctx.project_root}:\n  {command}",
+        )
+    ctx.masker.add(value.decode("utf-8", "surrogateescape"))
+    return value

@@ -15,7 +15,7 @@ from runpod_deploy.errors import (
     RunpodDeployError,
     StepFailed,
 )
-from runpod_deploy.executor import host_key, lease
+from runpod_deploy.executor import host_key, lease, pod_secrets
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.ports import Transport
 from runpod_deploy.executor.untrusted import first_lines
@@ -80,6 +80,7 @@ async def _connect_once(ctx: RunContext) -> Transport:
         done = await transport.run("true", timeout=LOGIN_TIMEOUT_SEC)
         if done.exit_status != 0:
             raise ConnectFailed("The pod's SSH server answers but runs no commands.")
+        await pod_secrets.learn(ctx, transport)
     except BaseException as error:
         await transport.close()
         if isinstance(error, TimeoutError):

@@ -16,7 +16,7 @@ from runpod_deploy.errors import (
     Unavailable,
     Unreachable,
 )
-from runpod_deploy.executor import lease
+from runpod_deploy.executor import lease, pod_secrets
 from runpod_deploy.executor.choosing import ROUND_PAUSE_SEC, arrange, nothing_had, reached, refuse
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import create_settled, settle_strays
@@ -215,6 +215,7 @@ def _request(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> Po
         args=None if plan.pod.args is None else ctx.fill(plan.pod.args),
         env={
             **env,
+            **pod_secrets.pod_env(plan),
             "PUBLIC_KEY": ctx.public_keys(),
             "RUNPOD_DEPLOY_META": json.dumps(
                 {

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from runpod_deploy.compiler.plan import PlanSecret
 from runpod_deploy.errors import EffectUnknown, InvalidInput, Unavailable
 from runpod_deploy.executor.interrupts import Request
+from runpod_deploy.executor.local_commands import LocalCommands
 from runpod_deploy.record.journal import Journal, JournalError, read_events
 from runpod_deploy.record.run import Run, RunState, fold
 from support.fakes import AfterEffect, Gate, unavailable
-from support.plans import small_plan
+from support.plans import secret, small_plan
 from support.rig import Rig, RigMaker
 
 Scene = Callable[[Rig], None]
@@ -41,6 +43,18 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class Killed(BaseException):
     """Ends everything that a killed process would have done next."""
+
+
+class Store(LocalCommands):
+    """A password store on this machine."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def printed(self, command: str, folder: Path, environ: Mapping[str, str]) -> bytes:  # noqa: ARG002 - the port's
+        """Tell the secret."""
+        self.asked.append(command)
+        return b"planted\n"
 
 
 def plain(_rig: Rig) -> None:
@@ -299,6 +313,8 @@ def test_missing_secret_leaves_the_run_as_it_was(make_rig: RigMaker) -> None:
                 name="token",
                 env=("TOKEN",),
                 file=None,
+                command=None,
+                runpod=None,
                 destination="/s",
                 mode="0600",
                 export=True,
@@ -312,6 +328,33 @@ def test_missing_secret_leaves_the_run_as_it_was(make_rig: RigMaker) -> None:
 
     assert isinstance(second.engine.failure, InvalidInput)
     assert "TOKEN" in second.engine.failure.diagnostics[0].detail
+    assert second.cloud.rented
+
+
+@pytest.mark.parametrize("source", [{"command": "pass show hub"}, {"runpod": "hub"}])
+def test_secrets_are_asked_for_again(make_rig: RigMaker, source: dict[str, str]) -> None:
+    """They are written nowhere: a command runs once more, the pod is read once more, the log is hidden."""
+    rig = make_rig(replace(small_plan(), secrets=(secret(env=(), **source),)))
+    rig.ctx.commands = Store()
+    rig.job.chunks = [(1.0, b"early planted\n"), (4.0, b"late planted\n")]
+    rig.answering({"RUNPOD_DEPLOY_SECRET_hub": b"RUNPOD_DEPLOY_SECRET_hub=planted\n"})
+    second = left_at(rig, "exec_start_settled")
+    second.ctx.commands = store = Store()
+
+    assert "SUCCEEDED" == second.run().state
+    assert ["pass show hub"] * ("command" in source) == store.asked
+    assert b"early ***\nlate ***\n" == second.log()
+
+
+def test_without_leave_a_command_leaves_the_run_as_it_was(make_rig: RigMaker) -> None:
+    """A run whose secrets may not be asked for again is not touched, and says how to allow it."""
+    rig = make_rig(replace(small_plan(), secrets=(secret(env=(), command="pass show hub"),)))
+    rig.ctx.commands = Store()
+    second = left_at(rig, "exec_start_settled")
+    second.run()
+
+    assert isinstance(second.engine.failure, InvalidInput)
+    assert "--allow-commands" in (second.engine.failure.diagnostics[0].help or "")
     assert second.cloud.rented
 
 

@@ -1,0 +1,108 @@
+"""Commands of a job file that run on this machine; they run only where somebody allowed it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runpod_deploy.compiler.plan import Plan
+from runpod_deploy.errors import InvalidInput
+from runpod_deploy.executor.untrusted import first_lines
+
+WITHIN_SEC = 60.0
+LONGEST_OUTPUT = 1 << 20
+
+
+class LocalCommandFailed(Exception):
+    """A command gave nothing that can be used; the message says why, without what it printed."""
+
+
+@dataclass(slots=True)
+class LocalCommands:
+    """The leave to run a job's own commands on this machine; what one printed is kept.
+
+    So the runs of a sweep ask a password store once. `within_sec` is the longest that one may take.
+    """
+
+    within_sec: float = WITHIN_SEC
+    _printed: dict[tuple[Path, str], asyncio.Future[bytes]] = field(
+        default_factory=dict, repr=False
+    )
+
+    async def printed(self, command: str, folder: Path, environ: Mapping[str, str]) -> bytes:
+        """Return what `command` prints, run by `sh` in `folder`; it gets no terminal and no input.
+
+        Raises:
+            LocalCommandFailed: It failed, did not end in time, or printed nothing or too much.
+        """
+        known = self._printed.get((folder, command))
+        if known is None:
+            known = asyncio.ensure_future(_printed(command, folder, environ, self.within_sec))
+            self._printed[folder, command] = known
+        try:
+            # One run of a sweep that is cancelled does not end it for the others.
+            return await asyncio.shield(known)
+        except (LocalCommandFailed, OSError):
+            self._printed.pop((folder, command), None)  # whoever is next asks anew
+            raise
+
+
+def refuse_commands(plans: Iterable[Plan], commands: LocalCommands | None) -> None:
+    """Refuse plans that would run something here when nobody allowed it.
+
+    Raises:
+        InvalidInput: One of them has such commands; they are named.
+    """
+    if commands is not None:
+        return
+    wanted = list(dict.fromkeys(text for plan in plans for text in wanted_commands(plan)))
+    if wanted:
+        shown = "\n".join(f"  {text}" for text in wanted)
+        raise InvalidInput(
+            f"The job runs commands on this machine, and nobody allowed that:\n{shown}",
+            help="Read them. If they are what you want, say --allow-commands.",
+        )
+
+
+def wanted_commands(plan: Plan) -> list[str]:
+    """Return the commands that a plan runs on this machine, each once."""
+    return list(dict.fromkeys(one.command for one in plan.secrets if one.command is not None))
+
+
+async def _printed(
+    command: str, folder: Path, environ: Mapping[str, str], within_sec: float
+) -> bytes:
+    process = await asyncio.create_subprocess_exec(
+        "/bin/sh",
+        "-c",
+        command,
+        cwd=folder,
+        env=dict(environ),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        # Its own session: whatever it starts ends with it, and it cannot wait at our terminal.
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(within_sec):
+            out, err = await process.communicate()
+    except TimeoutError:
+        raise LocalCommandFailed(f"it did not end within {within_sec:g} s") from None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    if process.returncode != 0:
+        raise LocalCommandFailed(f"it ended with status {process.returncode}: {first_lines(err)}")
+    if not out.strip():
+        raise LocalCommandFailed("it ended well and printed nothing")
+    if len(out) > LONGEST_OUTPUT:
+        raise LocalCommandFailed(f"it printed {len(out)} bytes; a secret has at most 1 MiB")
+    return out
