@@ -6,7 +6,9 @@ SHELL := /bin/bash
 VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
-WORKERS ?= 4
+WORKERS ?= 8
+# Hundreds of processes start in a test run: none should compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install editor-tools demo test campaign lint reference lock bench clean
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.emulated
 KILLS = 8
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> End:
     """The end of a run that nobody disturbs."""
     bench = Bench(Path(tmp_path_factory.mktemp("undisturbed")))

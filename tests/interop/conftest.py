@@ -8,7 +8,7 @@ import pytest
 from support.openssh import SSHD, login_by_ssh
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...] | None]:
     """Return how a command is run over a real OpenSSH server; None where there is none."""
     if SSHD is None or shutil.which("ssh") is None:
