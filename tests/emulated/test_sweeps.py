@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from runpod_deploy.schema.hover import published_schema
 from support.command import Bench
 
 pytestmark = pytest.mark.emulated
@@ -40,6 +42,7 @@ def sweep_folder(bench: Bench) -> Path:
 def manifest(bench: Bench) -> dict[str, Any]:
     """Return the manifest of the newest sweep."""
     data: dict[str, Any] = json.loads((sweep_folder(bench) / "sweep_manifest.json").read_text())
+    Draft202012Validator(json.loads(published_schema("sweep-manifest"))).validate(data)
     return data
 
 

@@ -17,6 +17,8 @@ _SCHEMAS = frozenset(
 )
 _LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _MAPPINGS = frozenset({"properties", "patternProperties", "$defs"})
+_EMBEDDED = {"sweep": ("plan",)}
+"""Documents that are published as a part of another, so that one file is all that a validator needs."""
 
 
 def published_schema(name: str) -> bytes:
@@ -25,8 +27,16 @@ def published_schema(name: str) -> bytes:
     Raises:
         KeyError: There is no such document.
     """
+    return (json.dumps(_document(name), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _document(name: str) -> Any:
     document = json.loads(schema_document(name))
-    return (json.dumps(_told(document, document), indent=2, ensure_ascii=False) + "\n").encode()
+    told = _told(document, document)
+    for part in _EMBEDDED.get(name, ()):
+        # With its own `$id` in it, its references go on to lead into itself.
+        told["$defs"][part] = _document(part)
+    return told
 
 
 def _told(rule: Any, root: Mapping[str, Any]) -> Any:

@@ -24,6 +24,11 @@ def without(document: Any, keywords: set[str]) -> Any:
 def test_a_published_schema_decides_what_ours_decides(name: str) -> None:
     """Only words are added: without them the published document is the one that we validate with."""
     published = json.loads(published_schema(name))
+    if name == "sweep":
+        # Where ours has a word about plans, the published one has all that is published about them.
+        plan = published["$defs"].pop("plan")
+        assert plan == json.loads(published_schema("plan"))
+        published["$defs"]["plan"] = json.loads(schema_document(name))["$defs"]["plan"]
 
     assert json.loads(schema_document(name)) == without(published, ADDED)
     assert published["description"] == published["markdownDescription"]

@@ -20,10 +20,12 @@ ADDRESSES = {
     "manifest": "urn:runpod-deploy:schema:manifest:3",
     "plan": "urn:runpod-deploy:schema:plan:1",
     "policy": "urn:runpod-deploy:schema:policy:1",
+    "sweep": "urn:runpod-deploy:schema:sweep:1",
+    "sweep-manifest": "urn:runpod-deploy:schema:sweep-manifest:1",
 }
 DOCUMENTS: dict[str, Any] = {name: json.loads(schema_document(name)) for name in SCHEMA_NAMES}
 JOBS = ("job", "job.v2")
-WRITTEN = ("event", "manifest", "plan")
+WRITTEN = ("event", "manifest", "plan", "sweep-manifest")
 """What this tool writes; the others are what it reads."""
 FREE_ID = "NVIDIA X900 of next year"
 each_job_schema = pytest.mark.parametrize("document", JOBS)
@@ -125,7 +127,7 @@ def test_a_field_that_is_written_is_described_with_an_example(
         Draft202012Validator({**said, "$defs": root["$defs"]}).validate(example)
 
 
-@pytest.mark.parametrize("name", ["manifest", "plan"])
+@pytest.mark.parametrize("name", ["manifest", "plan", "sweep-manifest"])
 def test_the_examples_together_make_a_document(name: str) -> None:
     """A document of the examples of all fields is one that the schema accepts."""
     Draft202012Validator(DOCUMENTS[name]).validate(example_of(DOCUMENTS[name], DOCUMENTS[name]))
