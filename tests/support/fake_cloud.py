@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,6 +49,7 @@ class FakeCloud:
     Attributes:
         creates: What the next create calls do: None succeeds, an exception is raised before any
             effect, `AfterEffect` loses the answer. Empty: they succeed.
+        start_changes: Fields that a pod has once it is started again.
         changes: Fields that the pods made next have instead of what was asked for, one entry a pod.
         ready_in: Seconds until a pod has its SSH port; None: it never has.
         deletes: What the next delete calls do: None deletes, an exception is raised, `"lie"`
@@ -69,6 +70,9 @@ class FakeCloud:
     gets: deque[Exception | None] = field(default_factory=deque)
     finds: deque[Exception | None] = field(default_factory=deque)
     find_always: Exception | None = None
+    set_envs: deque[Exception | None] = field(default_factory=deque)
+    start_changes: dict[str, Any] = field(default_factory=dict)
+    starts: int = 0
     acts: deque[Exception | str | None] = field(default_factory=deque)
     act_always: Exception | str | None = None
     offers: list[GpuOffer] | Exception = field(default_factory=list)
@@ -115,9 +119,7 @@ class FakeCloud:
             raise self.find_always
         now = self.clock.monotonic()
         return [
-            replace(self._describe(rented), raw={"env": dict(rented.request.env)})
-            for rented in self.rented.values()
-            if rented.visible_at <= now
+            self._describe(rented) for rented in self.rented.values() if rented.visible_at <= now
         ]
 
     async def find(self, name: str) -> list[Pod]:
@@ -133,13 +135,28 @@ class FakeCloud:
             if rented.request.name == name and rented.visible_at <= now
         ]
 
+    async def set_env(self, pod_id: str, env: Mapping[str, str]) -> Pod:
+        """Replace a pod's environment."""
+        await self.clock.gate.through("set-env")
+        _raise_next(self.set_envs)
+        rented = self.rented[pod_id]
+        rented.request = replace(rented.request, env=dict(env))
+        return self._describe(rented)
+
     async def act(self, pod_id: str, action: PodAction) -> None:
-        """Stop a pod; nothing else is asked for."""
+        """Start or stop a pod."""
         await self.clock.gate.through(f"act-{action}")
         what = self.acts.popleft() if self.acts else self.act_always
         if isinstance(what, Exception):
             raise what
-        if what != "lie":
+        if action == "start" and what != "lie":
+            rented = self.rented[pod_id]
+            self.starts += 1
+            rented.machine = self.machine()
+            rented.ready_at = self.clock.monotonic() + (self.ready_in or 0.0)
+            ssh = Endpoint(host="203.0.113.7", port=30_000 + self.starts)
+            self.change(pod_id, **{"status": "RUNNING", "ssh": ssh, **self.start_changes})
+        elif what != "lie":
             self.change(pod_id, status="EXITED", ssh=None)
             self.rented[pod_id].machine.kill()
 
@@ -227,9 +244,8 @@ class FakeCloud:
         return rented
 
     def _describe(self, rented: Rented) -> Pod:
-        if self.clock.monotonic() < rented.ready_at:
-            return replace(rented.pod, ssh=None)
-        return rented.pod
+        pod = replace(rented.pod, raw={**rented.pod.raw, "env": dict(rented.request.env)})
+        return replace(pod, ssh=None) if self.clock.monotonic() < rented.ready_at else pod
 
 
 def _raise_next(faults: deque[Exception | None]) -> None:

@@ -134,6 +134,30 @@ class Rig:
         rig.downloads = self.downloads
         return rig
 
+    def next_run(self, plan: Plan | None = None, *, job: FakeJob | None = None) -> Rig:
+        """Return another run of the same project, in the same cloud and time."""
+        folder = self.ctx.folder.path.with_name(f"{self.ctx.folder.path.name}-next")
+        folder.mkdir()
+        job = job or FakeJob()
+
+        def machine() -> FakeMachine:
+            self.machines.append(FakeMachine(job=job))
+            return self.machines[-1]
+
+        self.cloud.machine = machine
+        rig = _rig(
+            folder,
+            plan or self.ctx.plan,
+            environ=self.ctx.environ,
+            secrets=self.secrets,
+            suffixes=self.suffixes,
+            cloud=self.cloud,
+            job=job,
+            machines=self.machines,
+        )
+        rig.downloads = self.downloads
+        return rig
+
     def run(self) -> Run:
         """Carry the plan out and return where it stands."""
         run_virtual(self.engine.run(), self.clock.monotonic())
@@ -233,7 +257,7 @@ def _rig(
         progress=listener,
         random_suffix=lambda: f"{next(suffixes):04x}",
         late_bound={
-            "run_id": "demo-20270115T080000Z",
+            "run_id": f"demo-20270115T080000Z{folder.name.partition('-')[1]}",
             "run_dir": str(folder),
             "project_root": str(root),
             "config_dir": str(root),

@@ -80,6 +80,10 @@ class FakeClock:
             self._last = asyncio.get_running_loop().time()
         return self._last
 
+    def later(self, seconds: float) -> None:
+        """Let time pass between two runs."""
+        self._last = self.monotonic() + seconds
+
     async def sleep(self, seconds: float) -> None:
         """Wait in virtual time."""
         await self.gate.through("sleep")

@@ -233,7 +233,7 @@ def cleanup_command(
         typer.Option(
             "--state-file",
             metavar="FILE",
-            help="The pod that a state file of an earlier release names.",
+            help="The pods that a state file names: those kept for the next run, or of an earlier release.",
             show_default=False,
         ),
     ] = None,
@@ -297,7 +297,7 @@ def _wanted(names: Sequence[str], state_file: Path | None) -> list[str]:
         folder = _run_named(name)
         found += [name] if folder is None else _pods_of_run(folder)
     if state_file is not None:
-        found.append(_pod_of(state_file))
+        found += _pods_of_state(state_file)
     return found
 
 
@@ -337,6 +337,16 @@ def _pods_of_run(run: Path) -> list[str]:
     if not ids:
         raise InvalidInput(f"the run in {run} had no pod")
     return ids
+
+
+def _pods_of_state(state_file: Path) -> list[str]:
+    from runpod_deploy.record.kept_pods import KeptPods  # noqa: PLC0415 - not for `--help`
+
+    try:
+        kept = KeptPods(file=state_file).read()
+    except OSError:
+        kept = ()  # it is told below what is wrong with it
+    return [one.pod_id for one in kept] or [_pod_of(state_file)]
 
 
 def _pod_of(state_file: Path) -> str:

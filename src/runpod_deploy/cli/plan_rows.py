@@ -8,6 +8,7 @@ from runpod_deploy.cli.amounts import count, limit, usd
 from runpod_deploy.cli.layout import Row
 from runpod_deploy.compiler.late_bound import LATE_BOUND, fill
 from runpod_deploy.compiler.plan import Plan, PlanAdmission, PlanSecret
+from runpod_deploy.compiler.rates import stopped_disk_per_day
 from runpod_deploy.schema.job import (
     BudgetSection,
     CapacitySection,
@@ -175,11 +176,13 @@ def run(plan: Plan) -> Iterator[Row]:
 def ending(plan: Plan) -> Iterator[Row]:
     """Return what becomes of the pod, and who ends it when nobody is there."""
     of = plan.lifecycle
-    kept = "stop" in {of.on_success, of.on_failure, of.on_orphaned}
     texts = [of.on_success, of.on_failure, of.on_orphaned]
     for label, action in zip(("on success", "on failure", "on orphaned"), texts, strict=True):
-        yield Row(label=label, text=f"{action} the pod", default=action == "delete")
-    if kept:
+        if action == "recycle":
+            yield from _recycling(plan, label)
+        else:
+            yield Row(label=label, text=f"{action} the pod", default=action == "delete")
+    if of.may_stop:
         yield Row(
             label="keep stopped",
             text=f"{of.keep_hours:g} h",
@@ -188,6 +191,21 @@ def ending(plan: Plan) -> Iterator[Row]:
     if of.accept_loss:
         yield Row(label="accept loss", text="yes: results on a wiped disk may be lost")
     yield from _lease(plan)
+
+
+def _recycling(plan: Plan, label: str) -> Iterator[Row]:
+    """Return what is done to keep the pod, and what that costs."""
+    yield Row(label=label, text=f"stop the pod and keep it, in {plan.lifecycle.state_file}")
+    yield Row(
+        label="",
+        text="the next run starts it again if image, GPU, disks, ports and place are still these; "
+        "else it is deleted and another one rented",
+    )
+    persistent = (plan.storage.volume_gb or 0) if plan.storage.mode == "ephemeral" else 0
+    disk = (
+        f"{usd(stopped_disk_per_day(persistent))} a day for its disk" if persistent else "nothing"
+    )
+    yield Row(label="", text=f"while it is stopped it costs {disk}")
 
 
 def _lease(plan: Plan) -> Iterator[Row]:

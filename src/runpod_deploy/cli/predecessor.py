@@ -45,7 +45,12 @@ REPLACED_FLAGS: Mapping[tuple[str, str], str] = {
     "  runpod-deploy run JOB.yaml --var place=EU-RO-1",
     ("run", "--fallback-cloud-type"): f"{_IN_THE_FILE}pod: {{cloud_type: ANY}}\n"
     f"Secure Cloud is tried first, then Community Cloud. {_VERSION_3}",
-    ("run", "--force-fresh"): "Leave it out: every run rents a pod of its own.",
+    (
+        "run",
+        "--force-fresh",
+    ): "Leave it out: every run rents a pod of its own, unless an earlier\n"
+    "one kept its pod with `on_success: recycle`. To begin anew there, end that pod first:\n"
+    "  runpod-deploy cleanup --state-file .runpod-deploy/JOB.json",
 }
 """Each flag that is gone from a command that stayed, and what says the same now."""
 

@@ -49,7 +49,9 @@ def estimate(plan: Plan, catalog: ObservedCatalog, typical: TypicalSpend | None 
             rates.volume_per_month(catalog.volume.size_gb) if catalog.volume else None
         ),
         stopped_per_day_usd=(
-            rates.stopped_disk_per_day(persistent) if persistent and _may_stop(plan) else None
+            rates.stopped_disk_per_day(persistent)
+            if persistent and plan.lifecycle.may_stop
+            else None
         ),
         typical=None if typical is None else _priced(typical, rate),
         at_max_runtime=longest,
@@ -85,11 +87,6 @@ def _longest(plan: Plan, rate: float | None) -> Spend | None:
 
 def _ends_by(longest: Spend | None, cap: Spend) -> Literal["max_runtime", "cost_cap"]:
     return "max_runtime" if longest is not None and longest.seconds <= cap.seconds else "cost_cap"
-
-
-def _may_stop(plan: Plan) -> bool:
-    ends = plan.lifecycle
-    return "stop" in {ends.on_success, ends.on_failure, ends.on_orphaned}
 
 
 def _priced(typical: TypicalSpend, rate: float | None) -> TypicalSpend:

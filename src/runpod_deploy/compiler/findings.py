@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from runpod_deploy.errors import Diagnostic, Severity
 from runpod_deploy.schema.job import JobSource
+from runpod_deploy.schema.newer_keys import with_way_to_version_3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +47,7 @@ class Finding:
             where=where,
             source_line=None if self.hidden else source.line(where),
             suggestion=self.suggestion,
-            help=self.help,
+            help=with_way_to_version_3(self.help, source.version, source.path),
         )
 
 

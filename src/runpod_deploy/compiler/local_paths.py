@@ -30,6 +30,7 @@ def anchored(resolution: Resolution, job_file: str) -> Resolution:
         *(secret.file or "" for secret in job.secrets),
         *job.local.required_paths,
         job.run.script or "",
+        job.state_file or "",
     )
     if not any(MARK in text for text in texts):
         return resolution
@@ -53,6 +54,7 @@ def anchored(resolution: Resolution, job_file: str) -> Resolution:
             job.local, required_paths=tuple(map(place, job.local.required_paths))
         ),
         run=dataclasses.replace(job.run, script=job.run.script and place(job.run.script)),
+        state_file=job.state_file and place(job.state_file),
     )
     return dataclasses.replace(resolution, config=Resolved(config))
 

@@ -242,13 +242,25 @@ class StepPlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanLifecycle:
-    """What becomes of the pod, defaults decided."""
+    """What becomes of the pod, defaults decided.
 
-    on_success: Literal["delete", "stop", "preserve"]
+    Attributes:
+        on_success: `recycle` stops it and keeps it for the next run of the job.
+        state_file: Where it is remembered then, relative to the project root; else None.
+    """
+
+    on_success: Literal["delete", "stop", "preserve", "recycle"]
     on_failure: Literal["delete", "stop", "preserve"]
     on_orphaned: Literal["delete", "stop", "preserve"]
     accept_loss: bool
     keep_hours: float
+    state_file: str | None = None
+
+    @property
+    def may_stop(self) -> bool:
+        """Whether the pod may be left stopped, which its persistent disk is billed for."""
+        stopping = {"stop", "recycle"}
+        return bool(stopping & {self.on_success, self.on_failure, self.on_orphaned})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

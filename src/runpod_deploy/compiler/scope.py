@@ -24,7 +24,9 @@ _LATE_ALLOWED = (
     (re.compile(r"/artifacts/\d+/(remote_path|local_path)"), frozenset(LATE_BOUND)),
     (re.compile(r"/pod/env/.*"), frozenset({"run_id"})),
     (
-        re.compile(r"/(staging/\d+/source|run/script|secrets/\d+/file|local/required_paths/\d+)"),
+        re.compile(
+            r"/(staging/\d+/source|run/script|secrets/\d+/file|local/required_paths/\d+|state_file)"
+        ),
         frozenset({"project_root", "config_dir"}),
     ),
 )

@@ -14,6 +14,7 @@ from contextlib import aclosing, suppress
 
 from runpod_deploy.compiler.lease import START_SCRIPT
 from runpod_deploy.errors import AccountError, CloudError, HostKeyChanged
+from runpod_deploy.executor import kept
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.ports import LogLine
 
@@ -36,7 +37,8 @@ async def confirm(ctx: RunContext) -> None:
     transport = ctx.need_transport()
     key = transport.host_key()
     shown = fingerprint(key)
-    ours = _of_clients(ctx)
+    # An earlier run's start of the pod printed the key that it had then.
+    ours = _of_clients(ctx) | kept.known_host_keys(ctx)
     printed: set[str] = set()
     official = (ctx.plan.pod.args or "").endswith(f" {START_SCRIPT}")
     lines = ctx.cloud.logs(pod.id, tail=TAIL)

@@ -194,6 +194,9 @@ class Cloud(Protocol):
     async def act(self, pod_id: str, action: PodAction) -> None:
         """Start, stop or restart a pod."""
 
+    async def set_env(self, pod_id: str, env: Mapping[str, str]) -> Pod:
+        """Replace the environment that the pod's next start has, and return the pod."""
+
     async def delete(self, pod_id: str) -> None:
         """Ask for the pod's end; 404 counts as success. Proof is only `get` returning None."""
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from runpod_deploy.compiler.plan import Candidate
 from runpod_deploy.errors import RunpodDeployError, StepFailed, TransportError
-from runpod_deploy.executor import lease, pulled, spending, telemetry
+from runpod_deploy.executor import kept, lease, pulled, recycling, spending, telemetry
 from runpod_deploy.executor.choosing import refuse
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import settle_call, settle_open_create
@@ -65,7 +65,7 @@ async def _restore(ctx: RunContext, where: Standing) -> None:
     # Asked before anything else: without an answer to this, nothing is done at all.
     ours = await _pods_of_run(ctx)
     await _settle_deletes(ctx)
-    await _settle_stops(ctx)
+    await _settle_actions(ctx)
     await _settle_creates(ctx)
     await _adopt_unknown(ctx, ours)
     await _take_pod(ctx)
@@ -75,6 +75,8 @@ async def _restore(ctx: RunContext, where: Standing) -> None:
     _recall_results(ctx)
     _recall_deadline(ctx)
     _settle_the_rest(ctx, where)
+    if ctx.pod is None and (where.over or where.failure is not None):
+        kept.give_back(ctx)
     if ctx.pod is not None:
         _restore_undo(ctx, where)
         if ctx.earlier.lease and not where.over:
@@ -140,15 +142,18 @@ async def _settle_deletes(ctx: RunContext) -> None:
     for event in _open(ctx, "pod_delete_intended"):
         pod_id, reason = event["pod_id"], str(event.fields.get("reason"))
         await release.delete_pod(ctx, pod_id, reason=reason)
-        if reason not in NOT_THE_HOST:
+        if reason not in NOT_THE_HOST and not reason.startswith(kept.RECYCLED):
             record = _record(ctx, pod_id)
             if record is not None:
                 refuse(ctx, candidate_of(ctx, record), f"its host was given up: {reason}")
 
 
-async def _settle_stops(ctx: RunContext) -> None:
+async def _settle_actions(ctx: RunContext) -> None:
     for event in _open(ctx, "pod_action_intended"):
-        await release.stop_pod(ctx, event["pod_id"])
+        if event.fields.get("action") == "start":
+            await recycling.settle_open_start(ctx, event)
+        else:
+            await release.stop_pod(ctx, event["pod_id"])
 
 
 async def _settle_creates(ctx: RunContext) -> None:
@@ -230,7 +235,7 @@ def _recall_ring(ctx: RunContext) -> None:
     for event in events:
         if event.event == "candidate_refused":
             _recall_refusal(ctx.ring, event)
-    if ctx.candidate is not None:
+    if ctx.candidate is not None and not kept.in_hand(ctx):
         ctx.ring.pass_over(ctx.candidate)
 
 

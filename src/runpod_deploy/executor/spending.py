@@ -21,7 +21,9 @@ LEAST_SEC = 300.0
 SETTLED_SEC = 300.0
 
 
-async def enter(ctx: RunContext, name: str, usd_per_hour: float | None) -> None:
+async def enter(
+    ctx: RunContext, name: str, usd_per_hour: float | None, *, again: bool = False
+) -> None:
     """Enter a pod that is about to be asked for; afterwards `ctx.limit_usd` is what the run may cost.
 
     Under a monthly cap that is not more than the month has left once every other run that is under
@@ -29,6 +31,7 @@ async def enter(ctx: RunContext, name: str, usd_per_hour: float | None) -> None:
 
     Args:
         usd_per_hour: What is known of the pod's price beforehand.
+        again: Whether it is there, stopped, and about to be started for this run.
 
     Raises:
         OverMonthlyCap: The month has nothing left.
@@ -45,7 +48,7 @@ async def enter(ctx: RunContext, name: str, usd_per_hour: float | None) -> None:
             if limit is None:
                 raise _over(ctx, accounts)
             ctx.limit_usd = limit
-            _open(ctx, ledger, name, usd_per_hour)
+            _open(ctx, ledger, name, usd_per_hour, again=again)
     except OSError as error:
         _unwritten(ctx, error)
         return
@@ -161,20 +164,29 @@ def _key(ctx: RunContext) -> str:
     return str(ctx.folder.path)
 
 
-def _open(ctx: RunContext, ledger: Ledger, name: str, usd_per_hour: float | None) -> None:
+def _open(
+    ctx: RunContext, ledger: Ledger, name: str, usd_per_hour: float | None, *, again: bool
+) -> None:
     disks = disks_of(ctx.plan)
     price = usd_per_hour if usd_per_hour is not None else ctx.plan.budget.assumed_hourly_rate_usd
+    terms: dict[str, object] = {
+        "run": _key(ctx),
+        "usd_per_hour": (price or 0.0) + disks.running,
+        "limit_usd": ctx.limit(),
+        "until": lease.dead_after(ctx),
+    }
+    if again and ledger.accounts().find(name) is not None:
+        # The days that it was stopped stay in the account of the run that kept it.
+        ledger.add("started", name, ctx.clock.now(), **terms)
+        return
     ledger.add(
         "opened",
         name,
         ctx.clock.now(),
-        run=_key(ctx),
         cloud=ctx.cloud.label,
         api_url=ctx.api_url,
-        usd_per_hour=(price or 0.0) + disks.running,
         disk_usd_per_hour=disks.stopped,
-        limit_usd=ctx.limit(),
-        until=lease.dead_after(ctx),
+        **terms,
     )
 
 

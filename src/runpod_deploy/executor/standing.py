@@ -121,7 +121,7 @@ def _failure(run: Run, cause: str | None, failed: Event | None) -> BaseException
 def on_this_pod(events: Sequence[Event]) -> Sequence[Event]:
     """Return the events since the pod in hand was asked for."""
     for index in range(len(events) - 1, -1, -1):
-        if events[index].event == "pod_create_intended":
+        if events[index].event in {"pod_create_intended", "pod_claimed"}:
             return events[index:]
     return ()
 

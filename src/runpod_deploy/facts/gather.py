@@ -1,15 +1,17 @@
 """Looks up what a job rests on, and tells of everything that is not as the job says."""
 
 import os
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runpod_deploy.compiler.facts import Facts, Mark
 from runpod_deploy.compiler.findings import Finding, below
+from runpod_deploy.compiler.lifecycle import STATE_FOLDER, state_file
 from runpod_deploy.compiler.local_paths import anchored
 from runpod_deploy.compiler.plan import PayloadEntry
-from runpod_deploy.compiler.resolve import Resolution, resolve
+from runpod_deploy.compiler.resolve import Resolution, Resolved, resolve
 from runpod_deploy.errors import Severity
 from runpod_deploy.facts.filters import HYGIENE
 from runpod_deploy.facts.job_paths import named_paths, read_script
@@ -75,6 +77,7 @@ def gather_resolution(
         use_cache=use_cache,
         known=payload,
         found={} if found is None else found,
+        own=_state_files(config),
     )
     refusal = _root_refusal(project)
     if refusal is not None:
@@ -100,19 +103,36 @@ def gather_resolution(
     )
 
 
-def effective_excludes(entry: StagingEntry, project: Project) -> tuple[str, ...]:
+def effective_excludes(
+    entry: StagingEntry, project: Project, own: Sequence[str] = ()
+) -> tuple[str, ...]:
     """Return the patterns that decide what of a staging travels; the first match wins.
 
-    Run folders of ours go first, so that no pattern of a job can send old results to a pod.
+    What is ours goes first, so that no pattern of a job can send old results to a pod.
+
+    Args:
+        own: Files of ours beside the run folders, relative to the project root.
     """
     preset = HYGIENE if entry.excludes_default else ()
-    return (*_own_folders(entry, project), *entry.excludes, *entry.excludes_extra, *preset)
+    ours = _own_paths(entry, project, (f"{RUN_FOLDERS}/", *own))
+    return (*ours, *entry.excludes, *entry.excludes_extra, *preset)
 
 
-def _own_folders(entry: StagingEntry, project: Project) -> Iterator[str]:
-    source, own = project.locate(entry.source), project.root / RUN_FOLDERS
-    if source != own and own.is_relative_to(source):
-        yield f"/{own.relative_to(source).as_posix()}/"
+def _own_paths(entry: StagingEntry, project: Project, paths: Sequence[str]) -> Iterator[str]:
+    source = project.locate(entry.source)
+    for path in paths:
+        own = project.root / path
+        if source != own and own.is_relative_to(source):
+            yield f"/{own.relative_to(source).as_posix()}{'/' * path.endswith('/')}"
+
+
+def _state_files(config: Resolved) -> tuple[str, ...]:
+    """Return the files that change with every run that keeps its pod."""
+    if config.lifecycle.on_success != "recycle":
+        return ()
+    folder, name = posixpath.split(state_file(config))
+    ignored = (".gitignore",) if folder == STATE_FOLDER else ()
+    return tuple(posixpath.join(folder, one) for one in (name, f".{name}.lock", *ignored))
 
 
 def _root_refusal(project: Project) -> Finding | None:
@@ -157,6 +177,7 @@ class _Survey:
     use_cache: bool
     known: Mapping[str, tuple[PayloadEntry, ...]] | None
     found: Found
+    own: tuple[str, ...]
     payload: dict[str, tuple[PayloadEntry, ...]] = field(default_factory=dict)
     excludes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     marks: dict[str, tuple[Mark, ...]] = field(default_factory=dict)
@@ -165,7 +186,7 @@ class _Survey:
 
     def stage(self, index: int, entry: StagingEntry, project: Project) -> None:
         """Look up the files of one staging entry."""
-        excludes = effective_excludes(entry, project)
+        excludes = effective_excludes(entry, project, self.own)
         self.excludes[entry.label] = excludes
         if self.known is not None:
             self.payload[entry.label] = self.known.get(entry.label, ())

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runpod_deploy.compiler.findings import Finding, below
+from runpod_deploy.compiler.lifecycle import state_file
 from runpod_deploy.compiler.resolve import Resolved
 from runpod_deploy.errors import Severity
 from runpod_deploy.facts.project import Project
@@ -17,12 +18,21 @@ def named_paths(config: Resolved, project: Project, failed: frozenset[str]) -> l
 
     `ssh.key_path` is not looked at: the key is the user's, and only its public half is used.
     """
-    return [
+    found = [
         finding
         for pointer, path, needed in _paths(config)
         if not below(pointer, failed)
         for finding in _check(pointer, path, project, needed=needed)
     ]
+    if config.lifecycle.on_success == "recycle" and not below("/state_file", failed):
+        found += _check_state_file(state_file(config), project)
+    return found
+
+
+def _check_state_file(path: str, project: Project) -> Iterator[Finding]:
+    place = project.locate(path)
+    if not project.may_touch(place):
+        yield _outside("/state_file", path, place, project)
 
 
 def _paths(config: Resolved) -> Iterator[tuple[str, str, bool]]:
@@ -52,14 +62,7 @@ def _check(pointer: str, path: str, project: Project, *, needed: bool) -> Iterat
         return
     place = project.locate(path)
     if not project.may_touch(place):
-        yield Finding(
-            pointer=pointer,
-            code="path-outside",
-            summary="A path leads out of the project",
-            detail=f"`{path}` leads out of the {project.bound}, or into git's own folder, and a job "
-            "file may touch nothing there.",
-            help=f"If that is meant:\n  --allow-path {place if place.is_dir() else place.parent}",
-        )
+        yield _outside(pointer, path, place, project)
     elif not _exists(place):
         yield Finding(
             pointer=pointer,
@@ -69,6 +72,17 @@ def _check(pointer: str, path: str, project: Project, *, needed: bool) -> Iterat
             detail=f"There is no `{path}` in the project root."
             + ("" if needed else " It must be there when the plan is applied."),
         )
+
+
+def _outside(pointer: str, path: str, place: Path, project: Project) -> Finding:
+    return Finding(
+        pointer=pointer,
+        code="path-outside",
+        summary="A path leads out of the project",
+        detail=f"`{path}` leads out of the {project.bound}, or into git's own folder, and a job "
+        "file may touch nothing there.",
+        help=f"If that is meant:\n  --allow-path {place if place.is_dir() else place.parent}",
+    )
 
 
 def _relative(path: str, project: Project) -> str | None:

@@ -150,6 +150,9 @@ EVENT_TYPES: Mapping[str, EventType] = {
     "pod_create_settled": _create[1],
     "pod_delete_intended": _delete[0],
     "pod_delete_settled": _delete[1],
+    "pod_claimed": EventType(
+        {**_POD, "name": "string", **_OFFER, "state_file": "string"}, durable=True, verbatim=_NAMED
+    ),
     "pod_action_intended": _action[0],
     "pod_action_settled": _action[1],
     "volume_create_intended": _volume[0],
@@ -167,7 +170,7 @@ EVENT_TYPES: Mapping[str, EventType] = {
         {"from_cloud_type": "string", "to_cloud_type": "string", **_PLACE}
     ),
     "gpu_selected": EventType(_PLACE),
-    "pod_resumed": EventType({**_POD, **_PLACE}),
+    "pod_resumed": EventType({**_POD, **_PLACE, "cost_per_hour_usd": "number|null"}),
     "pod_ready": EventType({**_POD, "host": "string", "port": "integer", "duration_sec": "number"}),
     "host_key_enrolled": EventType({**_POD, "fingerprint": "string"}),
     "host_key_confirmed": EventType({**_POD, "fingerprint": "string"}),

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from runpod_deploy.record.accounts import LEDGER_VERSION, Accounts, add_up
 from runpod_deploy.record.atomic import sync_folder, write_all
+from runpod_deploy.record.file_lock import locked
 
 LEDGER_NAME = "ledger.jsonl"
-LOCK_WITHIN_SEC = 10.0
-_PAUSE_SEC = 0.02
 
 
 def ledger_file(environ: Mapping[str, str]) -> Path:
@@ -24,10 +21,6 @@ def ledger_file(environ: Mapping[str, str]) -> Path:
     home = Path(environ.get("HOME") or Path.home())
     state = Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state")
     return state / "runpod-deploy" / LEDGER_NAME
-
-
-class LedgerBusy(OSError):
-    """Another process has held the ledger's lock for too long."""
 
 
 class Ledger:
@@ -56,18 +49,12 @@ class Ledger:
         """Keep everybody else from adding to the ledger meanwhile.
 
         Raises:
-            LedgerBusy: Somebody else has had the lock for `LOCK_WITHIN_SEC`.
+            FileBusy: Somebody else has had the lock for too long.
             OSError: The folder cannot be written.
         """
-        self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(
-            self.file.with_name(f"{self.file.name}.lock"), os.O_WRONLY | os.O_CREAT, 0o600
-        )
-        try:
-            _lock(lock, self.file)
+        lock = self.file.with_name(f"{self.file.name}.lock")
+        with locked(self.file, lock, folder_mode=0o700):
             yield self
-        finally:
-            os.close(lock)
 
     def add(self, event: str, pod: str, at: float, **fields: Any) -> None:
         """Add a line; it is on disk when this returns. The lock must be held.
@@ -108,18 +95,3 @@ def _objects(text: bytes) -> Iterator[Mapping[str, Any]]:
             value = json.loads(line)
             if isinstance(value, dict):
                 yield value
-
-
-def _lock(fd: int, file: Path) -> None:
-    give_up = time.monotonic() + LOCK_WITHIN_SEC
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= give_up:
-                raise LedgerBusy(
-                    f"{file} has been locked by another process for too long"
-                ) from None
-            time.sleep(_PAUSE_SEC)
-        else:
-            return

@@ -145,15 +145,30 @@ def _ended(pod: PodRecord, status: str, at: str) -> PodRecord:
     return replace(pod, status=status, ended_at=None, gone_at=None)
 
 
+def _pod_claimed(run: Run, event: Event) -> Run:
+    """Take in a pod that an earlier run kept: stopped, so that only its disk bills yet."""
+    pod_id, name = tolerant.text(event.fields, "pod_id"), tolerant.text(event.fields, "name")
+    if pod_id is None or name is None or name in run.pods:
+        return run
+    pod = replace(_new_pod(name, event), status="stopped", pod_id=pod_id, ended_at=event.ts_utc)
+    return _with_pod(run, pod)
+
+
 def _pod_resumed(run: Run, event: Event) -> Run:
     pod_id = tolerant.text(event.fields, "pod_id")
     if pod_id is None:
         return run
     known = [pod for pod in run.pods.values() if pod.pod_id == pod_id]
     pod = known[-1] if known else replace(_new_pod(pod_id, event), pod_id=pod_id)
-    return replace(
-        _with_pod(run, replace(pod, status="alive", ended_at=None, gone_at=None)), pod_resumed=True
+    rate = tolerant.number(event.fields, "cost_per_hour_usd")
+    alive = replace(
+        pod,
+        status="alive",
+        ended_at=None,
+        gone_at=None,
+        cost_per_hour_usd=pod.cost_per_hour_usd if rate is None or rate < 0 else rate,
     )
+    return replace(_with_pod(run, alive), pod_resumed=True)
 
 
 def _pod_selected(run: Run, event: Event) -> Run:
@@ -256,6 +271,7 @@ _HANDLERS: Mapping[str, Callable[[Run, Event], Run]] = {
     "pod_action_settled": _pod_ended(
         {"stopped": "stopped", "started": "alive", "gone": "gone", "leaked": "leaked"}
     ),
+    "pod_claimed": _pod_claimed,
     "pod_resumed": _pod_resumed,
     "gpu_selected": _pod_selected,
     "artifact_pull_started": _artifact("pulling"),

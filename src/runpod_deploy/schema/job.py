@@ -336,5 +336,6 @@ class JobConfig:
     lifecycle: LifecycleSection = field(default_factory=LifecycleSection)
     lease: LeaseSection = field(default_factory=LeaseSection)
     telemetry: TelemetrySection = field(default_factory=TelemetrySection)
+    state_file: str | None = None
     lint: LintSection = field(default_factory=LintSection)
     matrix: MatrixSection | None = None

@@ -5,6 +5,7 @@ from typing import Any
 
 from runpod_deploy.schema.conforms import conforms
 from runpod_deploy.schema.described import described
+from runpod_deploy.schema.newer_keys import with_way_to_version_3
 from runpod_deploy.schema.planned import PLANNED, Planned
 from runpod_deploy.schema.pointer import child, dotted, split
 from runpod_deploy.schema.report import Report
@@ -19,6 +20,7 @@ def report_refused_keys(
     *,
     planned: Iterable[Planned] = PLANNED,
     idle: tuple[object, ...] = (),
+    version: int = 3,
 ) -> frozenset[str]:
     """Note every refused key of `source`; return their JSON pointers.
 
@@ -30,6 +32,7 @@ def report_refused_keys(
         schema: The description of the document.
         report: Takes the findings.
         planned: The keys that are reserved.
+        version: Of the document.
         idle: Values of an unsupported key that ask for nothing, so that the key may stand.
     """
     refused: set[str] = set()
@@ -39,7 +42,8 @@ def report_refused_keys(
                 continue
             refused.add(pointer)
             place = source.key_positions[pointer]
-            report.error("unsupported-key", key.summary, key.detail, place, help=key.help)
+            cure = with_way_to_version_3(key.help, version, report.file)
+            report.error("unsupported-key", key.summary, key.detail, place, help=cure)
     for row in planned:
         for pointer, value in _matches(source.data, row.pattern):
             if row.value is None or (value == row.value and type(value) is type(row.value)):

@@ -11,6 +11,7 @@ from runpod_deploy.errors import Severity
 
 EPHEMERAL = {"mode": "ephemeral", "volume_gb": 20}
 NETWORK = {"mode": "network_volume", "volume_name": "v"}
+RECYCLED = {"storage": EPHEMERAL, "lifecycle": {"on_success": "recycle"}}
 
 
 def staged(label: str, destination: str, **more: Any) -> dict[str, Any]:
@@ -62,6 +63,13 @@ BROKEN: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({"run": {"success_marker": "Killed"}}, ["marker-conflict"]),
     ({"lifecycle": {"on_failure": "stop"}}, ["stop-without-mount"]),
+    ({"lifecycle": {"on_success": "recycle"}}, ["stop-without-mount"]),
+    ({**RECYCLED, "state_file": "../pod.json"}, ["state-file"]),
+    ({**RECYCLED, "state_file": "~/.pod"}, ["state-file"]),
+    ({**RECYCLED, "state_file": "job.yaml"}, ["state-file"]),
+    ({**RECYCLED, "state_file": ".git/pod.json"}, ["state-file"]),
+    ({**RECYCLED, "state_file": "artifacts/runpod/pod.json"}, ["state-file"]),
+    ({**RECYCLED, "state_file": "{{ run_id }}.json"}, ["late-bound-here"]),
     (
         {
             "storage": EPHEMERAL,
@@ -78,13 +86,14 @@ PAST_THE_SCHEMA: list[tuple[dict[str, Any], list[str]]] = [
     ({"remote_env": {"exports": {"1A": "x"}}}, ["environment-name"]),
     ({"storage": {"mode": "network_volume"}}, ["volume-name"]),
     ({"pod": {"min_cuda": "12"}}, ["cuda-format"]),
-    ({"lifecycle": {"on_success": "recycle"}}, ["recycle"]),
     ({"budget": {"soft_cap_fraction": 1.5}}, ["soft-cap"]),
     ({"budget": {"cost_cap_usd": 0.0}}, ["cost-cap"]),
     ({"budget": {"max_runtime_minutes": 0.0}}, ["max-runtime"]),
 ]
 FINE: list[dict[str, Any]] = [
     {},
+    RECYCLED,
+    {**RECYCLED, "state_file": "{{ config_dir }}/pods/kept.json"},
     {"storage": NETWORK, "pod": {"cloud_type": "ANY"}},
     {"storage": EPHEMERAL, "lifecycle": {"on_failure": "stop", "on_success": "stop"}},
     {

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from runpod_deploy.record import ledger as module
-from runpod_deploy.record.ledger import Ledger, LedgerBusy, ledger_file
+from runpod_deploy.record import file_lock
+from runpod_deploy.record.file_lock import FileBusy
+from runpod_deploy.record.ledger import Ledger, ledger_file
 
 OPENED = {
     "run": "r",
@@ -79,11 +80,11 @@ def test_lock_that_is_never_given_up_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who cannot get at the ledger hears so, instead of waiting for ever."""
-    monkeypatch.setattr(module, "LOCK_WITHIN_SEC", 0.0)
+    monkeypatch.setattr(file_lock, "LOCK_WITHIN_SEC", 0.0)
     ledger = Ledger(tmp_path / "ledger.jsonl")
     holder = os.open(tmp_path / "ledger.jsonl.lock", os.O_WRONLY | os.O_CREAT)
     fcntl.flock(holder, fcntl.LOCK_EX)
-    with pytest.raises(LedgerBusy, match="locked by another process"), ledger.locked():
+    with pytest.raises(FileBusy, match="locked by another process"), ledger.locked():
         pass
     os.close(holder)
     with ledger.locked():

@@ -34,13 +34,21 @@ def leaked(pods: tuple[PodRecord, ...], target: Target, style: Style) -> str:
     return "\n".join(lines)
 
 
-def left(pods: tuple[PodRecord, ...], target: Target, style: Style) -> str:
-    """Return what to know about pods that were kept or left running on purpose."""
+def left(
+    pods: tuple[PodRecord, ...], target: Target, style: Style, *, for_next: bool = False
+) -> str:
+    """Return what to know about pods that were kept or left running on purpose.
+
+    Args:
+        for_next: Whether the next run of the job is to use a stopped one again.
+    """
     lines = []
     for pod in pods:
         rate = pod.cost_per_hour_usd
         price = "" if rate is None or pod.status == "stopped" else f", {usd(rate)}/h"
         state = {"alive": "is running", "stopped": "is stopped; its disk is still billed"}
+        if for_next:
+            state["stopped"] = "waits, stopped, for the next run; its disk is still billed"
         told = state.get(pod.status, "may be there")
         lines.append(style.warn(f"Pod {line(pod.pod_id or pod.name)} {told}{price}."))
     lines += ["To remove it:", *_ways(pods, target)]

@@ -106,17 +106,25 @@ def _created(fields: Mapping[str, Any]) -> Said | None:
     return None
 
 
+def _resumed(fields: Mapping[str, Any]) -> Said:
+    rate = fields.get("cost_per_hour_usd")
+    price = "" if rate is None else f" for {usd(rate)}/h"
+    return f"pod {fields.get('pod_id')} is used again{price}", "plain"
+
+
 def _deleted(fields: Mapping[str, Any]) -> Said:
     if fields.get("outcome") == "gone":
         return f"pod {fields.get('pod_id')} is gone", "good"
     return f"pod {fields.get('pod_id')} could NOT be confirmed gone: {fields.get('error')}", "bad"
 
 
-def _acted(fields: Mapping[str, Any]) -> Said:
+def _acted(fields: Mapping[str, Any]) -> Said | None:
     outcome = fields.get("outcome")
     if outcome == "leaked":
         text = f"pod {fields.get('pod_id')} could NOT be confirmed stopped: {fields.get('error')}"
         return text, "bad"
+    if outcome == "refused":
+        return None  # what is done about it is a warning of its own
     return f"pod {fields.get('pod_id')} is {outcome}", "plain"
 
 
@@ -229,7 +237,8 @@ _TELLERS: Mapping[str, Teller] = {
     "pod_action_settled": _acted,
     "volume_create_settled": lambda f: (f"volume {f.get('volume_id')}", "plain"),
     "candidate_refused": lambda f: (f"{_place(f)}: {f.get('reason')}", "warn"),
-    "pod_resumed": lambda f: (f"pod {f.get('pod_id')} is used again", "plain"),
+    "pod_claimed": lambda f: (f"pod {f.get('pod_id')} was kept by an earlier run", "dim"),
+    "pod_resumed": _resumed,
     "pod_ready": _ready,
     "lease_armed": _lease,
     "admission_checked": _admission,

@@ -150,7 +150,9 @@ def remaining(ending: Ending, style: Style) -> str | None:
         return remains.leaked(watch.run.leaked, watch.target, style)
     if not watch.left:
         return None
-    text = remains.left(watch.left, watch.target, style)
+    succeeded = watch.run.state.value == "SUCCEEDED"
+    kept = succeeded and watch.plan_file.plan.lifecycle.on_success == "recycle"
+    text = remains.left(watch.left, watch.target, style, for_next=kept)
     run = "last" if watch.folder is None else line(shown(watch.folder))
     if watch.run.state.value == "KEPT" and any(pod.status == "alive" for pod in watch.left):
         return f"{text}\nTo try again to bring its results home:\n  runpod-deploy resume {run}"

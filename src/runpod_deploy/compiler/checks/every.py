@@ -36,7 +36,7 @@ RULES: tuple[Rule, ...] = (
     outcome.markers,
     outcome.cap_before_runtime,
     outcome.caps,
-    outcome.recycle,
+    outcome.state_file,
     outcome.loss_on_stop,
     *catalog.RULES,
     *image.RULES,

@@ -1,11 +1,13 @@
 """Rules about the script, its verdict, its money and its end."""
 
+import posixpath
 from collections.abc import Iterator
 from typing import Literal
 
 from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.findings import Finding
 from runpod_deploy.compiler.lifecycle import mount, wiped_by_stop
+from runpod_deploy.compiler.local_paths import is_contained
 from runpod_deploy.compiler.resolve import Resolved
 from runpod_deploy.compiler.scripts import run_command, run_suffix
 from runpod_deploy.errors import Severity
@@ -117,16 +119,39 @@ def caps(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 -
         )
 
 
-def recycle(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule
-    """Recycling is refused as long as no plan can say it."""
-    if config.lifecycle.on_success == "recycle":
+def state_file(config: Resolved, facts: Facts) -> Iterator[Finding]:
+    """A kept pod is remembered inside of the project, in a file that is for nothing else."""
+    said = config.state_file
+    if said is None:
+        return
+    if config.lifecycle.on_success != "recycle":
         yield Finding(
-            pointer="/lifecycle/on_success",
-            code="recycle",
-            summary="Pods are not recycled by this version",
-            detail="A recycled pod would be found again by a later run, and plans of this format "
-            "always rent a fresh one.",
-            help="To keep the pod for a look at it:\n  on_success: preserve",
+            pointer="/state_file",
+            severity=Severity.WARNING,
+            code="state-file-unused",
+            summary="The state file is for nothing",
+            detail="No pod is kept for the next run, so nothing is remembered in it.",
+            help="Remove the line, or let the next run use the pod again:\n"
+            "  lifecycle: {on_success: recycle}",
+            on_key=True,
+        )
+        return
+    place = posixpath.normpath(said)
+    outside = said.startswith("~") or not is_contained(place) or place == "."
+    wrong = "lies outside of it" if outside else None
+    if ".git" in place.split("/"):
+        wrong = "lies in git's own folder"
+    elif place.startswith("artifacts/runpod/"):
+        wrong = "lies among the run folders"
+    elif place == facts.job_file:
+        wrong = "is the job file"
+    if wrong:
+        yield Finding(
+            pointer="/state_file",
+            code="state-file",
+            summary="The state file has no place of its own in the project",
+            detail=f"A kept pod is remembered in a file of the project, and `{said}` {wrong}.",
+            help="Leave the line out; the file is then `.runpod-deploy/NAME.json`.",
         )
 
 
@@ -135,7 +160,7 @@ def loss_on_stop(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: 
     if config.lifecycle.accept_loss:
         return
     for key in ("on_failure", "on_orphaned", "on_success"):
-        if getattr(config.lifecycle, key) == "stop":
+        if getattr(config.lifecycle, key) in {"stop", "recycle"}:
             yield from _loss(config, key)
 
 

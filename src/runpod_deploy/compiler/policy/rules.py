@@ -101,8 +101,7 @@ def _datacenters(judged: Judged, patterns: Sequence[str]) -> Iterator[Breach]:
 
 def _keep_hours(judged: Judged, most: float) -> Iterator[Breach]:
     ends = judged.plan.lifecycle
-    stops = "stop" in {ends.on_success, ends.on_failure, ends.on_orphaned}
-    if stops and ends.keep_hours > most:
+    if ends.may_stop and ends.keep_hours > most:
         yield Breach(field="lifecycle.keep_hours", says=f"is {ends.keep_hours:g}")
 
 

@@ -1,7 +1,7 @@
 """RunPod as the executor sees it: the port `Cloud` over REST v2."""
 
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import partial
 from urllib.parse import quote
 
@@ -143,6 +143,23 @@ class RunPodCloud:
             NotFound: There is no such pod.
         """
         await self._api.send("POST", f"{_pod(pod_id)}/action", json={"action": action})
+
+    async def set_env(self, pod_id: str, env: Mapping[str, str]) -> Pod:
+        """Replace the environment that the pod's next start has, and return the pod.
+
+        Raises:
+            NotFound: There is no such pod.
+            RequestInvalid: The API does not take it.
+        """
+        secrets = tuple(value for value in env.values() if len(value) >= _SHORTEST_SECRET)
+        answer = await self._calls.again(
+            "PATCH", _pod(pod_id), json={"env": dict(env)}, secrets=secrets
+        )
+        pod = pod_from(answer)
+        if pod is None:
+            msg = f"PATCH {_pod(pod_id)} succeeded without describing the pod"
+            raise CloudError(msg)
+        return pod
 
     async def delete(self, pod_id: str) -> None:
         """Ask for the pod's end; 404 counts as success. Proof is only `get` returning None."""

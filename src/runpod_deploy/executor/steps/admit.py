@@ -6,6 +6,7 @@ import re
 
 from runpod_deploy.compiler.plan import PlanAdmission
 from runpod_deploy.errors import HostUnusable
+from runpod_deploy.executor import kept
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.hardware import Hardware, parse_hardware, probe_command
 
@@ -17,7 +18,8 @@ async def do(ctx: RunContext) -> None:
         HostUnusable: It is not what was asked for; the next candidate is tried.
     """
     wanted = ctx.plan.pod.admission
-    if not wanted.enabled:
+    again = kept.in_hand(ctx)
+    if not wanted.enabled and not again:
         return
     home = ctx.fill(ctx.plan.home)
     try:
@@ -29,7 +31,13 @@ async def do(ctx: RunContext) -> None:
         ) from error
     seen = parse_hardware(done.stdout.decode("utf-8", "replace"))
     gpu = ctx.late_bound["gpu_id"]
-    problems = find_problems(wanted, seen, nvidia=not gpu.startswith("AMD"))
+    nvidia = not gpu.startswith("AMD")
+    # A host may have let its GPUs to others while the pod was stopped.
+    problems = (
+        find_problems(wanted, seen, nvidia=nvidia)
+        if wanted.enabled
+        else _count_problems(wanted, seen) * nvidia
+    )
     ctx.journal.write(
         "admission_checked",
         gpus=[card.name for card in seen.gpus],
@@ -57,9 +65,7 @@ def find_problems(wanted: PlanAdmission, seen: Hardware, *, nvidia: bool) -> lis
 def _gpu_problems(wanted: PlanAdmission, seen: Hardware) -> list[str]:
     if seen.driver is None and not seen.gpus:
         return [f"nvidia-smi shows no GPU ({seen.trouble or 'no output'})"]
-    problems = []
-    if len(seen.gpus) != wanted.gpu_count:
-        problems.append(f"nvidia-smi shows {len(seen.gpus)} GPUs, {wanted.gpu_count} are paid for")
+    problems = _count_problems(wanted, seen)
     for card in seen.gpus:
         if wanted.gpu_name and wanted.gpu_name.lower() not in card.name.lower():
             problems.append(f"the GPU is {card.name!r}, not {wanted.gpu_name!r}")
@@ -71,6 +77,12 @@ def _gpu_problems(wanted: PlanAdmission, seen: Hardware) -> list[str]:
     if wanted.min_cuda and version(seen.cuda) < version(wanted.min_cuda):
         problems.append(f"the driver offers CUDA {seen.cuda}, {wanted.min_cuda} needed")
     return problems
+
+
+def _count_problems(wanted: PlanAdmission, seen: Hardware) -> list[str]:
+    if len(seen.gpus) == wanted.gpu_count:
+        return []
+    return [f"nvidia-smi shows {len(seen.gpus)} GPUs, {wanted.gpu_count} are paid for"]
 
 
 def version(text: str | None) -> tuple[int, ...]:

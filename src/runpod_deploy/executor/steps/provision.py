@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from functools import partial
 
 from runpod_deploy.compiler.plan import Candidate
@@ -16,11 +15,12 @@ from runpod_deploy.errors import (
     Unavailable,
     Unreachable,
 )
-from runpod_deploy.executor import lease, pod_secrets
+from runpod_deploy.executor import kept, recycling
 from runpod_deploy.executor.choosing import ROUND_PAUSE_SEC, arrange, nothing_had, reached, refuse
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import create_settled, settle_strays
-from runpod_deploy.executor.ports import Pod, PodRequest, Volume
+from runpod_deploy.executor.pod_request import pod_request
+from runpod_deploy.executor.ports import Pod, Volume
 from runpod_deploy.executor.readiness import wait_for_endpoint
 from runpod_deploy.executor.ring import Ring
 from runpod_deploy.executor.shielding import finish
@@ -49,6 +49,9 @@ async def do(ctx: RunContext) -> None:
         return
     volume = await reached(ctx, ctx.ring, lambda: _volume(ctx))
     await arrange(ctx, ctx.ring, volume)
+    if await _reuse(ctx, volume):
+        await _settle_strays(ctx)
+        return
     while True:
         candidate = ctx.ring.take()
         if candidate is None:
@@ -81,8 +84,13 @@ async def give_up_host(ctx: RunContext, problem: HostUnusable) -> None:
 
     A cancellation meanwhile waits for the end: `on_failure` may say to keep pods, but not this one.
     """
-    _, cancelled = await finish(release.discard(ctx, reason=problem.cause))
-    if ctx.candidate is not None:
+    pod, again = ctx.need_pod(), kept.in_hand(ctx)
+    reason = f"{kept.RECYCLED}: {problem.cause}" if again else problem.cause
+    _, cancelled = await finish(release.discard(ctx, reason=reason))
+    if again:
+        # Its host says nothing about those that the candidates stand for.
+        recycling.tell_unfit(ctx, pod.id, problem.message)
+    elif ctx.candidate is not None:
         refuse(ctx, ctx.candidate, problem.message)
     if cancelled:
         raise asyncio.CancelledError
@@ -91,7 +99,7 @@ async def give_up_host(ctx: RunContext, problem: HostUnusable) -> None:
 async def _try(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> bool:
     tries, patience = 0, ctx.clock.monotonic() + RATE_LIMIT_PATIENCE_SEC
     while True:
-        request = _request(ctx, candidate, volume)
+        request = pod_request(ctx, candidate, volume)
         ctx.billed_since = ctx.clock.now()
         try:
             pod = await create_settled(ctx, request, candidate)
@@ -117,9 +125,25 @@ async def _try(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> 
         return await _ready(ctx, pod, candidate)
 
 
+async def _reuse(ctx: RunContext, volume: Volume | None) -> bool:
+    """Tell whether a pod that an earlier run of the job kept serves this one."""
+    again, cancelled = await finish(recycling.start_kept(ctx, volume))
+    if cancelled:
+        raise asyncio.CancelledError
+    if again is None:
+        return False
+    _bind(ctx, again.pod, again.candidate)
+    _tell_selected(ctx)
+    return await _fit(ctx, again.pod, again.candidate)
+
+
 async def _ready(ctx: RunContext, pod: Pod, candidate: Candidate) -> bool:
     """Tell whether a pod is what was asked for and opens its SSH port; else it is given back."""
     _take(ctx, pod, candidate)
+    return await _fit(ctx, pod, candidate)
+
+
+async def _fit(ctx: RunContext, pod: Pod, candidate: Candidate) -> bool:
     try:
         _hold_against_plan(ctx, pod, candidate)
         await wait_for_endpoint(ctx)
@@ -129,12 +153,23 @@ async def _ready(ctx: RunContext, pod: Pod, candidate: Candidate) -> bool:
     return True
 
 
-def _take(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
+def _bind(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
     ctx.candidate = candidate
     ctx.late_bound["pod_id"] = pod.id
     ctx.late_bound["gpu_id"] = pod.gpu or candidate.gpu
-    datacenter = pod.datacenter or candidate.datacenter or ""
-    ctx.late_bound["datacenter_id"] = datacenter
+    ctx.late_bound["datacenter_id"] = pod.datacenter or candidate.datacenter or ""
+
+
+def _tell_selected(ctx: RunContext) -> None:
+    ctx.journal.write(
+        "gpu_selected",
+        gpu_id=ctx.late_bound["gpu_id"],
+        datacenter_id=ctx.late_bound["datacenter_id"] or None,
+    )
+
+
+def _take(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
+    _bind(ctx, pod, candidate)
     last = ctx.ring.refusals[-1] if ctx.ring and ctx.ring.refusals else None
     if last and last.candidate.datacenter != candidate.datacenter:
         ctx.journal.write(
@@ -151,11 +186,9 @@ def _take(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
             from_cloud_type=last.candidate.cloud,
             to_cloud_type=candidate.cloud,
             gpu_id=ctx.late_bound["gpu_id"],
-            datacenter_id=datacenter or None,
+            datacenter_id=ctx.late_bound["datacenter_id"] or None,
         )
-    ctx.journal.write(
-        "gpu_selected", gpu_id=ctx.late_bound["gpu_id"], datacenter_id=datacenter or None
-    )
+    _tell_selected(ctx)
 
 
 def _hold_against_plan(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
@@ -190,47 +223,6 @@ def _hold_against_plan(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
             f"Pod {pod.id} costs ${pod.cost:.4g}/h, and the catalog said ${told:.4g}/h. The caps count "
             "what it costs.",
         )
-
-
-def _request(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> PodRequest:
-    plan = ctx.plan
-    datacenter = volume.datacenter if volume else candidate.datacenter
-    env = {key: ctx.fill(value) for key, value in plan.pod.env.items()}
-    persistent = plan.storage.mode == "ephemeral"
-    return PodRequest(
-        name=ctx.new_pod_name(),
-        image=plan.pod.image,
-        template_id=plan.pod.template_id,
-        registry_auth=plan.pod.registry_auth,
-        gpu=candidate.gpu,
-        gpu_count=plan.pod.gpu_count,
-        cloud=candidate.cloud,
-        datacenter=datacenter,
-        container_disk_gb=plan.pod.container_disk_gb,
-        ports=plan.pod.ports,
-        min_cuda=plan.pod.min_cuda,
-        mount=plan.storage.mount if volume or persistent else None,
-        network_volume_id=volume.id if volume else None,
-        persistent_gb=plan.storage.volume_gb if persistent else None,
-        args=None if plan.pod.args is None else ctx.fill(plan.pod.args),
-        env={
-            **env,
-            **pod_secrets.pod_env(plan),
-            "PUBLIC_KEY": ctx.public_keys(),
-            "RUNPOD_DEPLOY_META": json.dumps(
-                {
-                    "run": ctx.run_id,
-                    "plan_hash": ctx.plan_file.plan_hash,
-                    "owner": ctx.owner,
-                    "dead_after": lease.dead_after(ctx),
-                    "keep_hours": plan.lifecycle.keep_hours,
-                },
-                separators=(",", ":"),
-            ),
-            "RUNPOD_DEPLOY_API_URL": ctx.api_url,
-            **lease.boot_env(ctx),
-        },
-    )
 
 
 async def _volume(ctx: RunContext) -> Volume | None:

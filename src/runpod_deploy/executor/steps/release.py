@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runpod_deploy.errors import RunpodDeployError
-from runpod_deploy.executor import lease, spending
+from runpod_deploy.executor import kept, lease, spending
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.releasing import end_pod
 from runpod_deploy.executor.shielding import finish
@@ -58,6 +58,7 @@ async def discard(ctx: RunContext, *, reason: str) -> None:
     pod = ctx.need_pod()
     await _hang_up(ctx)
     await delete_pod(ctx, pod.id, reason=reason)
+    kept.forget(ctx, pod.id)
     ctx.undo.drop("pod")
     ctx.pod = None
     ctx.earlier = Earlier()
@@ -85,10 +86,24 @@ async def _end(ctx: RunContext, action: str) -> None:
     elif action == "hold":
         await lease.hold(ctx)
     await _hang_up(ctx)
+    if action == "recycle":
+        await _recycle(ctx, pod.id)
+        return
     if action == "delete":
         await delete_pod(ctx, pod.id, reason="released")
     elif action == "stop":
         await stop_pod(ctx, pod.id)
+    # What is left on it is not for another run to work on.
+    kept.forget(ctx, pod.id)
+
+
+async def _recycle(ctx: RunContext, pod_id: str) -> None:
+    """Stop the pod for the next run of the job; one that cannot be remembered is deleted."""
+    if not kept.remember(ctx):
+        await delete_pod(ctx, pod_id, reason="released")
+        kept.forget(ctx, pod_id)
+    elif not await stop_pod(ctx, pod_id):
+        kept.forget(ctx, pod_id)
 
 
 async def delete_pod(ctx: RunContext, pod_id: str, *, reason: str) -> bool:

@@ -42,6 +42,13 @@ def root_path(path: str) -> str:
     return path.removeprefix("{config_dir}/") or "."
 
 
+def state_path(path: str) -> str | None:
+    """Return a state file's place relative to the project root, None for one outside of it."""
+    place = posixpath.normpath(path.removeprefix("{project_root}/"))
+    outside = place.startswith(("/", "~", "$", "..", "{"))
+    return None if outside or place == "." else place
+
+
 def lies_in(path: str, folder: str, values: Mapping[str, str]) -> bool:
     """Return whether a path on the pod is `folder` or lies below it, as far as can be told."""
     place = posixpath.normpath(filled(pod_path(path, values), values))

@@ -7,7 +7,6 @@ from typing import Any
 
 from runpod_deploy.schema.conforms import conforms
 from runpod_deploy.schema.documents import schema_document
-from runpod_deploy.schema.planned import PLANNED
 from runpod_deploy.schema.pointer import child, dotted
 from runpod_deploy.schema.refused_keys import report_refused_keys
 from runpod_deploy.schema.report import Report
@@ -15,8 +14,6 @@ from runpod_deploy.schema.rules import report_ports, report_shadowed
 from runpod_deploy.schema.v2.placeholders import BUILT_INS
 from runpod_deploy.schema.validate import job_schema
 from runpod_deploy.schema.yaml_source import YamlSource
-
-_PLANNED = tuple(row for row in PLANNED if row.pattern == "/lifecycle/on_success")
 
 
 @cache
@@ -31,7 +28,7 @@ def validate(source: YamlSource, report: Report) -> None:
     schema = version_2_schema()
     newer = frozenset(_report_newer_keys(source, schema, report))
     refused = newer | report_refused_keys(
-        source, schema, report, planned=_PLANNED, idle=(False, None)
+        source, schema, report, planned=(), idle=(False, None), version=2
     )
     if refused or not conforms(source.data, schema, schema):
         # Importing `jsonschema` takes longer than loading a valid file.

@@ -11,7 +11,7 @@ from copy import deepcopy
 from typing import Any
 
 from runpod_deploy.schema.v2.notes import Notes
-from runpod_deploy.schema.v2.paths import landing_path, lies_in, pod_path, root_path
+from runpod_deploy.schema.v2.paths import landing_path, lies_in, pod_path, root_path, state_path
 from runpod_deploy.schema.v2.placeholders import BUILT_INS, filled
 
 MIN_VOLUME_GB, DEFAULT_VOLUME_GB = 10, 20
@@ -61,14 +61,7 @@ def upgrade(data: Mapping[str, Any], variables: Mapping[str, str], notes: Notes)
 
 
 def _keys_without_effect(job: dict[str, Any], notes: Notes) -> None:
-    if job.pop("state_file", None) is not None:
-        notes.add(
-            "v2-state-file",
-            "The state file has no effect",
-            "Earlier releases kept the pod's id there. Every run now has a folder of its own that "
-            "says it, and no two jobs share one.",
-            "/state_file",
-        )
+    _state_file(job, notes)
     if "key_path" in job.get("ssh", {}):
         notes.add(
             "v2-key-path",
@@ -80,6 +73,32 @@ def _keys_without_effect(job: dict[str, Any], notes: Notes) -> None:
     job.pop("ssh", None)
     for key in ("spot", "min_vcpu_count", "min_memory_gb"):
         job["pod"].pop(key, None)
+
+
+def _state_file(job: dict[str, Any], notes: Notes) -> None:
+    said = job.pop("state_file", None)
+    if said is None:
+        return
+    if job.get("lifecycle", {}).get("on_success") != "recycle":
+        notes.add(
+            "v2-state-file",
+            "The state file has no effect",
+            "Earlier releases kept the pod's id there. Every run now has a folder of its own that "
+            "says it; a state file is only for `lifecycle.on_success: recycle`.",
+            "/state_file",
+        )
+        return
+    place = state_path(said)
+    if place is not None:
+        job["state_file"] = place
+        return
+    notes.add(
+        "v2-state-file",
+        "The state file lies in the project",
+        f"`{said}` lies outside of the project. The pod that is kept for the next run is remembered "
+        "in `.runpod-deploy/` of the project root, in a file of the job's own name.",
+        "/state_file",
+    )
 
 
 def _pod(pod: dict[str, Any], notes: Notes, *, any_volume: bool) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from runpod_deploy.compiler.plan import PlanSecret
+from runpod_deploy.compiler.plan import PlanSecret, PlanStorage
 from runpod_deploy.errors import EffectUnknown, InvalidInput, Unavailable
 from runpod_deploy.executor.interrupts import Request
 from runpod_deploy.executor.local_commands import LocalCommands
 from runpod_deploy.record.journal import Journal, JournalError, read_events
+from runpod_deploy.record.kept_pods import KeptPods
 from runpod_deploy.record.run import Run, RunState, fold
 from support.fakes import AfterEffect, Gate, unavailable
 from support.plans import secret, small_plan
@@ -176,6 +177,40 @@ def test_killed_at_any_moment_a_run_ends_as_if_it_was_not(
         assert second.ctx.artifact_files == undisturbed.ctx.artifact_files, where
         assert second.ctx.filled_scripts.keys() == undisturbed.ctx.filled_scripts.keys(), where
         assert rig.cloud.most <= undisturbed.cloud.most, where
+    else:
+        pytest.fail("the run never ended before the kill")
+    assert k > 20
+
+
+def on_a_kept_pod(make_rig: RigMaker) -> Rig:
+    """Return the second run of a job that keeps its pod, not begun yet."""
+    plan = small_plan()
+    lifecycle = replace(plan.lifecycle, on_success="recycle", state_file="kept.json")
+    storage = PlanStorage(mode="ephemeral", mount="/workspace", volume_name=None, volume_gb=20)
+    first = make_rig(replace(plan, storage=storage, lifecycle=lifecycle))
+    first.run()
+    return first.next_run()
+
+
+@pytest.mark.parametrize(("killer", "stride"), [(at_event, 2), (at_call, 5)])
+def test_killed_while_a_kept_pod_is_used_again(
+    make_rig: RigMaker, killer: Killer, stride: int
+) -> None:
+    """Wherever that is, one pod is kept in the end, stopped and free; no other is left."""
+    for k in range(1, MOST_MOMENTS, stride):
+        rig = on_a_kept_pod(make_rig)
+        ended = killed_then_resumed(rig, killer, k)
+        if ended is None:
+            break
+        second, run = ended
+        where = f"{killer.__name__} {k}: {second.names()} {second.listener.messages}"
+        (entry,) = KeptPods(file=rig.ctx.project_root / "kept.json").read()
+        assert (run.state, run.leaked, run.open_intents) == (RunState.SUCCEEDED, (), {}), where
+        assert entry.claimed_by is None, where
+        assert list(rig.cloud.rented) == [entry.pod_id], where
+        assert rig.cloud.rented[entry.pod_id].pod.status == "EXITED", where
+        assert rig.cloud.made == 1, where
+        (rig.ctx.project_root / "kept.json").unlink()
     else:
         pytest.fail("the run never ended before the kill")
     assert k > 20
