@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,16 +46,20 @@ def reconcile_command(
 
     With --root, pods that were billed and belong to no run there are told as well.
     """
-    from runpod_deploy.executor.reconcile import reconcile, record_billed  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.executor.reconcile import reconcile, record_billed, sharing  # noqa: PLC0415 - not for `--help`
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
     manifests = _manifests(run, root)
-    since = min((_started(one) for one in manifests.values()), default=_LONG_AGO)
+    # A pod that was kept for the next run is on the bill once, for all runs that had it.
+    others = {} if run is None else sharing(manifests, _beside(manifests))
+    everyone = {**manifests, **others}
+    since = min((_started(one) for one in everyone.values()), default=_LONG_AGO)
 
     async def work(account: Account) -> list[Bill]:
         return await account.billed(since)
 
-    whole = reconcile(manifests, with_account(cloud, terminal, work))
+    whole = reconcile(everyone, with_account(cloud, terminal, work))
+    whole = replace(whole, runs=tuple(one for one in whole.runs if one.folder in manifests))
     if not dry_run:
         for one in whole.runs:
             try:
@@ -83,7 +89,20 @@ def _manifests(run: str | None, root: Path | None) -> dict[Path, Manifest]:
     return {folder: manifest for folder, manifest in found.items() if manifest is not None}
 
 
-def _started(manifest: Manifest) -> str:
+def _beside(manifests: Mapping[Path, Manifest]) -> dict[Path, Manifest]:
+    """Return the manifests of the runs that lie beside one run."""
+    from runpod_deploy.forensics.load import load_manifest  # noqa: PLC0415 - not for `--help`
+
+    found = {}
+    for folder in {one.parent for one in manifests}:
+        for other in sorted(folder.iterdir()):
+            manifest = load_manifest(other) if other.is_dir() else None
+            if manifest is not None:
+                found[other] = manifest
+    return found
+
+
+def _started(manifest: Mapping[str, Any]) -> str:
     stamp = manifest.get("started_at_utc") or manifest.get("pulled_at_utc")
     return f"{stamp[:10]}T00:00:00Z" if isinstance(stamp, str) and len(stamp) >= 10 else _LONG_AGO
 

@@ -23,7 +23,8 @@ class RunCost:
         pod_ids: Every pod the run had.
         planned_usd: What the plan estimated; None where it did not.
         accrued_usd: Rate × time, by the run's own clock.
-        billed_usd: By RunPod; None when no pod of the run is in the bill (yet).
+        billed_usd: By RunPod; None when no pod of the run is in the bill (yet). Of a pod that several
+            runs used one after another, each has the share that it accrued.
     """
 
     folder: Path
@@ -59,24 +60,63 @@ def reconcile(manifests: Mapping[Path, Mapping[str, Any]], bills: Iterable[Bill]
     billed: dict[str, float] = {}
     for bill in bills:
         billed[bill.pod_id] = billed.get(bill.pod_id, 0.0) + bill.total_usd
-    runs = tuple(_run(folder, data, billed) for folder, data in manifests.items())
+    shares = _shares(manifests.values())
+    runs = tuple(_run(folder, data, billed, shares) for folder, data in manifests.items())
     known = {pod_id for run in runs for pod_id in run.pod_ids}
     unknown = {pod_id: usd for pod_id, usd in billed.items() if pod_id not in known}
     return Reconciled(runs=runs, unknown=unknown)
 
 
-def _run(folder: Path, data: Mapping[str, Any], billed: Mapping[str, float]) -> RunCost:
+def sharing(
+    manifests: Mapping[Path, Mapping[str, Any]], others: Mapping[Path, Mapping[str, Any]]
+) -> dict[Path, Mapping[str, Any]]:
+    """Return those of `others` that had a pod of `manifests` before or after them."""
+    mine = {pod_id for data in manifests.values() for pod_id in pod_ids(data)}
+    return {
+        folder: data
+        for folder, data in others.items()
+        if folder not in manifests and mine & set(pod_ids(data))
+    }
+
+
+def _shares(manifests: Iterable[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Return for each pod what each of its runs accrued."""
+    found: dict[str, list[float]] = {}
+    for data in manifests:
+        for pod_id in pod_ids(data):
+            found.setdefault(pod_id, []).append(_accrued(data) or 0.0)
+    return found
+
+
+def _part(mine: float, all_of_it: Sequence[float]) -> float:
+    whole = sum(all_of_it)
+    return mine / whole if whole > 0 else 1 / len(all_of_it)
+
+
+def _accrued(data: Mapping[str, Any]) -> float | None:
+    cost = data.get("cost")
+    accrued = tolerant.number(cost, "accrued_usd") if isinstance(cost, Mapping) else None
+    return tolerant.number(data, "estimated_cost_usd") if accrued is None else accrued
+
+
+def _run(
+    folder: Path,
+    data: Mapping[str, Any],
+    billed: Mapping[str, float],
+    shares: Mapping[str, Sequence[float]],
+) -> RunCost:
     cost = data.get("cost")
     cost = cost if isinstance(cost, Mapping) else {}
-    ids = pod_ids(data)
-    found = [billed[pod_id] for pod_id in ids if pod_id in billed]
-    accrued = tolerant.number(cost, "accrued_usd")
+    ids, accrued = pod_ids(data), _accrued(data)
+    found = [
+        billed[pod_id] * _part(accrued or 0.0, shares[pod_id]) for pod_id in ids if pod_id in billed
+    ]
     return RunCost(
         folder=folder,
         run_id=tolerant.text(data, "run_id"),
         pod_ids=ids,
         planned_usd=tolerant.number(cost, "estimated_usd"),
-        accrued_usd=tolerant.number(data, "estimated_cost_usd") if accrued is None else accrued,
+        accrued_usd=accrued,
         billed_usd=sum(found) if found else None,
     )
 

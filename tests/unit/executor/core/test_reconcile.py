@@ -9,7 +9,7 @@ import pytest
 
 from forensic_cases import MANIFEST_2, OURS, make_run
 from runpod_deploy.executor.ports import Bill
-from runpod_deploy.executor.reconcile import pod_ids, reconcile, record_billed
+from runpod_deploy.executor.reconcile import pod_ids, reconcile, record_billed, sharing
 
 
 def bill(pod_id: str, usd: float) -> Bill:
@@ -33,6 +33,18 @@ def test_every_pod_of_a_run_counts_and_no_other(tmp_path: Path) -> None:
     assert run.billed_usd == pytest.approx(0.08)
     assert run.difference_usd == pytest.approx(0.01)
     assert whole.unknown == {"z": 3.0}
+
+
+def test_runs_share_the_bill_of_a_pod_that_was_used_again(tmp_path: Path) -> None:
+    """One pod on the bill, two runs that had it: each has the part that it accrued, once in all."""
+    first, second = tmp_path / "a", tmp_path / "b"
+    cheap = {**with_pods("a"), "cost": {"accrued_usd": 0.01}}
+    dear = {**with_pods("a", "b"), "cost": {"accrued_usd": 0.03}}
+    other = {**with_pods("c"), "cost": {"accrued_usd": 0.03}}
+    runs = reconcile({first: cheap, second: dear}, [bill("a", 0.08), bill("b", 0.1)]).runs
+
+    assert [run.billed_usd for run in runs] == [pytest.approx(0.02), pytest.approx(0.16)]
+    assert list(sharing({first: cheap}, {first: cheap, second: dear, tmp_path: other})) == [second]
 
 
 def test_a_run_that_is_not_in_the_bill_is_not_known(tmp_path: Path) -> None:
