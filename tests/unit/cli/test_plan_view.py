@@ -31,6 +31,17 @@ def test_scripts_are_shown_in_full_when_asked_for(sample: PlanFile) -> None:
     assert "sha256\n" not in view
 
 
+def test_a_pod_that_is_kept_says_what_becomes_of_it(sample: PlanFile) -> None:
+    """What the next run will do with it, where it is remembered, and what it costs while it is stopped."""
+    lifecycle = replace(sample.plan.lifecycle, on_success="recycle", state_file="pods.json")
+    storage = replace(sample.plan.storage, mode="ephemeral", mount="/workspace", volume_gb=20)
+    plan = replace(sample.plan, lifecycle=lifecycle, storage=storage)
+    view = " ".join(render_plan(replace(sample, plan=plan), PLAIN, width=80).split())
+
+    assert "on success stop the pod and keep it, in pods.json the next run starts it again" in view
+    assert "while it is stopped it costs $0.13 a day for its disk" in view
+
+
 def test_what_nobody_wrote_is_dimmed(sample: PlanFile) -> None:
     """On a colour terminal a default is dim, and a value of the job is not."""
     lines = render_plan(sample, Style(color=True), width=80).splitlines()

@@ -98,6 +98,21 @@ def test_own_run_folders_never_travel(project: Path) -> None:
     assert ["out"] == [entry.path for entry in facts.payload["one"]]
 
 
+def test_the_state_file_never_travels(project: Path) -> None:
+    """What a run that keeps its pod writes beside the code does not change the next run's plan."""
+    own = (".gitignore", "hello.json", ".hello.json.lock", "job.schema.json")
+    grown(project, "a", *(f".runpod-deploy/{name}" for name in own))
+    over = {
+        "storage": {"mode": "ephemeral", "volume_gb": 20},
+        "lifecycle": {"on_success": "recycle"},
+        "staging": [CODE | {"source": ".", "gitignore": False}],
+    }
+
+    assert [".runpod-deploy/job.schema.json", "a", "job.yaml"] == [
+        entry.path for entry in looked_up(project, over).payload["code"]
+    ]
+
+
 def test_the_job_file_may_lie_apart_from_the_root(project: Path) -> None:
     """The job's path is relative to the root, which is relative to the job file's folder."""
     grown(project, "src/a")

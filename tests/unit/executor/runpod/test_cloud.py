@@ -18,6 +18,7 @@ from runpod_deploy.errors import (
     EffectUnknown,
     InvalidInput,
     RateLimited,
+    RequestInvalid,
     RunpodDeployError,
     Unavailable,
     Unreachable,
@@ -237,6 +238,19 @@ def test_an_action_is_sent_once() -> None:
     (sent,) = script.requests
     assert sent.url.raw_path == b"/v2/pods/p%2F1/action"
     assert json.loads(sent.content) == {"action": "stop"}
+
+
+def test_an_environment_is_replaced_whole_and_may_be_sent_again() -> None:
+    """The PATCH names nothing but `env`, is repeated after a server error, and shows no value of it."""
+    script = Scripted([answer(500), answer(200, POD)])
+    assert script.do(lambda cloud: cloud.set_env("p1", {"A": "env-secret-value"})).id == "p1"
+    assert [(r.method, r.url.path) for r in script.requests] == [("PATCH", "/v2/pods/p1")] * 2
+    assert json.loads(script.requests[0].content) == {"env": {"A": "env-secret-value"}}
+
+    refused = Scripted([answer(422, {"detail": "no env-secret-value"})])
+    with pytest.raises(RequestInvalid) as caught:
+        refused.do(lambda cloud: cloud.set_env("p1", {"A": "env-secret-value"}))
+    assert "env-secret-value" not in str(caught.value)
 
 
 def test_find_reads_every_page_and_wants_the_exact_name() -> None:
