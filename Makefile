@@ -33,9 +33,10 @@ demo: $(STAMP)  ## Run examples/train from YAML to verified artifacts on the emb
 test: $(STAMP)  ## Run every test that needs no RunPod account
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q
 
-campaign: $(STAMP)  ## Kill a run after every line of its journal and resume it; run under every fault (takes a while)
+campaign: $(STAMP)  ## Kill a run after every line and resume it; every fault; 1,000 schedules of both (takes a while)
 	@$(PY) tests/campaign/crash.py
 	@$(PY) tests/campaign/faults.py --write
+	@$(PY) tests/campaign/schedules.py --write
 
 lint: $(STAMP)  ## ruff, mypy --strict and the import floors
 	@$(VENV)/bin/ruff check .

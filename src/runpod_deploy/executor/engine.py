@@ -27,7 +27,7 @@ from runpod_deploy.executor.endings import (
 )
 from runpod_deploy.executor.interrupts import Interrupts, Request
 from runpod_deploy.executor.restoring import reach, take_up
-from runpod_deploy.executor.standing import Standing
+from runpod_deploy.executor.standing import ABOUT_THE_HOST, Standing
 from runpod_deploy.executor.steps import (
     admit,
     check,
@@ -149,9 +149,13 @@ class Engine:
             raise earlier.failure
         self._state(RunState.WORKING, None)
         names = [step.name for step in self.ctx.plan.steps]
-        if earlier.first < len(names):
-            await reach(self.ctx, names[earlier.first])
-        await self._steps(earlier.first)
+        first = earlier.first
+        if self.ctx.pod is None and names[first:] and names[first] in ABOUT_THE_HOST:
+            # Its host was given up, and it is gone: the ring goes on.
+            first = names.index("provision")
+        if first < len(names):
+            await reach(self.ctx, names[first])
+        await self._steps(first)
 
     def _give_up(self) -> None:
         if self.given_up and self.state is RunState.DETACHED:

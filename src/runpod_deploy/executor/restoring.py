@@ -81,8 +81,7 @@ async def _restore(ctx: RunContext, where: Standing) -> None:
         _restore_undo(ctx, where)
         if ctx.earlier.lease and not where.over:
             lease.go_on(ctx)
-    if where.over:
-        await _delete_leaks(ctx)
+    await _delete_leaks(ctx)
 
 
 async def reach(ctx: RunContext, step: str | None) -> None:

@@ -99,6 +99,7 @@ async def give_up_host(ctx: RunContext, problem: HostUnusable) -> None:
 async def _try(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> bool:
     tries, patience = 0, ctx.clock.monotonic() + RATE_LIMIT_PATIENCE_SEC
     while True:
+        _refuse_a_second(ctx)
         request = pod_request(ctx, candidate, volume)
         ctx.billed_since = ctx.clock.now()
         try:
@@ -135,6 +136,23 @@ async def _reuse(ctx: RunContext, volume: Volume | None) -> bool:
     _bind(ctx, again.pod, again.candidate)
     _tell_selected(ctx)
     return await _fit(ctx, again.pod, again.candidate)
+
+
+def _refuse_a_second(ctx: RunContext) -> None:
+    """Rent nothing beside a pod that could not be confirmed gone: it may go on costing money.
+
+    Raises:
+        StepFailed: There is one.
+    """
+    left = [record.pod_id for record in ctx.leaked() if record.pod_id is not None]
+    if not left:
+        return
+    named = ", ".join(left)
+    raise StepFailed(
+        f"Pod {named} could not be confirmed gone, and no other is rented beside it.",
+        cause="pod_left",
+        help="See to it that it is gone, then run again:\n  runpod-deploy cleanup last",
+    )
 
 
 async def _ready(ctx: RunContext, pod: Pod, candidate: Candidate) -> bool:

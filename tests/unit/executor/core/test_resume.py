@@ -17,6 +17,7 @@ from runpod_deploy.executor.local_commands import LocalCommands
 from runpod_deploy.record.journal import Journal, JournalError, read_events
 from runpod_deploy.record.kept_pods import KeptPods
 from runpod_deploy.record.run import Run, RunState, fold
+from support.fake_pod import FakeMachine
 from support.fakes import AfterEffect, Gate, unavailable
 from support.plans import secret, small_plan
 from support.rig import Rig, RigMaker
@@ -391,6 +392,43 @@ def test_without_leave_a_command_leaves_the_run_as_it_was(make_rig: RigMaker) ->
     assert isinstance(second.engine.failure, InvalidInput)
     assert "--allow-commands" in (second.engine.failure.diagnostics[0].help or "")
     assert second.cloud.rented
+
+
+def test_host_that_was_being_given_up_is_followed_by_the_next(make_rig: RigMaker) -> None:
+    """Killed while the pod of a host that will not do is deleted, a run goes on with the ring."""
+    rig = chatty(make_rig)
+    make = rig.cloud.machine
+
+    def machine() -> FakeMachine:
+        made = make()
+        if len(rig.machines) == 1:
+            made.probe = made.probe.replace(b"NVIDIA L4, 23034, 570.1\n", b"")
+        return made
+
+    rig.cloud.machine = machine
+    second = left_at(rig, "pod_delete_intended")
+    rig.cloud.vanish("pod1")
+    run = second.run()
+
+    assert ("SUCCEEDED", None) == (run.state, run.cause)
+    assert (2, 1, {}) == (rig.cloud.made, rig.cloud.most, rig.cloud.rented)
+
+
+@pytest.mark.parametrize(("deletes", "state"), [([], "SUCCEEDED"), (["lie"] * 99, "LEAKED")])
+def test_pod_that_was_left_is_ended_before_another_is_rented(
+    make_rig: RigMaker, deletes: list[Exception | str | None], state: str
+) -> None:
+    """A run that is carried on asks for the end of what is left first, and rents nothing beside it."""
+    rig = chatty(make_rig)
+    bad_host(rig)
+    rig.cloud.deletes.extend(["lie"] * 99)
+    second = left_at(rig, "pod_delete_settled")
+    rig.cloud.deletes.clear()
+    rig.cloud.deletes.extend(deletes)
+    run = second.run()
+
+    assert state == run.state
+    assert 1 == rig.cloud.most
 
 
 def test_pod_that_is_gone_fails_the_run(make_rig: RigMaker) -> None:

@@ -1,0 +1,195 @@
+"""The emulator's account within a campaign: its own API, answered in this process, and pods in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from runpod_deploy.emulator.api.app import build_app
+from runpod_deploy.emulator.cloud import EmulatedCloud
+from runpod_deploy.emulator.options import EmulatorOptions
+from runpod_deploy.emulator.ports import OnLog, PodSpec
+from runpod_deploy.errors import ConnectFailed, HostKeyChanged
+from runpod_deploy.executor.ports import Endpoint
+from support.fake_pod import PROBE, FakeJob, FakeMachine, FakeTransport
+from support.virtual_process import process
+from support.virtual_time import Gate
+
+KEY = "rpa_CAMPAIGN0123456789"
+URL = "http://127.0.0.1:9"
+
+
+def _probe(spec: PodSpec) -> bytes:
+    """Return what the pod says of its GPUs."""
+    row = f"{spec.gpu.id}, {spec.gpu.memory_mib}, 570.1\n".encode()
+    return PROBE.replace(b"NVIDIA L4, 23034, 570.1\n", row * spec.gpu.count)
+
+
+class WatchedGate(Gate):
+    """Each call of a pod is one at which the executor may die."""
+
+    async def through(self, name: str) -> None:
+        """Pass, if whoever comes lives."""
+        self.passed.append(name)
+        whose = process()
+        if whose is not None:
+            await whose.passes()
+        await asyncio.sleep(0)
+
+
+class PodInMemory:
+    """One start of a pod, behind the emulator's port for pods; the job is what the schedule says."""
+
+    def __init__(self, port: int, machine: FakeMachine, *, listens: bool) -> None:
+        self.ssh_port = port if listens else 0
+        self.machine = machine
+        self.host_key = 1
+        self.dark_until = 0.0
+        self.host_key_fingerprint = "SHA256:campaign"
+        self._over = asyncio.Event()
+
+    async def stop(self) -> None:
+        """Power off."""
+        self.machine.kill()
+        self._over.set()
+
+    async def wait(self) -> int:
+        """Wait for the end."""
+        await self._over.wait()
+        return 0
+
+    async def drop_connections(self) -> None:
+        """Cut every connection."""
+        self.machine.drop()
+
+    async def reopen_ssh(
+        self, *, dark: float = 0.0, new_port: bool = False, new_key: bool = False
+    ) -> None:
+        """Cut every connection, and let nobody in for a while."""
+        self.machine.drop()
+        self.ssh_port += 1000 * new_port
+        self.host_key += new_key
+        self.dark_until = asyncio.get_running_loop().time() + dark
+
+    def open_connections(self) -> int:
+        """Return how many there are."""
+        return sum(not connection.lost.is_set() for connection in self.machine.connections)
+
+
+@dataclass
+class Pods:
+    """The emulator's host for pods; remembers each."""
+
+    job: Callable[[], FakeJob]
+    hangs: set[str] = field(default_factory=set)
+    kind: str = "memory"
+    started: list[PodInMemory] = field(default_factory=list)
+    of_pod: dict[str, PodInMemory] = field(default_factory=dict)
+
+    async def start(self, spec: PodSpec, on_log: OnLog) -> PodInMemory:
+        """Start at once."""
+        machine = FakeMachine(job=self.job(), hangs=set(self.hangs), probe=_probe(spec))
+        port = 20_001 + len(self.started)
+        pod = PodInMemory(port, machine, listens=spec.accept_ssh)
+        self.started.append(pod)
+        self.of_pod[spec.pod_id] = pod
+        on_log("container", f"hello from {spec.pod_id}")
+        return pod
+
+    async def close(self) -> None:
+        """Nothing to do."""
+
+    def at(self, endpoint: Endpoint) -> PodInMemory | None:
+        """Return the pod that listens at an address."""
+        for pod in self.started:
+            if pod.ssh_port == endpoint.port and not pod.machine.dead:
+                return pod
+        return None
+
+
+@dataclass
+class Account:
+    """One account, its pods, and what its API was asked for.
+
+    Attributes:
+        deletes: Called with a pod's id before each call that ends it.
+    """
+
+    folder: Path
+    pods: Pods
+    faults: tuple[str, ...]
+    deletes: Callable[[str], None] = lambda _pod_id: None
+    gate: WatchedGate = field(default_factory=WatchedGate)
+
+    def __post_init__(self) -> None:
+        options = EmulatorOptions(faults=self.faults, idle_seconds=0, pods="none")
+        self.cloud = EmulatedCloud(options, self.folder, self.pods, KEY)
+        self._app = httpx.ASGITransport(app=build_app(self.cloud, lambda: None))
+
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """Return what carries one executor's requests."""
+        return _Wire(self._app, self)
+
+    def connector(self, *_key_and_hosts: Any) -> Connector:
+        """Return what opens one executor's connections."""
+        return Connector(self)
+
+    def spent_usd(self) -> float:
+        """Return what all pods have cost."""
+        now = self.cloud.clock.now()
+        bills = [p.meter.between(0, float("inf"), now) for p in self.cloud.fleet.history.values()]
+        return sum(bill.gpu + bill.disk for bill in bills)
+
+
+class _Wire(httpx.AsyncBaseTransport):
+    """Carries requests to the emulator's application, which answers as a process of its own."""
+
+    def __init__(self, app: httpx.ASGITransport, account: Account) -> None:
+        self._app = app
+        self._account = account
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; whoever is killed while it is under way does not hold up its effect."""
+        whose = process()
+        await request.aread()
+        if request.url.path.endswith("/logs"):
+            return httpx.Response(503, request=request)  # a stream without an end
+        if whose is not None:
+            await whose.passes()
+        ends = request.method == "DELETE" or request.url.path.endswith("/action")
+        if ends and request.url.path.startswith("/v2/pods/"):
+            self._account.deletes(request.url.path.split("/")[3])
+        task = asyncio.get_running_loop().create_task(
+            self._app.handle_async_request(request), context=contextvars.Context()
+        )
+        answer = await asyncio.shield(task)
+        if whose is not None:
+            await whose.passes()
+        return answer
+
+
+class Connector:
+    """The executor's port `Connector`, to pods in memory."""
+
+    public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPublicHalf campaign"
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._keys: dict[str, int] = {}
+
+    async def connect(self, endpoint: Endpoint, pod_id: str, *, timeout: float) -> FakeTransport:  # noqa: ARG002 - the port's
+        """Log in, if somebody listens there who is who it was."""
+        await self._account.gate.through("connect")
+        pod = self._account.pods.at(endpoint)
+        now = asyncio.get_running_loop().time()
+        if pod is None or pod is not self._account.pods.of_pod.get(pod_id) or now < pod.dark_until:
+            raise ConnectFailed(f"nobody answers at {endpoint.host}:{endpoint.port}")
+        if self._keys.setdefault(pod_id, pod.host_key) != pod.host_key:
+            raise HostKeyChanged(f"another host key at {endpoint.host}:{endpoint.port}")
+        return FakeTransport(pod.machine, self._account.gate)
