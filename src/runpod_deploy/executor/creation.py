@@ -7,6 +7,7 @@ a pod whose answer was lost is found by its name and adopted.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from runpod_deploy.compiler.plan import Candidate
 from runpod_deploy.errors import EffectUnknown, RunpodDeployError
@@ -24,9 +25,12 @@ LATEST_LISTED_SEC = 30.0
 LOOK_EVERY_SEC = 3.0
 
 
-async def create_settled(ctx: RunContext, request: PodRequest, candidate: Candidate) -> Pod:
+async def create_settled(
+    ctx: RunContext, name: str, candidate: Candidate, request_of: Callable[[str], PodRequest]
+) -> Pod:
     """Create a pod and journal intent and outcome; adopts a pod whose answer was lost.
 
+    `request_of` is asked once it is known what the run may cost: the pod is told when that is spent.
     The pod is in hand, and its release on the undo stack, before anything is written about it. A
     cancellation that comes while the call is under way waits for its end, so that a pod cannot be
     created unseen.
@@ -35,18 +39,19 @@ async def create_settled(ctx: RunContext, request: PodRequest, candidate: Candid
         CloudError: No pod was created, as far as can be known: see `settle_strays`.
         AccountError: Key or balance; no pod was created.
     """
-    await spending.enter(ctx, request.name, _known_price(ctx, candidate))
+    await spending.enter(ctx, name, _known_price(ctx, candidate))
     try:
+        request = request_of(name)
         ctx.journal.write(
             "pod_create_intended",
-            op_id=request.name,
-            name=request.name,
+            op_id=name,
+            name=name,
             gpu_id=candidate.gpu,
             datacenter_id=request.datacenter,
             cloud_type=candidate.cloud,
         )
     except BaseException:
-        spending.never(ctx, request.name)
+        spending.never(ctx, name)
         raise
     pod, cancelled = await finish(_create(ctx, request))
     if cancelled:

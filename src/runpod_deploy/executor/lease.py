@@ -85,11 +85,14 @@ def latest_end(ctx: RunContext) -> float:
 
 
 def dead_after(ctx: RunContext) -> int:
-    """Return the epoch second after which nobody can still want a pod that is about to be made."""
+    """Return the epoch second after which nobody can still want a pod that is about to be made.
+
+    By the money that the run has left: its cap, or what the month allows, less its earlier pods.
+    """
     plan = ctx.plan
     now = ctx.clock.now()
     lowest = CHEAPEST_GPU_USD * plan.pod.gpu_count
-    latest = capped_at(now, lowest, plan.budget.cost_cap_usd)
+    latest = capped_at(now, lowest, max(0.0, ctx.limit() - ctx.spent()))
     minutes = plan.budget.max_runtime_minutes
     if minutes is not None and not plan.lease.spares_results:
         latest = min(latest, now + plan.budget.ssh_ready_timeout_sec + minutes * 60)

@@ -10,12 +10,14 @@ from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.ports import PodRequest, Volume
 
 
-def pod_request(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> PodRequest:
-    """Return the create call for a candidate, under a name of its own."""
+def pod_request(
+    ctx: RunContext, candidate: Candidate, volume: Volume | None, name: str
+) -> PodRequest:
+    """Return the create call for a candidate."""
     plan = ctx.plan
     persistent = plan.storage.mode == "ephemeral"
     return PodRequest(
-        name=ctx.new_pod_name(),
+        name=name,
         image=plan.pod.image,
         template_id=plan.pod.template_id,
         registry_auth=plan.pod.registry_auth,

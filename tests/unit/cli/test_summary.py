@@ -61,6 +61,23 @@ def test_a_pod_known_only_by_name_is_to_be_looked_for(
     assert "curl" not in text
 
 
+def test_a_kept_pod_that_is_stopped_says_how_to_its_results(
+    watch: Watch, events: Sequence[Event]
+) -> None:
+    """`resume` would only tell the same again, so it is not what is advised."""
+    pod = {"op_id": "stop-k3j5h2", "pod_id": "k3j5h2"}
+    told = [
+        Event(event="pod_action_intended", ts_utc=NOW, fields={**pod, "action": "stop"}),
+        Event(event="pod_action_settled", ts_utc=NOW, fields={**pod, "outcome": "stopped"}),
+        Event(event="state_changed", ts_utc=NOW, fields={"state": "KEPT", "cause": "not_verified"}),
+    ]
+    text = summary.remaining(ended(watch, [*events[:-3], *told]), PLAIN)
+    assert text is not None
+    assert "Pod k3j5h2 is stopped; its disk is still billed." in text
+    assert "does not start a pod that was stopped" in text
+    assert "runpod-deploy resume" not in text
+
+
 def test_in_the_emulator_the_emulator_can_be_ended(watch: Watch, events: Sequence[Event]) -> None:
     """Nobody is sent to RunPod's console for an emulated pod."""
     watch.target = replace(watch.target, label="emulator", api_url="http://127.0.0.1:1")

@@ -100,10 +100,11 @@ async def _try(ctx: RunContext, candidate: Candidate, volume: Volume | None) -> 
     tries, patience = 0, ctx.clock.monotonic() + RATE_LIMIT_PATIENCE_SEC
     while True:
         _refuse_a_second(ctx)
-        request = pod_request(ctx, candidate, volume)
         ctx.billed_since = ctx.clock.now()
         try:
-            pod = await create_settled(ctx, request, candidate)
+            pod = await create_settled(
+                ctx, ctx.new_pod_name(), candidate, partial(pod_request, ctx, candidate, volume)
+            )
         except CandidateRefused as error:
             refuse(ctx, candidate, error.message, error.status)
             return False

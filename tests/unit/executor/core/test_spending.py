@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runpod_deploy.errors import OverMonthlyCap, Unavailable
-from runpod_deploy.executor import spending
+from runpod_deploy.executor import lease, spending
 from runpod_deploy.record.ledger import Ledger
 from support.fakes import FakeJob
 from support.plans import changed, small_plan
@@ -273,3 +274,19 @@ def test_end_that_somebody_else_brought_about_is_noted(ledger: Ledger) -> None:
     spending.tell(ledger, ["pod9"], "gone", EPOCH + 9000)
     (account,) = ledger.accounts().pods.values()
     assert account.usd(0.0, EPOCH + 1e6) == pytest.approx(1200 / 3600)
+
+
+def test_pod_is_told_when_the_months_money_ends_not_the_plans(
+    make_rig: RigMaker, ledger: Ledger
+) -> None:
+    """`dead_after`, for which `reap` waits, follows from what the run may really cost."""
+    ends = []
+    for left in (2.0, 0.5):
+        budget = {"cost_cap_usd": 2.0, "monthly_cap_usd": left, "max_runtime_minutes": None}
+        rig = make(make_rig, ledger, **budget)
+        rig.run()
+        meta = json.loads(rig.cloud.requests[0].env["RUNPOD_DEPLOY_META"])
+        ends.append(meta["dead_after"] - EPOCH)
+
+    cheapest = 1.5 / lease.CHEAPEST_GPU_USD * 3600
+    assert ends[0] - ends[1] == pytest.approx(cheapest, rel=0.05)
