@@ -14,6 +14,7 @@ from runpod_deploy.compiler.plan import Candidate
 from runpod_deploy.errors import (
     AccountError,
     CloudError,
+    Conflict,
     EffectUnknown,
     RateLimited,
     RunpodDeployError,
@@ -49,6 +50,10 @@ class Again:
 
 class _Refused(Exception):
     """The pod did not start; the text says why."""
+
+
+class _Taken(Exception):
+    """Somebody else started the pod meanwhile: another machine with a copy of the state file."""
 
 
 async def start_kept(ctx: RunContext, volume: Volume | None) -> Again | None:
@@ -118,9 +123,10 @@ async def _use(ctx: RunContext, entry: KeptPod, volume: Volume | None) -> Again 
     if candidate is not None:
         try:
             return Again(pod=await _start(ctx, entry, pod, candidate), candidate=candidate)
+        except _Taken:
+            _leave(ctx, entry, "was started by somebody else in the same moment")
+            return None
         except _Refused as refused:
-            ctx.undo.drop("pod")
-            ctx.pod = None
             why = f"it did not start: {refused}"
     await _give_up(ctx, entry, why)
     return None
@@ -173,10 +179,14 @@ async def _start(ctx: RunContext, entry: KeptPod, pod: Pod, candidate: Candidate
         seen = await _until_started(ctx, pod.id)
     except AccountError:
         raise
-    except (_Refused, RunpodDeployError) as error:
+    except (_Refused, _Taken, RunpodDeployError) as error:
         why = error.message if isinstance(error, RunpodDeployError) else str(error)
         spending.ended(ctx, pod.id, "stopped")
         _settle(ctx, pod.id, "refused", why)
+        ctx.undo.drop("pod")
+        ctx.pod = None
+        if isinstance(error, _Taken):
+            raise
         raise _Refused(printable(why, 300)) from error
     _started(ctx, seen)
     return seen
@@ -187,7 +197,7 @@ async def _ask(ctx: RunContext, pod_id: str) -> None:
     for left in range(START_TRIES - 1, -1, -1):
         try:
             await ctx.cloud.act(pod_id, "start")
-        except EffectUnknown:
+        except (EffectUnknown, Conflict):
             return
         except (RateLimited, Unavailable) as error:
             if not left:
@@ -211,6 +221,8 @@ async def _until_started(ctx: RunContext, pod_id: str) -> Pod:
             if pod is None or pod.status in {"TERMINATED", "ERROR"}:
                 raise _Refused("it is gone" if pod is None else f"it is {pod.status}")
             if pod.status != "EXITED":
+                if look_at(pod, ctx.owner).run_id not in (None, ctx.run_id):
+                    raise _Taken("another run's mark is on it")
                 return pod
         if ctx.clock.monotonic() >= give_up:
             raise _Refused(why)

@@ -259,6 +259,27 @@ def test_a_pod_that_does_not_start_is_replaced(
     assert [pod.status for pod in run.pods.values()] == ["gone", "stopped"]
 
 
+def test_a_pod_that_another_machine_starts_is_left_alone(make_rig: RigMaker) -> None:
+    """With a copy of the state file two machines may ask at once: whose mark it bears has it."""
+    first = first_run(make_rig)
+    rig = second_run(first)
+    rented = rig.cloud.rented["pod1"]
+
+    def other_machine(_number: int, name: str) -> None:
+        if name == "act-start" and rented.pod.status == "EXITED":
+            env = {**rented.request.env, "RUNPOD_DEPLOY_META": '{"owner": "owner123", "run": "x"}'}
+            rented.request = replace(rented.request, env=env)
+            rig.cloud.change("pod1", status="RUNNING")
+            rig.cloud.acts.append(Conflict("running", status=409))
+
+    rig.clock.gate.act = other_machine
+    run = rig.run()
+
+    assert (run.state, warned(rig)) == (RunState.SUCCEEDED, ["recycle-left", "recycle-second"])
+    assert (list(rig.cloud.rented), kept(rig)) == (["pod1"], ["pod1"])
+    assert rented.pod.status == "RUNNING"
+
+
 @pytest.mark.parametrize("admission", [True, False])
 def test_a_pod_without_gpus_is_replaced(make_rig: RigMaker, admission: bool) -> None:
     """GPUs are counted after a start, also where `pod.admission` is off."""
