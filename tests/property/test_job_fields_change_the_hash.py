@@ -49,6 +49,7 @@ SECURE = {"pod": {"cloud_type": "SECURE"}, "lifecycle": None}
 BESIDE: dict[str, dict[str, Any]] = {
     "/storage/volume_mount": PLAIN,
     "/storage/volume_name": SECURE | ON_VOLUME,
+    "/state_file": {"lifecycle": {"on_success": "recycle"}},
     "/run/script": {"run": {"body": None, "script": "a.sh"}},
     "/run/template": {"run": {"body": None, "script": "a.sh"}},
     **{
@@ -67,6 +68,7 @@ OTHERS: dict[str, list[Any]] = {
     "/staging/0/label": ["other"],
     "/staging/0/destination": ["/workspace/other"],
     "/run/script": ["b.sh"],
+    "/state_file": ["other.json"],
 }
 
 
