@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.target import CloudName, choose_cloud, emulator_target, runpod_target
 from runpod_deploy.compiler.estimate import estimate, first_choice
 from runpod_deploy.compiler.market import Asking, asks_the_same
-from runpod_deploy.compiler.observed import ObservedCatalog, ObservedVolume
+from runpod_deploy.compiler.observed import ObservedCatalog, ObservedImage, ObservedVolume
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.sweepfile import SweepFile
 from runpod_deploy.executor.catalog import candidate_offers, stock_query, the_volume
 from runpod_deploy.executor.catalog_cache import CatalogCache, Reading, cache_folder
+from runpod_deploy.executor.image_now import image_of
 from runpod_deploy.executor.ports import StockQuery
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
 from runpod_deploy.forensics.typical import typical_run
@@ -128,4 +130,29 @@ def sweep_seen_live(sweep_file: SweepFile, market: Market, project_root: Path) -
             one.observed, catalog=known.observed.catalog, estimate=known.observed.estimate
         )
         shards.append(replace(one, observed=observed))
+    return replace(sweep_file, shards=tuple(shards))
+
+
+def with_image(plan_file: PlanFile, market: Market, terminal: Terminal) -> PlanFile:
+    """Return a plan file with the digest of its image, by its registry; what that kept is told."""
+    now = asyncio.run(image_of(plan_file.plan, market.target.label))
+    if now is None:
+        return plan_file
+    if now.digest is None:
+        terminal.alert(f"note: the digest of the image is not known: {line(now.why)}.")
+        return plan_file
+    read_at = f"{utc_stamp(time.time())[:19]}Z"
+    image = ObservedImage(digest=now.digest, read_at=read_at)
+    return replace(plan_file, observed=replace(plan_file.observed, image=image))
+
+
+def sweep_with_images(sweep_file: SweepFile, market: Market, terminal: Terminal) -> SweepFile:
+    """Return a sweep with the digests of its images; each image is asked for once."""
+    known: dict[str | None, ObservedImage | None] = {}
+    shards = []
+    for one in sweep_file.shards:
+        name = one.plan.pod.image
+        if name not in known:
+            known[name] = with_image(one, market, terminal).observed.image
+        shards.append(replace(one, observed=replace(one.observed, image=known[name])))
     return replace(sweep_file, shards=tuple(shards))

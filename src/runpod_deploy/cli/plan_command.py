@@ -180,14 +180,17 @@ def _plan(
         open_market,
         seen_live,
         sweep_seen_live,
+        sweep_with_images,
+        with_image,
     )
     from runpod_deploy.compiler.sweepfile import SweepFile  # noqa: PLC0415 - loaded already
 
     root = planning.project_root_of(config, path, allow_paths)
     opened = open_market(market.cloud, terminal, refresh=market.refresh)
     if isinstance(planned, SweepFile):
-        return sweep_seen_live(planned, opened, root), config
-    return seen_live(planned, opened, root), config
+        live = sweep_seen_live(planned, opened, root)
+        return sweep_with_images(live, opened, terminal), config
+    return with_image(seen_live(planned, opened, root), opened, terminal), config
 
 
 def _show(

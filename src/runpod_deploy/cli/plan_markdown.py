@@ -34,7 +34,9 @@ def parts_of(plan_file: PlanFile, note: str = "") -> Iterator[Part]:
     plan = plan_file.plan
     yield _headline(plan_file, note)
     yield _rows("Cost", [*_price(plan_file), *plan_rows.money(plan)], kept=True)
-    yield _rows("Hardware", [_gpus(plan_file), *plan_rows.pod(plan)], kept=True)
+    yield _rows(
+        "Hardware", [_gpus(plan_file), *plan_rows.pod(plan, plan_file.observed.image)], kept=True
+    )
     yield _candidates(plan_file)
     yield _rows("Storage", plan_rows.storage(plan))
     if plan.secrets:

@@ -7,6 +7,7 @@ from typing import Any
 from runpod_deploy.cli.amounts import count, limit, usd
 from runpod_deploy.cli.layout import Row
 from runpod_deploy.compiler.late_bound import LATE_BOUND, fill
+from runpod_deploy.compiler.observed import ObservedImage
 from runpod_deploy.compiler.plan import Plan, PlanAdmission, PlanSecret
 from runpod_deploy.compiler.rates import stopped_disk_per_day
 from runpod_deploy.schema.job import (
@@ -45,13 +46,15 @@ def _same(section: type[Any], field: str, value: object) -> bool:
     return bool(_default(section, field) == value)
 
 
-def pod(plan: Plan) -> Iterator[Row]:
-    """Return what machine is rented."""
+def pod(plan: Plan, image: ObservedImage | None = None) -> Iterator[Row]:
+    """Return what machine is rented, and which image its tag points at when that was looked up."""
     of = plan.pod
     if of.template_id:
         yield Row(label="template", text=of.template_id)
     if of.image or not of.template_id:
         yield Row(label="image", text=of.image or "")
+    if image is not None:
+        yield Row(label="image now", text=image.digest)
     if of.registry_auth:
         yield Row(label="registry", text=of.registry_auth)
     yield Row(label="GPUs", text=str(of.gpu_count), default=of.gpu_count == 1)

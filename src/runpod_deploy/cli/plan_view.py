@@ -33,7 +33,9 @@ def render_plan(plan_file: PlanFile, style: Style, *, width: int, scripts: bool 
         [f"{style.bold(line(plan.job.name))}  {style.dim(line(plan.job.file))}", ""],
         view.rows("Variables", "", plan_rows.variables(plan)) if plan.job.variables else [],
         view.candidates(),
-        view.rows("Pod", "", [*plan_rows.pod(plan), *plan_rows.storage(plan)]),
+        view.rows(
+            "Pod", "", [*plan_rows.pod(plan, plan_file.observed.image), *plan_rows.storage(plan)]
+        ),
         view.rows("Money and time", "", plan_rows.money(plan)),
         view.estimate(),
         view.payload(),

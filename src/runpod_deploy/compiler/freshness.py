@@ -55,6 +55,19 @@ class Drift:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ImageNow:
+    """What a registry says about the plan's image.
+
+    Attributes:
+        digest: What the tag points at; None when that is not known.
+        why: What the registry answered.
+    """
+
+    digest: str | None
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Now:
     """The world that a plan is held against.
 
@@ -66,6 +79,7 @@ class Now:
         problem: Why the job file, which is there, gives no plan.
         git: The work tree; None outside of one.
         offers: What the catalog says about the plan's candidates; None when nobody was asked.
+        image: What the registry says about its image; None when nobody was asked.
     """
 
     payload: Mapping[str, Sequence[PayloadEntry]]
@@ -75,6 +89,7 @@ class Now:
     git: GitFacts | None = None
     lockfile: LockfileFacts | None = None
     offers: tuple[CandidateOffer, ...] | None = None
+    image: ImageNow | None = None
 
 
 def can_apply(plan_file: PlanFile, now: Now, *, allow: Collection[str] = ()) -> tuple[Drift, ...]:
@@ -87,6 +102,7 @@ def can_apply(plan_file: PlanFile, now: Now, *, allow: Collection[str] = ()) -> 
         *_payloads(plan_file, now),
         *_job(plan_file, now),
         *_prices(plan_file, now),
+        *_image(plan_file, now),
         *_source(plan_file, now),
     )
     return tuple(
@@ -197,6 +213,19 @@ def _prices(plan_file: PlanFile, now: Now) -> Iterator[Drift]:
         return
     for field, planned, here, worse in price_changes(seen.candidates, now.offers):
         yield Drift(field=field, planned=planned, now=here, verdict="refuse" if worse else "note")
+
+
+def _image(plan_file: PlanFile, now: Now) -> Iterator[Drift]:
+    """A tag that was moved, or of which nothing is known any more, is not what was reviewed."""
+    seen = plan_file.observed.image
+    if seen is None or now.image is None or seen.digest == now.image.digest:
+        return
+    yield Drift(
+        field="image.digest",
+        planned=seen.digest,
+        now=now.image.digest or f"not known: {now.image.why}",
+        verdict="refuse",
+    )
 
 
 def _source(plan_file: PlanFile, now: Now) -> Iterator[Drift]:

@@ -63,6 +63,19 @@ class ObservedCatalog:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ObservedImage:
+    """Which image the plan's tag pointed at when the registry was asked.
+
+    Attributes:
+        digest: `sha256:…` of the manifest, or of the list of manifests.
+        read_at: UTC, `YYYY-MM-DDTHH:MM:SSZ`.
+    """
+
+    digest: str
+    read_at: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Spend:
     """So long at the estimate's rate costs so much."""
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from runpod_deploy.compiler.observed import Estimate, ObservedCatalog
+from runpod_deploy.compiler.observed import Estimate, ObservedCatalog, ObservedImage
 
 PLAN_FORMAT = "runpod-deploy.plan/1"
 POD_PROTOCOL = 1
@@ -410,6 +410,7 @@ class Observed:
         estimate: What a run would cost by that.
         untracked_sha256: Hex digest of the archive beside a saved plan: files that it was made from
             and that git does not hold; None when there is none.
+        image: What the image's tag pointed at; None when nobody asked or the registry did not say.
     """
 
     compiled_at: str
@@ -420,6 +421,7 @@ class Observed:
     catalog: ObservedCatalog | None = None
     estimate: Estimate | None = None
     untracked_sha256: str | None = None
+    image: ObservedImage | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

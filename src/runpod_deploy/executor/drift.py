@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runpod_deploy.compiler.plan import Candidate, Plan
+from runpod_deploy.compiler.plan import Candidate, Plan, PlanFile
+from runpod_deploy.executor.image_now import image_to_pull
 from runpod_deploy.executor.ports import Pod, Volume
 
 
@@ -47,17 +48,20 @@ def made_as(plan: Plan) -> dict[str, Any]:
 
 
 def find_drifts(
-    plan: Plan, kept: Mapping[str, Any], pod: Pod, volume: Volume | None
+    plan_file: PlanFile, kept: Mapping[str, Any], pod: Pod, volume: Volume | None
 ) -> tuple[Drift, ...]:
     """Return every difference between what the plan asks for and what the pod is.
 
     Args:
+        plan_file: With the digest of the image where that is known: then it has to be that one.
         kept: What `made_as` said when the pod was made.
         pod: As the API describes it now; what it does not tell is not held against it.
         volume: The network volume that the plan names.
     """
+    plan = plan_file.plan
     found = {drift.field: drift for drift in _changed(made_as(plan), kept)}
-    for drift in (*_differing(plan, pod, volume), *_placed(plan, pod, volume)):
+    others = (*_image(plan_file, pod), *_differing(plan, pod, volume), *_placed(plan, pod, volume))
+    for drift in others:
         found.setdefault(drift.field, drift)
     return tuple(found.values())
 
@@ -78,10 +82,17 @@ def _changed(now: Mapping[str, Any], kept: Mapping[str, Any]) -> Iterator[Drift]
             yield Drift(field=field, wanted=_said(wanted), there=_said(kept.get(field)))
 
 
+def _image(plan_file: PlanFile, pod: Pod) -> Iterator[Drift]:
+    """A tag alone is met by the image that it meant when the pod was made."""
+    wanted, there = image_to_pull(plan_file), pod.image
+    tag_is_enough = plan_file.observed.image is None and (there or "").startswith(f"{wanted}@")
+    if wanted is not None and there is not None and wanted != there and not tag_is_enough:
+        yield Drift(field="pod.image", wanted=wanted, there=_said(there))
+
+
 def _differing(plan: Plan, pod: Pod, volume: Volume | None) -> Iterator[Drift]:
     of, raw = plan.pod, pod.raw
     facts: list[tuple[str, Any, Any]] = [
-        ("pod.image", of.image, pod.image),
         ("pod.gpu_count", of.gpu_count, pod.gpu_count),
         ("pod.container_disk_gb", of.container_disk_gb, raw.get("disk")),
         ("pod.start_command", of.args, raw.get("args")),

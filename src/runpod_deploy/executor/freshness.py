@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runpod_deploy.compiler.freshness import (
     Drift,
+    ImageNow,
     can_apply,
     check_allowed,
     is_stale,
@@ -25,7 +26,7 @@ class Fresh:
 
     Attributes:
         plan_file: As it was saved; with `--allow payload` it has the files as they are, and another
-            hash.
+            hash; with `--allow image`, no digest of an image that was moved.
         drifts: What differs all the same: allowed, or worth no more than a note.
     """
 
@@ -41,6 +42,7 @@ def fresh(
     allow_paths: Sequence[Path] = (),
     environ: Mapping[str, str],
     offers: tuple[CandidateOffer, ...] | None = None,
+    image: ImageNow | None = None,
 ) -> Fresh:
     """Hold the plan against the project as it is now: every file read, the job compiled anew.
 
@@ -49,6 +51,7 @@ def fresh(
         allow: Parts of the plan that may differ.
         allow_paths: Folders outside of the repository that the plan's paths may lead into.
         offers: What the catalog says now; None when it was not asked.
+        image: What the registry says now about the image; None when it was not asked.
 
     Raises:
         PlanRefused: Something else differs, or a path leads out of the project.
@@ -56,12 +59,15 @@ def fresh(
     """
     allowed = check_allowed(allow)
     world = world_of(plan_file, project_root, allow_paths=allow_paths, environ=environ)
-    now = replace(world, offers=offers)
+    now = replace(world, offers=offers, image=image)
     drifts = can_apply(plan_file, now, allow=allowed)
     if is_stale(drifts):
         raise _refusal(plan_file, drifts)
     if any(drift.part == "payload" for drift in drifts):
         plan_file = with_payload(plan_file, now.payload)
+    if any(drift.field == "image.digest" for drift in drifts):
+        # Whoever allows it wants what the tag means by the time it is pulled.
+        plan_file = replace(plan_file, observed=replace(plan_file.observed, image=None))
     return Fresh(plan_file=plan_file, drifts=drifts)
 
 

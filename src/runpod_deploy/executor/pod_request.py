@@ -7,6 +7,7 @@ import json
 from runpod_deploy.compiler.plan import Candidate
 from runpod_deploy.executor import lease, pod_secrets
 from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.image_now import image_to_pull
 from runpod_deploy.executor.ports import PodRequest, Volume
 
 
@@ -18,7 +19,7 @@ def pod_request(
     persistent = plan.storage.mode == "ephemeral"
     return PodRequest(
         name=name,
-        image=plan.pod.image,
+        image=image_to_pull(ctx.plan_file),
         template_id=plan.pod.template_id,
         registry_auth=plan.pod.registry_auth,
         gpu=candidate.gpu,

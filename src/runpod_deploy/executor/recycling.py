@@ -151,7 +151,7 @@ def _judge(
     """Return the candidate that a stopped pod serves as, or None and why it serves as none."""
     if pod.status in _BROKEN:
         return None, f"it is {pod.status}"
-    drifts = find_drifts(ctx.plan, entry.made_as, pod, volume)
+    drifts = find_drifts(ctx.plan_file, entry.made_as, pod, volume)
     candidate = candidate_of(ctx.plan, pod, volume)
     if drifts or candidate is None:
         rows = "".join(f"\n  {printable(str(drift), 300)}" for drift in drifts)

@@ -27,6 +27,7 @@ from runpod_deploy.executor.concluding import (
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.freshness import SHOWN, fresh
 from runpod_deploy.executor.identity import owner_id, random_suffix
+from runpod_deploy.executor.image_now import image_now
 from runpod_deploy.executor.interrupts import Interrupts
 from runpod_deploy.executor.local_commands import LocalCommands, refuse_commands
 from runpod_deploy.executor.ports import Clock
@@ -117,7 +118,7 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
         commands: The leave to run the plan's own commands on this machine, if somebody gave it.
 
     Raises:
-        PlanRefused: The project or a price changed since the plan was made, or it was used already.
+        PlanRefused: The project, a price or the image changed since the plan was made, or it was used up.
         CloudError: The API that the plan's prices are from cannot be reached.
         AccountError: It refused the key.
         InvalidInput: `RUNPOD_DEPLOY_OWNER`, the API's address or a name in `saved.allow` cannot be;
@@ -131,6 +132,7 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
     refuse_commands([plan_file.plan], commands)
     project_root = await asyncio.to_thread(project_root.resolve)
     offers = await _offers(plan_file, target) if saved else None
+    image = await image_now(plan_file, target.label) if saved else None
     checked = await asyncio.to_thread(
         fresh,
         plan_file,
@@ -139,6 +141,7 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
         allow_paths=allow_paths,
         environ=environ,
         offers=offers,
+        image=image,
     )
     plan_file = checked.plan_file
     git = await asyncio.to_thread(git_state, project_root, environ)

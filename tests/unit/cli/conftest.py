@@ -13,6 +13,7 @@ from runpod_deploy.cli.app import app
 from runpod_deploy.cli.style import Style
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.cli.views.watch import Watch
+from runpod_deploy.compiler.image_name import ImageReference
 from runpod_deploy.compiler.plan import (
     PLAN_FORMAT,
     Candidate,
@@ -38,6 +39,7 @@ from runpod_deploy.compiler.plan import (
     Script,
     StepPlan,
 )
+from runpod_deploy.executor.registry import ImageAnswer
 from runpod_deploy.executor.run import Target
 from runpod_deploy.record.events import Event
 
@@ -69,6 +71,16 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("RUNPOD_DEPLOY_CLOUD", raising=False)
     monkeypatch.setenv("TERM", "xterm")
+
+
+@pytest.fixture(autouse=True)
+def no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry that says nothing, unless a test puts another in its place."""
+
+    async def ask(image: ImageReference) -> ImageAnswer:
+        return ImageAnswer(found="unknown", registry=image.registry, why="nobody was asked")
+
+    monkeypatch.setattr("runpod_deploy.executor.registry.ask_registry", ask)
 
 
 @pytest.fixture

@@ -9,12 +9,14 @@ from compiler_cases import OBSERVED, a_file, job, plan_file_of, plan_of
 from runpod_deploy.compiler.freshness import (
     ALLOWABLE,
     Drift,
+    ImageNow,
     Now,
     can_apply,
     check_allowed,
     is_stale,
     with_payload,
 )
+from runpod_deploy.compiler.observed import ObservedImage
 from runpod_deploy.compiler.plan import GitFacts, LockfileFacts, Plan, PlanFile, Script
 from runpod_deploy.compiler.planfile import dumps, loads
 from runpod_deploy.errors import InvalidInput
@@ -200,3 +202,40 @@ def test_what_is_allowed_is_the_first_part_of_a_field() -> None:
     drift = Drift(field="payload.code.a", planned=None, now=None, verdict="refuse")
 
     assert "payload" == drift.part
+
+
+def imaged(digest: str | None) -> PlanFile:
+    """Return a plan that shows this digest of its image."""
+    seen = None if digest is None else ObservedImage(digest=digest, read_at="2026-01-02T03:04:05Z")
+    return replace(staged(), observed=replace(OBSERVED, image=seen))
+
+
+@pytest.mark.parametrize(
+    ("planned", "here", "told"),
+    [
+        ("sha256:aa", ImageNow(digest="sha256:aa", why="answered"), None),
+        ("sha256:aa", ImageNow(digest="sha256:bb", why="answered"), "sha256:bb"),
+        (
+            "sha256:aa",
+            ImageNow(digest=None, why="r answered HTTP 404"),
+            "not known: r answered HTTP 404",
+        ),
+        ("sha256:aa", None, None),
+        (None, ImageNow(digest="sha256:bb", why="answered"), None),
+    ],
+    ids=["same", "moved", "not-known", "not-asked", "not-seen"],
+)
+def test_a_moved_tag_makes_a_plan_stale(
+    planned: str | None, here: ImageNow | None, told: str | None
+) -> None:
+    """The image that was reviewed is the one that runs; one of which nothing is known is not."""
+    plan_file = imaged(planned)
+
+    drifts = can_apply(plan_file, now(plan_file, image=here))
+
+    if told is None:
+        assert () == drifts
+        return
+    assert (Drift(field="image.digest", planned=planned, now=told, verdict="refuse"),) == drifts
+    (allowed,) = can_apply(plan_file, now(plan_file, image=here), allow=["image"])
+    assert "allowed" == allowed.verdict
