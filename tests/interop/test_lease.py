@@ -54,10 +54,10 @@ def keeper(pod: Pod) -> int:
 
 
 def beats(pod: Pod, seconds: float) -> None:
-    """Give signs of life for so many real seconds."""
+    """Give signs of life for so many real seconds, as `beat` gives one: however busy this machine is."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        lease(pod, "beat")
+        os.kill(keeper(pod), signal.SIGUSR1)
         time.sleep(0.2)
 
 
@@ -134,8 +134,7 @@ def test_whoever_is_there_may_bring_the_results_home(pod: Pod, api: StubApi) -> 
     assert [] == api.actions()
     while not api.actions():
         assert time.monotonic() - armed < LIMIT, "the pod was kept for ever"
-        lease(pod, "beat")
-        time.sleep(0.2)
+        beats(pod, 0.1)
     assert time.monotonic() - armed > 600 / SPEED
 
 

@@ -12,15 +12,18 @@ from runpod_deploy.executor.ssh.transport import AsyncsshTransport
 
 @dataclass
 class Wire:
-    """Every connection that is opened through it; `cut_after` bytes later all of them break.
+    """Every connection that is opened through it; again and again all of them break.
 
     Attributes:
+        cuts: After how many bytes the next break comes, and after how many more the one after it.
+        broken: How often they broke.
         carried: Bytes of standard input and output that went over all connections so far.
     """
 
     connector: AsyncsshConnector
     endpoint: Endpoint
-    cut_after: int | None = None
+    cuts: list[int] = field(default_factory=list)
+    broken: int = 0
     carried: int = 0
     _open: list[AsyncsshTransport] = field(default_factory=list)
 
@@ -33,13 +36,15 @@ class Wire:
     def carry(self, count: int) -> None:
         """Count bytes, and break everything when it is time."""
         self.carried += count
-        if self.cut_after is not None:
-            self.cut_after -= count
-            if self.cut_after <= 0:
-                self.cut_after = None
-                for transport in self._open:
-                    transport._connection.abort()
-                self._open.clear()
+        if not self.cuts:
+            return
+        self.cuts[0] -= count
+        if self.cuts[0] <= 0:
+            self.cuts.pop(0)
+            self.broken += 1
+            for transport in self._open:
+                transport._connection.abort()
+            self._open.clear()
 
 
 class CountedTransport:

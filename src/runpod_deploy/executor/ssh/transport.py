@@ -141,6 +141,12 @@ class AsyncsshTransport:
             ) from exc
         except (OSError, asyncssh.Error) as exc:
             raise self._broken() from exc
+        except AttributeError as exc:
+            # asyncssh 2.24 trips over the session that it dropped when the connection broke between
+            # the server's answer and the start.
+            if exc.name != "session_started":
+                raise
+            raise self._broken() from exc
         # A channel is opened first, and the command asked for then.
         took = (time.monotonic() - began) / 2
         self._latency = min(self._latency or took, took)
