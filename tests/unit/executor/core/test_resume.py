@@ -193,7 +193,7 @@ def on_a_kept_pod(make_rig: RigMaker) -> Rig:
     return first.next_run()
 
 
-@pytest.mark.parametrize(("killer", "stride"), [(at_event, 2), (at_call, 5)])
+@pytest.mark.parametrize(("killer", "stride"), [(at_event, 3), (at_call, 9)])
 def test_killed_while_a_kept_pod_is_used_again(
     make_rig: RigMaker, killer: Killer, stride: int
 ) -> None:
