@@ -218,7 +218,7 @@ class _Bench:
 
     def _new_job(self) -> FakeJob:
         job = FakeJob(
-            chunks=[(0.5 * self.schedule.lasts * n, piece) for n, piece in enumerate(LOG)],
+            chunks=[(0.45 * self.schedule.lasts * n, piece) for n, piece in enumerate(LOG)],
             lasts=self.schedule.lasts,
             exit_code=self.schedule.exit_code,
         )
