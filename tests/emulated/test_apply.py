@@ -256,7 +256,7 @@ def test_manifest_that_cannot_be_written_is_told_with_its_place(bench: Bench) ->
         time.sleep(0.02)
     (found[0] / "runpod_deploy_pull_manifest.json").mkdir()
 
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=240)[0]
 
     assert process.returncode == 1, output
     assert f"The manifest in {found[0]} cannot be written" in output

@@ -50,7 +50,7 @@ def test_a_living_executor_is_asked(bench: Bench) -> None:
     """It ends the job, brings home what there is, and lets the pod go; both commands say so."""
     process = begun(bench)
     code, output = bench.run("cancel", "last")
-    told, _ = process.communicate(timeout=60)
+    told, _ = process.communicate(timeout=240)
 
     assert code == 0, output
     assert f"Asked process {process.pid}" in output
@@ -87,7 +87,7 @@ def test_a_second_cancel_is_at_once(bench: Bench) -> None:
     wait_until(lambda: '"state":"UNDOING"' in (bench.last_run() / "events.jsonl").read_text(), 60)
     code, output = bench.run("cancel", "last")
     told, _ = process.communicate(timeout=90)
-    first.communicate(timeout=60)
+    first.communicate(timeout=240)
 
     assert (code, first.returncode, bench.pods()) == (0, 0, []), output
     assert "at once" in output

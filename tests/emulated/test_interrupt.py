@@ -35,7 +35,7 @@ def interrupted(bench: Bench, process: subprocess.Popen[str], step: str, sig: in
         needle = f'"event":"step_started","step":"{step}"'
         return journal is not None and journal.exists() and needle in journal.read_text("utf-8")
 
-    wait_until(begun, timeout=60)
+    wait_until(begun, timeout=240)
     os.kill(process.pid, sig)
     return process.communicate(timeout=90)[0]
 
@@ -73,11 +73,11 @@ def test_terminate_cancels_with_its_own_exit_status(bench: Bench) -> None:
     """SIGTERM without a terminal cancels the run: 143, log kept, pod gone."""
     bench.job(run={"body": "echo working; sleep 60\n"})
     process = bench.start("run", "--cloud", "emulator", "job.yaml")
-    wait_until(lambda: bench.runs() and (bench.last_run() / "run.log").exists(), timeout=60)
+    wait_until(lambda: bench.runs() and (bench.last_run() / "run.log").exists(), timeout=240)
     wait_until(lambda: (bench.last_run() / "run.log").read_text() == "working\n")
 
     os.kill(process.pid, signal.SIGTERM)
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=240)[0]
 
     assert process.returncode == 143, output
     assert bench.manifest()["state"] == "CANCELLED"
@@ -88,7 +88,7 @@ def test_killed_command_leaves_the_emulated_cloud_alone(bench: Bench) -> None:
     """SIGKILL of the command is not an end of the pod: the cloud is a process of its own."""
     bench.job(run={"body": "sleep 60\n"})
     process = bench.start("run", "--cloud", "emulator", "job.yaml")
-    wait_until(lambda: bench.runs() and (bench.last_run() / "run.log").exists(), timeout=60)
+    wait_until(lambda: bench.runs() and (bench.last_run() / "run.log").exists(), timeout=240)
 
     process.kill()
     process.communicate()

@@ -27,7 +27,7 @@ def orphaned(bench: Bench, reached: Callable[[], bool], **job: Any) -> float:
         assert process.poll() is None, process.communicate()[0]
         return reached()
 
-    wait_until(there, timeout=60)
+    wait_until(there, timeout=240)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     return time.time()

@@ -68,7 +68,7 @@ def test_orphan_ends_itself(shelled: Bench) -> None:
         text = journals[-1].read_text() if journals and journals[-1].exists() else ""
         return "exec_start_settled" in text
 
-    wait_until(begun, timeout=60)
+    wait_until(begun, timeout=240)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     wait_until(lambda: [pod["status"] for pod in shelled.pods()] == ["EXITED"], timeout=90)

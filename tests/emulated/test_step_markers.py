@@ -92,11 +92,11 @@ def test_markers_are_seen_once_across_a_kill(bench: Bench) -> None:
 
 def test_markers_are_seen_once_across_a_detach(bench: Bench) -> None:
     """Detached between two bursts and attached after the second, each marker is told once."""
-    job(bench, 5)
+    job(bench, 20)
     process = bench.start("run", "job.yaml", "--quiet", *CLOUD)
     until_half(bench)
     assert 0 == bench.run("detach", "last")[0]
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=240)
     assert 8 == process.returncode, output
 
     status, output = bench.run("attach", "last")

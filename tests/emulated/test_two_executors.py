@@ -45,11 +45,11 @@ def test_second_executor_is_refused_and_disturbs_nothing(bench: Bench) -> None:
 
     # A job that is detached from goes on; who attaches then has the run.
     assert bench.run("detach", "last")[0] == 0
-    output = first.communicate(timeout=60)[0]
+    output = first.communicate(timeout=240)[0]
     assert first.returncode == 8, output
     assert "runpod-deploy attach" in output
     second = bench.start("attach", "last")
-    wait_until(lambda: states(bench)[-2:] == ["DETACHED", "WORKING"], timeout=60)
+    wait_until(lambda: states(bench)[-2:] == ["DETACHED", "WORKING"], timeout=240)
     assert bench.run("resume", "last")[0] == 1
     (here,) = (bench.root / "emu").rglob("here")
     (here.parent / "go").touch()

@@ -112,7 +112,7 @@ def test_the_plans_list_and_what_arrived_are_equal(server: OpenSshServer, tmp_pa
     async def body() -> None:
         opener = AsyncsshConnector(KEY, server.folder / "known_hosts")
         to = Endpoint(host="127.0.0.1", port=server.port, username=server.user)
-        pod = await opener.connect(to, "pod1", timeout=10)
+        pod = await opener.connect(to, "pod1", timeout=60)
         for seed in range(TREES):
             rng = random.Random(seed)
             source, far = tmp_path / f"s{seed}", tmp_path / f"far{seed}"

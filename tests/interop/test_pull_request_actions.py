@@ -184,7 +184,7 @@ def comment(forge: Forge, folder: Path, kind: str = "github", **changes: str) ->
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -66,7 +66,7 @@ class Place:
             env={"PATH": str(self.bin)},
             capture_output=True,
             encoding="utf-8",
-            timeout=60,
+            timeout=240,
             check=False,
         )
 

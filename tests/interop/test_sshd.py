@@ -68,7 +68,7 @@ def on_pod(server: OpenSshServer, work: Callable[[Transport], Awaitable[T]]) -> 
 
     async def body() -> T:
         opener: Connector = connector(server)
-        transport = await opener.connect(endpoint(server), "pod1", timeout=10)
+        transport = await opener.connect(endpoint(server), "pod1", timeout=60)
         try:
             return await work(transport)
         finally:

@@ -84,7 +84,7 @@ def test_the_package_itself_loads_next_to_nothing(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
     assert "[] True\n" == done.stdout
@@ -113,7 +113,7 @@ def test_everything_but_the_pulumi_resources_does_without_the_extras(tmp_path: P
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert "" == done.stderr

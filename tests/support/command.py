@@ -62,7 +62,7 @@ class Bench:
             start_new_session=True,
         )
 
-    def run(self, *args: str, cwd: Path | None = None, timeout: float = 120) -> tuple[int, str]:
+    def run(self, *args: str, cwd: Path | None = None, timeout: float = 300) -> tuple[int, str]:
         """Run a command to its end; returns exit status and everything it printed."""
         process = self.start(*args, cwd=cwd)
         try:
@@ -149,7 +149,7 @@ def small_job(**sections: Any) -> dict[str, Any]:
     return job
 
 
-def wait_until(condition: Any, timeout: float = 30) -> None:
+def wait_until(condition: Any, timeout: float = 120) -> None:
     """Wait for something that another process brings about."""
     limit = time.monotonic() + timeout
     while not condition():

@@ -29,7 +29,7 @@ class Wire:
 
     async def connect(self) -> CountedTransport:
         """Open one more connection."""
-        transport = await self.connector.connect(self.endpoint, "pod1", timeout=10)
+        transport = await self.connector.connect(self.endpoint, "pod1", timeout=60)
         self._open.append(transport)
         return CountedTransport(transport, self)
 

@@ -18,7 +18,7 @@ from runpod_deploy.emulator.ports import PodClock
 from support.pod_scripts import lease_context, render, run_context
 
 SHELLS = ("dash", "bash", "busybox")
-LIMIT = 30.0
+LIMIT = 120.0
 SCRIPTS = ("supervisor", "env", "base-env", "step", "lease", "boot")
 
 CONTAINER_ENV = {

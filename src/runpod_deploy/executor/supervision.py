@@ -63,11 +63,14 @@ async def start(ctx: RunContext, seconds: float, reason: str) -> Report:
         seconds: Limit after which the supervisor ends it because of `reason`; infinity sets none.
 
     Raises:
+        ConnectionLost: What starts it was killed, as by a pod that is switched off: ask again.
         StepFailed: The supervisor did not start.
     """
     # 0 means no limit there, so a limit that has passed already is one second.
     limit = 0 if math.isinf(seconds) else max(1, int(seconds))
     done = await ctx.need_transport().run(command(ctx, "start", str(limit), reason), timeout=60)
+    if done.exit_status < 0:
+        raise ConnectionLost("What started the run on the pod was killed.")
     if done.exit_status != 0:
         why = first_lines(done.stderr)
         raise StepFailed(f"The run could not be started on the pod: {why}", cause="supervisor")

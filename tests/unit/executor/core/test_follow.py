@@ -276,14 +276,17 @@ def test_journal_that_fails_while_the_log_comes_ends_the_run_at_once(
     assert rig.clock.now() - began < 1000
 
 
-def test_question_that_was_killed_is_asked_again(make_rig: RigMaker) -> None:
-    """What waits on the pod may be killed; the run goes on, and its end is asked for once more."""
+@pytest.mark.parametrize("question", ["wait", "start"])
+def test_question_that_was_killed_is_asked_again(make_rig: RigMaker, question: str) -> None:
+    """What starts the run or waits for it may be killed on the pod; it is asked for once more."""
     rig = make_rig(job=chatty())
     made = rig.cloud.machine
 
     def machine() -> FakeMachine:
         one = made()
-        one.replies["supervisor.sh wait"] = [Completed(exit_status=-1, stdout=b"", stderr=b"")]
+        one.replies[f"supervisor.sh {question}"] = [
+            Completed(exit_status=-1, stdout=b"", stderr=b"")
+        ]
         return one
 
     rig.cloud.machine = machine
