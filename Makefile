@@ -6,7 +6,7 @@ SHELL := /bin/bash
 VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
-WORKERS ?= 8
+WORKERS ?= 6
 # Hundreds of processes start in a test run: none should compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
