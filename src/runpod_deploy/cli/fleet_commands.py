@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +17,7 @@ from runpod_deploy.cli.account import known_owner, with_account
 from runpod_deploy.cli.amounts import count, usd
 from runpod_deploy.cli.arguments import Cloud, Quiet, Verbose
 from runpod_deploy.cli.layout import table
+from runpod_deploy.cli.named_pods import named_pods
 from runpod_deploy.cli.terminal import Terminal, open_terminal
 from runpod_deploy.errors import EXIT_CHANGED, EXIT_OK, InvalidInput, JobFailed, Leaked
 
@@ -252,7 +253,7 @@ def cleanup_command(
 ) -> int:
     """Stop or delete pods of yours that are left; exits 1 after a no, 2 when some did not end."""
     terminal = open_terminal(verbose=verbose, quiet=quiet)
-    wanted = _wanted(pods or [], state_file)
+    wanted = named_pods(pods or [], state_file)
     if bool(wanted) == all_stopped:
         raise InvalidInput(
             "which pods are meant was not said"
@@ -291,80 +292,11 @@ def cleanup_command(
     return EXIT_CHANGED if any(ended.values()) else EXIT_OK
 
 
-def _wanted(names: Sequence[str], state_file: Path | None) -> list[str]:
-    found: list[str] = []
-    for name in names:
-        folder = _run_named(name)
-        found += [name] if folder is None else _pods_of_run(folder)
-    if state_file is not None:
-        found += _pods_of_state(state_file)
-    return found
-
-
-def _run_named(name: str) -> Path | None:
-    """Return the run folder that is meant by a name; None for the id of a pod.
-
-    Raises:
-        InvalidInput: It is a path without a run.
-    """
-    from runpod_deploy.forensics.find import LAST, find_run, run_id_of, runs_above  # noqa: PLC0415 - not for `--help`
-    from runpod_deploy.forensics.load import is_run_folder, load_manifest, walk_run_dirs  # noqa: PLC0415 - likewise
-
-    path = Path(name)
-    if path.exists() or name == LAST:
-        known = name == LAST or is_run_folder(path) or load_manifest(path) is not None
-        if not known:
-            raise InvalidInput(f"{name} is neither a run folder nor a manifest")
-        return path if path.is_file() else find_run(name, Path())
-    folders = walk_run_dirs(runs_above(Path()))
-    return next((one for one in folders if name in (one.name, run_id_of(one))), None)
-
-
-def _pods_of_run(run: Path) -> list[str]:
-    """Return the ids of a run's pods; of a run that was killed, its journal knows them.
-
-    Raises:
-        InvalidInput: The run had no pod.
-    """
-    from runpod_deploy.executor.reconcile import pod_ids  # noqa: PLC0415 - not for `--help`
-    from runpod_deploy.forensics.load import iter_events, load_manifest  # noqa: PLC0415 - likewise
-    from runpod_deploy.record.run import fold  # noqa: PLC0415 - likewise
-
-    manifest = load_manifest(run)
-    told = () if manifest is None else pod_ids(manifest)
-    pods = fold(iter_events(run)).pods.values() if run.is_dir() else ()
-    ids = list(dict.fromkeys([*told, *(pod.pod_id for pod in pods if pod.pod_id is not None)]))
-    if not ids:
-        raise InvalidInput(f"the run in {run} had no pod")
-    return ids
-
-
-def _pods_of_state(state_file: Path) -> list[str]:
-    from runpod_deploy.record.kept_pods import KeptPods  # noqa: PLC0415 - not for `--help`
-
-    try:
-        kept = KeptPods(file=state_file).read()
-    except OSError:
-        kept = ()  # it is told below what is wrong with it
-    return [one.pod_id for one in kept] or [_pod_of(state_file)]
-
-
-def _pod_of(state_file: Path) -> str:
-    try:
-        data = json.loads(state_file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InvalidInput(f"{state_file} cannot be read: {error}") from error
-    pod_id = data.get("pod_id") if isinstance(data, dict) else None
-    if not isinstance(pod_id, str) or not pod_id:
-        raise InvalidInput(f"{state_file} names no pod")
-    return pod_id
-
-
-def _chosen(rows: Sequence[_Row], wanted: Sequence[str]) -> list[_Row]:
+def _chosen(rows: Sequence[_Row], wanted: Mapping[str, str | None]) -> list[_Row]:
     """Return the rows that were asked for.
 
     Raises:
-        InvalidInput: One of them is not the owner's.
+        InvalidInput: One of them is not the owner's, or another run has it now than the one named.
     """
     if not wanted:
         return [row for row in rows if row.owned.ours and row.owned.pod.status == "EXITED"]
@@ -375,7 +307,15 @@ def _chosen(rows: Sequence[_Row], wanted: Sequence[str]) -> list[_Row]:
             f"{', '.join(foreign)}: not a pod of yours, so it is not touched",
             help="Whose it is stands in its name; act for that owner with --owner.",
         )
-    return [by_id[one] for one in dict.fromkeys(wanted) if one in by_id]
+    for pod_id, run_id in wanted.items():
+        has_it = by_id[pod_id].owned.run_id if pod_id in by_id else None
+        if run_id is not None and has_it is not None and has_it != run_id:
+            raise InvalidInput(
+                f"{pod_id} was kept by {run_id}, and {has_it} has it now: it is not touched",
+                help=f"If that is the run you mean, or the pod whatever it does:\n"
+                f"  runpod-deploy cleanup {has_it}\n  runpod-deploy cleanup {pod_id}",
+            )
+    return [by_id[one] for one in wanted if one in by_id]
 
 
 def _confirmed(rows: Sequence[_Row], mode: Mode, terminal: Terminal) -> bool:

@@ -19,9 +19,16 @@ from support.virtual_time import FakeClock, run_virtual
 Call = Callable[..., tuple[int, str, str]]
 
 
-def pod(pod_id: str, status: str = "RUNNING", owner: str = "me", dead_after: float = 1.0) -> Pod:
+def pod(
+    pod_id: str,
+    status: str = "RUNNING",
+    owner: str = "me",
+    dead_after: float = 1.0,
+    run: str | None = None,
+) -> Pod:
     """Return a pod of somebody, over unless told otherwise."""
-    meta = {"owner": owner, "dead_after": dead_after, "keep_hours": 1, "run": f"run-{pod_id}"}
+    run = run or f"run-{pod_id}"
+    meta = {"owner": owner, "dead_after": dead_after, "keep_hours": 1, "run": run}
     raw = {
         "env": {"RUNPOD_DEPLOY_META": json.dumps(meta)},
         "mounts": {"persistent": {"size": 30}},
@@ -240,13 +247,28 @@ def test_a_run_is_named_as_everywhere(account: FakeAccount, call: Call, project:
     """Folder, its name, run id or `last`; of a run that was killed the journal knows the pods."""
     begun = Begun(project).with_job()
     for name in (str(begun.path), STAMP, "train-1", "last"):
-        account.held["pod1"] = pod("pod1")
+        account.held["pod1"] = pod("pod1", run="train-1")
         code, told, _ = call("cleanup", name, "--yes")
         assert (code, told.splitlines()[-1]) == (0, "pod1: deleted"), name
     assert set(account.held) == {"over1", "over2", "wanted", "kept", "theirs"}
     (project / "empty").mkdir()
     code, _, wrong = call("cleanup", "empty", "--yes")
     assert (code, "neither a run folder nor a manifest" in wrong) == (4, True)
+
+
+def test_a_pod_that_another_run_has_now_is_not_touched(
+    account: FakeAccount, call: Call, project: Path
+) -> None:
+    """A pod that was kept and used again is no longer that of the run that kept it."""
+    Begun(project).with_job()
+    account.held["pod1"] = pod("pod1", run="train-2")
+
+    code, _, wrong = call("cleanup", "train-1", "--yes")
+
+    assert (code, account.calls) == (4, [])
+    assert "pod1 was kept by train-1, and train-2 has it now" in wrong
+    assert "cleanup pod1" in wrong
+    assert call("cleanup", "pod1", "--yes")[0] == 0
 
 
 def test_a_run_without_a_pod_says_so(account: FakeAccount, call: Call, project: Path) -> None:
