@@ -6,7 +6,7 @@ SHELL := /bin/bash
 VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
-WORKERS ?= 6
+WORKERS ?= 8
 # Hundreds of processes start in a test run: none should compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
