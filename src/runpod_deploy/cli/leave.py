@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from runpod_deploy.cli.printable import line
+from runpod_deploy.cli.questions import says_yes
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.executor.local_commands import (
@@ -44,6 +44,4 @@ def leave_again(
         return None
     shown = "\n".join(f"  {line(text)}" for text in wanted)
     terminal.alert(f"Its secrets come from commands on this machine:\n{shown}")
-    terminal.stderr.write(f"{terminal.err.bold('Run them again?')} [y/N] ")
-    terminal.stderr.flush()
-    return LocalCommands() if sys.stdin.readline().strip().lower() in {"y", "yes"} else None
+    return LocalCommands() if says_yes("Run them again?", terminal) else None

@@ -23,6 +23,11 @@ def confirm_apply(planned: Planned | PlannedSweep, cloud: CloudName, terminal: T
         question = f"Apply {what} on the emulator, for nothing?"
     else:
         question = f"Apply {what} on RunPod, for at most {usd(most)}?"
+    return says_yes(question, terminal)
+
+
+def says_yes(question: str, terminal: Terminal) -> bool:
+    """Ask whether something is to be done; only a yes is one."""
     terminal.stderr.write(f"{terminal.err.bold(question)} [y/N] ")
     terminal.stderr.flush()
     answer = sys.stdin.readline()
