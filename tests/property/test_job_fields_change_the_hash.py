@@ -50,6 +50,9 @@ BESIDE: dict[str, dict[str, Any]] = {
     "/storage/volume_mount": PLAIN,
     "/storage/volume_name": SECURE | ON_VOLUME,
     "/state_file": {"lifecycle": {"on_success": "recycle"}},
+    "/notify/webhook/env": {"notify": {"webhook": {"env": "HOOK"}}},
+    "/notify/webhook/file": {"notify": {"webhook": {"file": "hook-a"}}},
+    "/notify/on": {"notify": {"command": "true"}},
     "/run/script": {"run": {"body": None, "script": "a.sh"}},
     "/run/template": {"run": {"body": None, "script": "a.sh"}},
     **{
@@ -68,6 +71,8 @@ OTHERS: dict[str, list[Any]] = {
     "/staging/0/label": ["other"],
     "/staging/0/destination": ["/workspace/other"],
     "/run/script": ["b.sh"],
+    "/notify/webhook/env": ["OTHER_HOOK"],
+    "/notify/webhook/file": ["hook-b"],
     "/state_file": ["other.json"],
 }
 

@@ -177,7 +177,13 @@ SHARD = {
     "fail_fast": False,
     "cap_usd": 5.0,
 }
-PLAN = {**to_plain(full_plan_file().plan), "matrix": SHARD}
+NOTIFY = {
+    "webhook_env": "HOOK",
+    "webhook_file": "hook",
+    "command": "tell x",
+    "on": ["failed", "leaked"],
+}
+PLAN = {**to_plain(full_plan_file().plan), "matrix": SHARD, "notify": NOTIFY}
 SHARD_HASH = plan_hash(from_plain(Plan, PLAN))
 SPOTS = list(spots(PLAN, {"$ref": "#/$defs/Plan"}, ""))
 

@@ -43,5 +43,5 @@ def leave_again(
     if not terminal.asks:
         return None
     shown = "\n".join(f"  {line(text)}" for text in wanted)
-    terminal.alert(f"Its secrets come from commands on this machine:\n{shown}")
+    terminal.alert(f"It runs commands of its own on this machine:\n{shown}")
     return LocalCommands() if says_yes("Run them again?", terminal) else None

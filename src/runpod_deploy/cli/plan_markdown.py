@@ -13,7 +13,7 @@ from runpod_deploy.cli.market_words import UNKNOWN, chance, estimate_rows, per_h
 from runpod_deploy.cli.plan_rows import secret_source, with_names
 from runpod_deploy.compiler.line_diff import lines_of
 from runpod_deploy.compiler.observed import CandidateOffer
-from runpod_deploy.compiler.plan import Candidate, PlanFile, PlanSecret, Script
+from runpod_deploy.compiler.plan import Candidate, Plan, PlanFile, Script
 
 LARGEST = 10
 _NAME = 50
@@ -49,7 +49,7 @@ def parts_of(plan_file: PlanFile, note: str = "") -> Iterator[Part]:
             for one in plan.secrets
         ]
         yield part_of_table("Secrets", ("name", "from", "on the pod"), rows, "secret")
-        yield from (_command(one) for one in plan.secrets if len(one.command or "") > LONGEST_CELL)
+    yield from (_command(*one) for one in _commands(plan) if len(one[1]) > LONGEST_CELL)
     yield from (_script(one) for one in plan.scripts if one.phase != "pod")
     yield from (_payload(plan_file, one.label) for one in plan.staging)
     if plan.artifacts:
@@ -176,12 +176,20 @@ def _script(script: Script) -> Part:
     )
 
 
-def _command(secret: PlanSecret) -> Part:
+def _commands(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield what the plan runs on the reader's machine: what it is for, and the command."""
+    for secret in plan.secrets:
+        if secret.command is not None:
+            yield f"secret {code(secret.name, _NAME)}", secret.command
+    if plan.notify is not None and plan.notify.command is not None:
+        yield "`notify`", with_names(plan.notify.command)
+
+
+def _command(what: str, command: str) -> Part:
     """Return a command that runs on the reader's machine whole: it is what they agree to."""
-    opening, shown, closing = fence((secret.command or "").split("\n"), "sh")
-    name = code(secret.name, _NAME)
-    head = [f"Command of secret {name}, run on the machine that applies this:", "", opening]
-    return Part(name=f"command of secret {name}", head=head, body=shown, foot=[closing, ""])
+    opening, shown, closing = fence(command.split("\n"), "sh")
+    head = [f"Command of {what}, run on the machine that applies this:", "", opening]
+    return Part(name=f"command of {what}", head=head, body=shown, foot=[closing, ""])
 
 
 def _payload(plan_file: PlanFile, label: str) -> Part:

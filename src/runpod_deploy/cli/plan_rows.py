@@ -8,13 +8,14 @@ from runpod_deploy.cli.amounts import count, limit, usd
 from runpod_deploy.cli.layout import Row
 from runpod_deploy.compiler.late_bound import LATE_BOUND, fill
 from runpod_deploy.compiler.observed import ObservedImage
-from runpod_deploy.compiler.plan import Plan, PlanAdmission, PlanSecret
+from runpod_deploy.compiler.plan import Plan, PlanAdmission, PlanNotify, PlanSecret
 from runpod_deploy.compiler.rates import stopped_disk_per_day
 from runpod_deploy.schema.job import (
     BudgetSection,
     CapacitySection,
     LeaseSection,
     LifecycleSection,
+    NotifySection,
     PodSection,
     RunSection,
     TelemetrySection,
@@ -194,6 +195,22 @@ def ending(plan: Plan) -> Iterator[Row]:
     if of.accept_loss:
         yield Row(label="accept loss", text="yes: results on a wiped disk may be lost")
     yield from _lease(plan)
+    if plan.notify is not None:
+        yield from _telling(plan.notify)
+
+
+def _telling(of: PlanNotify) -> Iterator[Row]:
+    """Return who is told of the end; a command word for word."""
+    every = _same(NotifySection, "on", of.on)
+    ends = "any end" if every else f"the ends {', '.join(of.on)}"
+    outlets = []
+    if of.webhook_env is not None or of.webhook_file is not None:
+        where = f"env {of.webhook_env}" if of.webhook_file is None else f"file {of.webhook_file}"
+        outlets.append(f"the webhook in {where}")
+    if of.command is not None:
+        outlets.append(f"command {with_names(of.command)}")
+    for number, outlet in enumerate(outlets):
+        yield Row(label="" if number else "tell", text=f"{outlet} of {ends}")
 
 
 def _recycling(plan: Plan, label: str) -> Iterator[Row]:

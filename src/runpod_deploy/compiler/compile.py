@@ -92,4 +92,5 @@ def _plan(config: Resolved, facts: Facts) -> Plan:
         budget=sections.budget(config),
         telemetry=sections.telemetry(config),
         matrix=shard_of(config),
+        notify=sections.notify(config),
     )

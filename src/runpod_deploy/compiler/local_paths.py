@@ -2,10 +2,11 @@
 
 import dataclasses
 import posixpath
+from collections.abc import Callable
 
 from runpod_deploy.compiler.late_bound import MARK, token
 from runpod_deploy.compiler.resolve import Resolution, Resolved
-from runpod_deploy.schema.job import ArtifactEntry
+from runpod_deploy.schema.job import ArtifactEntry, NotifySection
 
 # What a run writes about itself: results from the pod must not stand in for it.
 RUN_RECORDS = frozenset(
@@ -31,6 +32,7 @@ def anchored(resolution: Resolution, job_file: str) -> Resolution:
         *job.local.required_paths,
         job.run.script or "",
         job.state_file or "",
+        (job.notify and job.notify.webhook and job.notify.webhook.file) or "",
     )
     if not any(MARK in text for text in texts):
         return resolution
@@ -55,8 +57,16 @@ def anchored(resolution: Resolution, job_file: str) -> Resolution:
         ),
         run=dataclasses.replace(job.run, script=job.run.script and place(job.run.script)),
         state_file=job.state_file and place(job.state_file),
+        notify=_placed(job.notify, place),
     )
     return dataclasses.replace(resolution, config=Resolved(config))
+
+
+def _placed(notify: NotifySection | None, place: Callable[[str], str]) -> NotifySection | None:
+    if notify is None or notify.webhook is None or notify.webhook.file is None:
+        return notify
+    file = place(notify.webhook.file)
+    return dataclasses.replace(notify, webhook=dataclasses.replace(notify.webhook, file=file))
 
 
 def artifact_path(artifact: ArtifactEntry) -> str:

@@ -336,6 +336,23 @@ class PlanShard:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PlanNotify:
+    """Who is told of the run's end; None is not told.
+
+    Attributes:
+        webhook_env: Name of the local variable that holds the webhook's address.
+        webhook_file: Local file that holds it.
+        command: A program here and its arguments, as the job file says them.
+        on: The ends that are told, as words.
+    """
+
+    webhook_env: str | None
+    webhook_file: str | None
+    command: str | None
+    on: tuple[Literal["succeeded", "failed", "cancelled", "kept", "unknown", "leaked"], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """Everything that will be done; `plan_hash` is over exactly this.
 
@@ -344,6 +361,7 @@ class Plan:
         home: Folder of the run on the pod, holding scripts and job state; on the container disk.
         required_paths: Local paths, relative to the project root, that must exist at apply.
         matrix: Which run of a sweep this is; None for a job that is no sweep.
+        notify: Who is told of the run's end; None: nobody.
     """
 
     protocol: int
@@ -365,6 +383,7 @@ class Plan:
     budget: PlanBudget
     telemetry: PlanTelemetry
     matrix: PlanShard | None = None
+    notify: PlanNotify | None = None
 
     def script(self, name: str) -> Script:
         """Return the script called `name`; KeyError when the plan has none."""

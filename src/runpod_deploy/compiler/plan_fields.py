@@ -49,6 +49,7 @@ _SECTION_OF_PART = {
     "required_paths": "run",
     "lifecycle": "lifecycle",
     "lease": "lifecycle",
+    "notify": "lifecycle",
     "capacity": "lifecycle",
     "job": "job",
 }

@@ -24,8 +24,13 @@ _LATE_ALLOWED = (
     (re.compile(r"/artifacts/\d+/(remote_path|local_path)"), frozenset(LATE_BOUND)),
     (re.compile(r"/pod/env/.*"), frozenset({"run_id"})),
     (
+        re.compile(r"/notify/command"),
+        frozenset({"run_id", "run_dir", "project_root", "config_dir"}),
+    ),
+    (
         re.compile(
-            r"/(staging/\d+/source|run/script|secrets/\d+/file|local/required_paths/\d+|state_file)"
+            r"/(staging/\d+/source|run/script|secrets/\d+/file|local/required_paths/\d+|state_file"
+            r"|notify/webhook/file)"
         ),
         frozenset({"project_root", "config_dir"}),
     ),

@@ -9,6 +9,7 @@ from runpod_deploy.compiler.plan import (
     PlanArtifact,
     PlanBudget,
     PlanJob,
+    PlanNotify,
     PlanPod,
     PlanRun,
     PlanSecret,
@@ -165,4 +166,17 @@ def telemetry(config: Resolved) -> PlanTelemetry:
         capture_remote_env=said.capture_remote_env,
         capture_local_git=said.capture_local_git,
         capture_payload_lockfile=said.capture_payload_lockfile,
+    )
+
+
+def notify(config: Resolved) -> PlanNotify | None:
+    """Return who is told of the end."""
+    said = config.notify
+    if said is None:
+        return None
+    return PlanNotify(
+        webhook_env=said.webhook.env if said.webhook else None,
+        webhook_file=said.webhook.file if said.webhook else None,
+        command=said.command,
+        on=said.on,
     )

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from runpod_deploy._version import __version__
@@ -17,6 +18,7 @@ from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.engine import Engine
 from runpod_deploy.executor.interrupts import Interrupts
 from runpod_deploy.executor.log_mirror import LOG_NAME
+from runpod_deploy.executor.notifying import tell
 from runpod_deploy.executor.pulled import PULLED_NAME
 from runpod_deploy.executor.standing import Standing
 from runpod_deploy.record.atomic import dump_json, write_atomic
@@ -98,15 +100,31 @@ async def carry_out(
                 await ctx.transport.close()
         if engine.given_up and engine.failure is not None:
             raise engine.failure
-        run = replace(ctx.concluded(fold(ctx.journal.events)), state=engine.state)
-        try:
-            manifest = await asyncio.to_thread(_write_manifest, ctx, run, applied)
-        except OSError as error:
-            raise ManifestUnwritten(ctx.folder.path, run, error) from error
+        run, manifest = await _conclude(ctx, engine, applied)
     finally:
         with contextlib.suppress(JournalError):
             ctx.journal.close()
     return Outcome(run=run, manifest=manifest, folder=ctx.folder.path, failure=engine.failure)
+
+
+async def _conclude(ctx: RunContext, engine: Engine, applied: Applied) -> tuple[Run, Manifest]:
+    """Write the manifest and tell of the end whoever is to be told."""
+    run = _ended(ctx, engine)
+    telling = partial(tell, ctx, run, engine.failure, engine.interrupts)
+    try:
+        manifest = await asyncio.to_thread(_write_manifest, ctx, run, applied)
+    except OSError as error:
+        await telling()
+        raise ManifestUnwritten(ctx.folder.path, run, error) from error
+    if not await telling():
+        run = _ended(ctx, engine)
+        with contextlib.suppress(OSError):  # it stands, and lacks one warning
+            manifest = await asyncio.to_thread(_write_manifest, ctx, run, applied)
+    return run, manifest
+
+
+def _ended(ctx: RunContext, engine: Engine) -> Run:
+    return replace(ctx.concluded(fold(ctx.journal.events)), state=engine.state)
 
 
 def _write_manifest(ctx: RunContext, run: Run, applied: Applied) -> Manifest:

@@ -23,6 +23,7 @@ from runpod_deploy.executor.runpod.sdk_funds import Funds
 from runpod_deploy.executor.standing import Earlier
 from runpod_deploy.executor.sync.local_files import PullMemory
 from runpod_deploy.executor.undo import UndoStack
+from runpod_deploy.executor.webhook import Post, post
 from runpod_deploy.record.journal import Journal, JournalError, utc_stamp
 from runpod_deploy.record.ledger import Ledger
 from runpod_deploy.record.masking import Masker
@@ -42,6 +43,7 @@ class RunContext:
         late_bound: Token name to value, as far as known.
         secret_values: Secret name to the bytes that will lie on the pod; never printed.
         commands: The leave to run the job's own commands on this machine; None: they may not.
+        post: Sends a webhook its message.
         pod: The pod in hand; None before provisioning and after its release.
         candidate: What the pod in hand was asked for as.
         billed_since: When the pod in hand was asked for, seconds since the epoch.
@@ -82,6 +84,7 @@ class RunContext:
     late_bound: dict[str, str] = field(default_factory=dict)
     secret_values: dict[str, bytes] = field(default_factory=dict)
     commands: LocalCommands | None = None
+    post: Post = post
     undo: UndoStack = field(default_factory=UndoStack)
     ring: Ring | None = None
     pod: Pod | None = None

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +51,19 @@ class LocalCommands:
             self._printed.pop((folder, command), None)  # whoever is next asks anew
             raise
 
+    async def told(
+        self, words: Sequence[str], given: bytes, folder: Path, environ: Mapping[str, str]
+    ) -> None:
+        """Run a program in `folder`, without a shell, with `given` as its input.
+
+        What it prints is not kept.
+
+        Raises:
+            LocalCommandFailed: It failed, or did not end in time.
+            OSError: It cannot be started.
+        """
+        await _ended(words, folder, environ, self.within_sec, given=given)
+
 
 def refuse_commands(plans: Iterable[Plan], commands: LocalCommands | None) -> None:
     """Refuse plans that would run something here when nobody allowed it.
@@ -71,27 +84,46 @@ def refuse_commands(plans: Iterable[Plan], commands: LocalCommands | None) -> No
 
 def wanted_commands(plan: Plan) -> list[str]:
     """Return the commands that a plan runs on this machine, each once."""
-    return list(dict.fromkeys(one.command for one in plan.secrets if one.command is not None))
+    wanted = [one.command for one in plan.secrets]
+    if plan.notify is not None:
+        wanted.append(plan.notify.command)
+    return list(dict.fromkeys(one for one in wanted if one is not None))
 
 
 async def _printed(
     command: str, folder: Path, environ: Mapping[str, str], within_sec: float
 ) -> bytes:
+    out = await _ended(("/bin/sh", "-c", command), folder, environ, within_sec)
+    if not out.strip():
+        raise LocalCommandFailed("it ended well and printed nothing")
+    if len(out) > LONGEST_OUTPUT:
+        raise LocalCommandFailed(f"it printed {len(out)} bytes; a secret has at most 1 MiB")
+    return out
+
+
+async def _ended(
+    words: Sequence[str],
+    folder: Path,
+    environ: Mapping[str, str],
+    within_sec: float,
+    *,
+    given: bytes | None = None,
+) -> bytes:
+    """Run a program to its end; return what it printed, of one that is given input nothing."""
+    told = given is not None
     process = await asyncio.create_subprocess_exec(
-        "/bin/sh",
-        "-c",
-        command,
+        *words,
         cwd=folder,
         env=dict(environ),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE if told else asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL if told else asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         # Its own session: whatever it starts ends with it, and it cannot wait at our terminal.
         start_new_session=True,
     )
     try:
         async with asyncio.timeout(within_sec):
-            out, err = await process.communicate()
+            out, err = await process.communicate(given)
     except TimeoutError:
         raise LocalCommandFailed(f"it did not end within {within_sec:g} s") from None
     finally:
@@ -101,8 +133,4 @@ async def _printed(
             await process.wait()
     if process.returncode != 0:
         raise LocalCommandFailed(f"it ended with status {process.returncode}: {first_lines(err)}")
-    if not out.strip():
-        raise LocalCommandFailed("it ended well and printed nothing")
-    if len(out) > LONGEST_OUTPUT:
-        raise LocalCommandFailed(f"it printed {len(out)} bytes; a secret has at most 1 MiB")
-    return out
+    return out or b""

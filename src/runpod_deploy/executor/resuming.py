@@ -24,12 +24,14 @@ from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.identity import random_suffix
 from runpod_deploy.executor.interrupts import Interrupts
 from runpod_deploy.executor.local_commands import LocalCommands
+from runpod_deploy.executor.notifying import untold
 from runpod_deploy.executor.run import PLAN_NAME, Listeners, Target, local_values, note_start
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
 from runpod_deploy.executor.secret_values import known_texts
 from runpod_deploy.executor.ssh.connector import AsyncsshConnector
 from runpod_deploy.executor.ssh.keys import derive_key, read_private_key, read_public_key
 from runpod_deploy.executor.standing import Standing, read_standing
+from runpod_deploy.executor.webhook import webhook_texts
 from runpod_deploy.record.journal import JOURNAL_NAME, Journal, read_events
 from runpod_deploy.record.ledger import Ledger, ledger_file
 from runpod_deploy.record.manifest import MANIFEST_NAME, Manifest
@@ -140,7 +142,8 @@ async def resume(
     connector = _connector(begun, applied, target)
     plan = begun.plan_file.plan
     texts, _ = known_texts(plan.secrets, project_root, environ)
-    masker = Masker([target.api_key, *texts])
+    hidden = webhook_texts(plan.notify, project_root, environ)
+    masker = Masker([target.api_key, *texts, *hidden])
     cloud = RunPodCloud(target.api_url, target.api_key, target.label)
     try:
         journal = Journal(begun.folder, masker=masker, now=clock.now, sinks=listeners.sinks)
@@ -193,6 +196,10 @@ def _finished(begun: Begun) -> Outcome | None:
     steps = [step.name for step in begun.plan_file.plan.steps]
     standing = read_standing(steps, list(read_events(begun.folder / JOURNAL_NAME)))
     if not standing.over or begun.run.leaked or standing.state is RunState.LEAKED:
+        return None
+    if untold(
+        begun.plan_file.plan.notify, standing.state, read_events(begun.folder / JOURNAL_NAME)
+    ):
         return None
     try:
         manifest = json.loads((begun.folder / MANIFEST_NAME).read_bytes())

@@ -38,6 +38,7 @@ from runpod_deploy.executor.runpod.sdk_funds import funds_of
 from runpod_deploy.executor.secret_values import known_texts
 from runpod_deploy.executor.ssh.connector import AsyncsshConnector
 from runpod_deploy.executor.ssh.keys import SALT_BYTES, derive_key, read_public_key
+from runpod_deploy.executor.webhook import webhook_texts
 from runpod_deploy.facts.approvals import SeenApproval
 from runpod_deploy.facts.git import git_state
 from runpod_deploy.record.atomic import write_atomic
@@ -159,7 +160,8 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
         listeners.opened(folder.path, run_id)
         # From the first line on, no sink shows a secret that can be read now.
         texts, _ = known_texts(plan_file.plan.secrets, project_root, environ)
-        masker = Masker([target.api_key, *texts])
+        hidden = webhook_texts(plan_file.plan.notify, project_root, environ)
+        masker = Masker([target.api_key, *texts, *hidden])
         journal = Journal(folder.path, masker=masker, now=clock.now, sinks=listeners.sinks)
         lock = RunLock.take(folder.path, owner=owner, now=clock.now())
         connector = _connector(folder, target)

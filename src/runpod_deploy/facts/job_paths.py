@@ -44,12 +44,15 @@ def _paths(config: Resolved) -> Iterator[tuple[str, str, bool]]:
     for index, secret in enumerate(config.secrets):
         if secret.file is not None:
             yield f"/secrets/{index}/file", secret.file, False
+    webhook = config.notify.webhook if config.notify else None
+    if webhook is not None and webhook.file is not None:
+        yield "/notify/webhook/file", webhook.file, False
     for index, path in enumerate(config.local.required_paths):
         yield f"/local/required_paths/{index}", path, False
 
 
 def _check(pointer: str, path: str, project: Project, *, needed: bool) -> Iterator[Finding]:
-    secret = pointer.startswith("/secrets/")
+    secret = pointer.startswith(("/secrets/", "/notify/webhook/"))
     if path.startswith(("/", "~")) and not secret:
         yield Finding(
             pointer=pointer,

@@ -46,6 +46,8 @@ def _local_paths(plan: Plan) -> Iterator[str]:
     for secret in plan.secrets:
         if secret.file is not None:
             yield secret.file
+    if plan.notify is not None and plan.notify.webhook_file is not None:
+        yield plan.notify.webhook_file
     yield from plan.required_paths
 
 

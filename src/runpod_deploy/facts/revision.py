@@ -17,7 +17,7 @@ from runpod_deploy.compiler.compile import compile_resolution
 from runpod_deploy.compiler.local_paths import anchored
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.planfile import make_plan_file
-from runpod_deploy.compiler.resolve import Resolution, resolve
+from runpod_deploy.compiler.resolve import Resolution, Resolved, resolve
 from runpod_deploy.errors import InvalidInput
 from runpod_deploy.facts.gather import gather_resolution, project_of
 from runpod_deploy.facts.git_tree import GitTree, open_tree
@@ -193,10 +193,16 @@ def _sources(resolution: Resolution, project: Project, tree: GitTree) -> frozens
         *([] if config.run.script is None else [config.run.script]),
         *config.local.required_paths,
         *(one.file for one in config.secrets if one.file is not None),
+        *_webhook_file(config),
     )
     places = [project.locate(one) for one in named]
     inside = [one for one in places if one.is_relative_to(tree.folder)]
     return frozenset(one.relative_to(tree.folder).as_posix().removeprefix(".") for one in inside)
+
+
+def _webhook_file(config: Resolved) -> tuple[str, ...]:
+    webhook = config.notify.webhook if config.notify else None
+    return () if webhook is None or webhook.file is None else (webhook.file,)
 
 
 def _below(path: str, sources: frozenset[str]) -> bool:

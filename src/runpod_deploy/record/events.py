@@ -137,6 +137,11 @@ EVENT_TYPES: Mapping[str, EventType] = {
         durable=True,
         values={"state": tuple(RunState)},
     ),
+    "notified": EventType(
+        {"via": "string", "outcome": "string", "error": "string|null"},
+        durable=True,
+        values={"via": ("webhook", "command"), "outcome": ("told", "failed")},
+    ),
     "step_started": EventType({"step": "string"}, durable=True),
     "step_completed": EventType({"step": "string", "duration_sec": "number"}, durable=True),
     "step_failed": EventType(

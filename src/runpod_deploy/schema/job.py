@@ -13,6 +13,7 @@ from runpod_deploy.errors import Diagnostic, Position
 CloudType = Literal["SECURE", "COMMUNITY", "ANY"]
 Prefer = Literal["gpu", "datacenter", "price"]
 EndAction = Literal["delete", "stop", "preserve", "recycle"]
+Ending = Literal["succeeded", "failed", "cancelled", "kept", "unknown", "leaked"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -300,6 +301,23 @@ class MatrixSection:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookReference:
+    """Where a webhook's address is: a local variable or a local file."""
+
+    env: str | None = None
+    file: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotifySection:
+    """Who is told of a run's end, and of which ends."""
+
+    webhook: WebhookReference | None = None
+    command: str | None = None
+    on: tuple[Ending, ...] = ("succeeded", "failed", "cancelled", "kept", "unknown", "leaked")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LintSection:
     """Codes of the warnings and notes that are not told about this job."""
 
@@ -339,3 +357,4 @@ class JobConfig:
     state_file: str | None = None
     lint: LintSection = field(default_factory=LintSection)
     matrix: MatrixSection | None = None
+    notify: NotifySection | None = None

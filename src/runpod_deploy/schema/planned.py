@@ -29,7 +29,6 @@ class Planned:
 
 PLANNED = (
     Planned("/cluster", "jobs on several nodes", "a job runs on one pod"),
-    Planned("/notify", "messages at the end of a run", "act on the exit status of `run`"),
     Planned("/forward", "ports of the pod on this machine", "use the pod's own ports"),
     Planned("/pod/cpu", "pods without a GPU", "every pod has at least one GPU"),
     Planned("/budget/idle_gpu_minutes", "pods whose GPUs idle", "set `budget.max_runtime_minutes`"),

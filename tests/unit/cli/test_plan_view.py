@@ -6,7 +6,7 @@ from pathlib import Path
 from runpod_deploy.cli.diagnostics import cells
 from runpod_deploy.cli.plan_view import render_plan
 from runpod_deploy.cli.style import Style
-from runpod_deploy.compiler.plan import Candidate, PlanFile
+from runpod_deploy.compiler.plan import Candidate, PlanFile, PlanNotify
 
 GOLDEN = Path(__file__).parent / "golden"
 PLAIN = Style(color=False)
@@ -79,3 +79,14 @@ def test_a_long_ring_is_cut_and_counted(sample: PlanFile) -> None:
     view = render_plan(replace(sample, plan=replace(sample.plan, candidates=ring)), PLAIN, width=80)
     assert "Candidates (40)" in view
     assert "… and 10 more" in view
+
+
+def test_who_is_told_of_the_end_is_in_the_view(sample: PlanFile) -> None:
+    """A command word for word, a webhook by the place of its address, and which ends."""
+    notify = PlanNotify(
+        webhook_env="HOOK", webhook_file=None, command="tell '@@rd:run_id@@'", on=("failed", "kept")
+    )
+    plan = replace(sample.plan, notify=notify)
+    view = " ".join(render_plan(replace(sample, plan=plan), PLAIN, width=80).split())
+    assert "tell the webhook in env HOOK of the ends failed, kept" in view
+    assert "command tell '<run_id>' of the ends failed, kept" in view

@@ -208,6 +208,12 @@ def _drift(fields: Mapping[str, Any]) -> Said:
     return text + (" (allowed)" if allowed else ""), "warn" if allowed else "dim"
 
 
+def _notified(fields: Mapping[str, Any]) -> Said | None:
+    if fields.get("outcome") != "told":
+        return None  # a warning beside it says why
+    return f"the {fields.get('via')} was told of the end", "plain"
+
+
 def _account(fields: Mapping[str, Any]) -> Said | None:
     if fields.get("unknown"):
         return f"the account's balance is not known: {fields.get('unknown')}", "dim"
@@ -229,6 +235,7 @@ _TELLERS: Mapping[str, Teller] = {
     "step_failed": _failed,
     "signal_received": lambda f: (f"{f.get('signal')} received", "warn"),
     "warning": lambda f: (f"warning: {f.get('message')}", "warn"),
+    "notified": _notified,
     "pod_create_intended": lambda f: (f"asking for {_place(f)}", "dim"),
     "pod_create_settled": _created,
     "pod_delete_intended": lambda _: None,

@@ -99,11 +99,7 @@ def empty(config: Resolved, facts: Facts) -> Iterator[Finding]:
 def secret_files(config: Resolved, facts: Facts) -> Iterator[Finding]:
     """No file travels that is called like a secret, or that the job itself names as one."""
     for index, entry in _stagings(config, facts):
-        own = {
-            _below(entry.source, secret.file)
-            for secret in config.secrets
-            if secret.file is not None
-        }
+        own = {_below(entry.source, file) for file in _secret_files(config)}
         named = [
             item.path or entry.source
             for item in facts.payload[entry.label]
@@ -114,6 +110,14 @@ def secret_files(config: Resolved, facts: Facts) -> Iterator[Finding]:
                 f"/staging/{index}/source",
                 f"`{entry.label}` sends what looks like a secret: {_listed(named)}.",
             )
+
+
+def _secret_files(config: Resolved) -> Iterator[str]:
+    """Yield the local files that the job itself names as secrets."""
+    yield from (one.file for one in config.secrets if one.file is not None)
+    webhook = config.notify.webhook if config.notify else None
+    if webhook is not None and webhook.file is not None:
+        yield webhook.file
 
 
 def large_files(config: Resolved, facts: Facts) -> Iterator[Finding]:

@@ -1,11 +1,14 @@
 """check: everything that can fail for free fails here, before anything is paid for."""
 
+from collections.abc import Iterator
+
 from runpod_deploy.compiler.plan import PlanSecret
 from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
 from runpod_deploy.executor.affordable import check_funds
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.local_commands import LocalCommandFailed
 from runpod_deploy.executor.secret_values import read_secret
+from runpod_deploy.executor.webhook import WebhookFailed, has_webhook, read_address
 
 
 async def do(ctx: RunContext) -> None:
@@ -15,7 +18,7 @@ async def do(ctx: RunContext) -> None:
         AccountError: The account cannot pay for an hour.
         InvalidInput: A required path or a secret is missing; all of them are named.
     """
-    problems = [*_missing_paths(ctx), *await _read_secrets(ctx)]
+    problems = [*_missing_paths(ctx), *await _read_secrets(ctx), *_webhook(ctx)]
     if problems:
         raise InvalidInput("The run cannot start.", diagnostics=tuple(problems))
     await check_funds(ctx)
@@ -67,6 +70,21 @@ async def _read_secrets(ctx: RunContext) -> list[Diagnostic]:
         else:
             ctx.secret_values[secret.name] = value
     return problems
+
+
+def _webhook(ctx: RunContext) -> Iterator[Diagnostic]:
+    notify = ctx.plan.notify
+    if notify is None or not has_webhook(notify):
+        return
+    try:
+        read_address(notify, ctx.project_root, ctx.environ)
+    except WebhookFailed as error:
+        yield _problem(
+            "webhook-missing",
+            "Webhook missing",
+            f"The webhook of `notify` cannot be told of the end: {error}.",
+            "Set it where this command runs, or take notify.webhook out of the job file.",
+        )
 
 
 def _read(ctx: RunContext, secret: PlanSecret) -> bytes | Diagnostic:
