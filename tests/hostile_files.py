@@ -30,6 +30,10 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         b"".join(b"%%TAG !%d! b\n" % n for n in range(70_000)) + b"---\na: 1\n",
         "too-many-directives",
     ),
+    "tag directives after carriage returns": (
+        b"".join(b"%%TAG !%d! b\r" % n for n in range(70_000)) + b"---\ra: 1\r",
+        "too-many-directives",
+    ),
     "mixed list that must be unique": (
         b"pod:\n  gpu_order: [" + b"1,a,[b]," * 14_000 + b"]\n",
         "missing-key",

@@ -9,6 +9,7 @@ from jinja2.exceptions import SecurityError, TemplateAssertionError
 
 from runpod_deploy.compiler.findings import column_of
 from runpod_deploy.compiler.sandbox import METHOD_NAMES, JobEnvironment, TooLarge
+from runpod_deploy.compiler.template_bounds import check_depth, tokens_of, too_deep
 from runpod_deploy.compiler.templating import LITERAL_HELP, TemplateProblem, Use, too_large
 
 # Jinja2's lexer drops CR; each of these is white space to it too, and can stand for CR meanwhile.
@@ -16,7 +17,7 @@ _SPACES = "\x1c\x1d\x1e\x1f\x0b\x0c\x85\u2028\u2029\u1680\u205f\u3000" + "".join
     map(chr, range(0x2000, 0x200B))
 )
 _FAILURES = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, SyntaxError)
-_RUNAWAYS = (TooLarge, RecursionError, MemoryError)
+_RUNAWAYS = (TooLarge, MemoryError)
 _TEMPLATE_NAME = "<job>"
 
 
@@ -40,15 +41,23 @@ def uses(environment: JobEnvironment, text: str) -> tuple[Use, ...]:
     )
 
 
-def render(environment: JobEnvironment, text: str, values: Mapping[str, str]) -> str:
+def render(environment: JobEnvironment, text: str, values: Mapping[str, str], room: int) -> str:
     """Return `text` rendered; carriage returns stay where they are.
+
+    Args:
+        room: How many characters the values may be, counted each time that one is named.
 
     Raises:
         TemplateProblem: An expression fails, is forbidden, or yields too much.
     """
     guarded, mark = _without_cr(text)
+    tree = _parse(environment, guarded)
+    for node, _ in _names(tree, bare=True):
+        room -= len(values.get(node.name, ""))
+        if room < 0:
+            raise too_large(node.lineno)
     try:
-        code = environment.compile(_parse(environment, guarded), _TEMPLATE_NAME, _TEMPLATE_NAME)
+        code = environment.compile(tree, _TEMPLATE_NAME, _TEMPLATE_NAME)
         template = environment.template_class.from_code(environment, code, {})
         result = template.render(dict(values))
     except TemplateSyntaxError as error:
@@ -82,12 +91,19 @@ def _without_cr(text: str) -> tuple[str, str]:
 
 
 def _parse(environment: JobEnvironment, text: str) -> nodes.Template:
+    """Return the tree of a text; its last one is kept, for it is asked for its names first."""
+    if environment.parsed is not None and environment.parsed[0] == text:
+        return environment.parsed[1]
     try:
-        return environment.parse(text, _TEMPLATE_NAME, _TEMPLATE_NAME)
+        environment.tokens += tokens_of(environment, text, environment.tokens)
+        tree = environment.parse(text, _TEMPLATE_NAME, _TEMPLATE_NAME)
     except TemplateSyntaxError as error:
         raise _unreadable(error, text) from error
     except RecursionError as error:
-        raise too_large() from error
+        raise too_deep() from error
+    check_depth(tree)
+    environment.parsed = text, tree
+    return tree
 
 
 def _unreadable(error: TemplateSyntaxError, text: str) -> TemplateProblem:

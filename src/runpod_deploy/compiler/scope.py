@@ -5,9 +5,11 @@ import re
 from runpod_deploy.compiler.findings import Finding, column_of
 from runpod_deploy.compiler.late_bound import LATE_BOUND, MARK, token
 from runpod_deploy.compiler.templating import Renderer, TemplateProblem, Use, is_template
+from runpod_deploy.errors import Severity
 from runpod_deploy.schema.job import JobConfig
 from runpod_deploy.schema.near_miss import near_miss
 from runpod_deploy.schema.plain import escape
+from runpod_deploy.schema.report import MAX_DIAGNOSTICS
 
 _ANY_TOKEN = re.compile(r"@@rd:(.*?)@@", re.DOTALL)
 _RUNPOD_SECRET = re.compile(r"RUNPOD_SECRET_\w+")
@@ -79,14 +81,14 @@ class Scope:
         return self._done[pointer]
 
     def _report(self, finding: Finding) -> None:
-        self.findings.append(finding)
         self.failed.add(finding.pointer)
+        if len(self.findings) < MAX_DIAGNOSTICS:
+            self.findings.append(finding)
+        elif len(self.findings) == MAX_DIAGNOSTICS:
+            self.findings.append(_more(finding.pointer))
 
     def _checked(self, text: str, pointer: str) -> str | None:
-        problem = _unusable(text)
-        if problem:
-            code, summary, detail = problem
-            self._report(Finding(pointer=pointer, code=code, summary=summary, detail=detail))
+        if self._is_unusable(pointer, _no_text(text) or _marked(text)):
             return None
         if not is_template(text):
             return text
@@ -109,13 +111,24 @@ class Scope:
                 )
             )
             return None
+        if self._is_unusable(pointer, _no_text(result)):
+            return None
         return result if self._late_bound_is_fine(result, text, pointer) else None
+
+    def _is_unusable(self, pointer: str, problem: tuple[str, str, str] | None) -> bool:
+        if problem is None:
+            return False
+        code, summary, detail = problem
+        self._report(Finding(pointer=pointer, code=code, summary=summary, detail=detail))
+        return True
 
     def _values_for(self, uses: tuple[Use, ...], pointer: str) -> dict[str, str] | None:
         """Return a value for each use; None when one is missing, which has then been reported."""
         values: dict[str, str] = {}
         complete = True
         for use in uses:
+            if len(self.findings) > MAX_DIAGNOSTICS:
+                return None
             value = self._value(use, pointer)
             if value is not None:
                 values[use.name] = value
@@ -193,6 +206,16 @@ class Scope:
         return not wrong
 
 
+def _more(pointer: str) -> Finding:
+    return Finding(
+        pointer=pointer,
+        severity=Severity.NOTE,
+        code="more-findings",
+        summary="There may be more",
+        detail=f"Of what is wrong with templates, the first {MAX_DIAGNOSTICS} are told.",
+    )
+
+
 def _too_early(use: Use, pointer: str) -> Finding:
     return Finding(
         pointer=pointer,
@@ -209,7 +232,7 @@ def _too_early(use: Use, pointer: str) -> Finding:
     )
 
 
-def _unusable(text: str) -> tuple[str, str, str] | None:
+def _no_text(text: str) -> tuple[str, str, str] | None:
     """Return code, summary and detail of what makes `text` unfit for any plan."""
     if not text.isascii():
         try:
@@ -226,6 +249,11 @@ def _unusable(text: str) -> tuple[str, str, str] | None:
             "A text holds a NUL character",
             "No command, path or environment variable can hold the character U+0000.",
         )
+    return None
+
+
+def _marked(text: str) -> tuple[str, str, str] | None:
+    """Return what there is to say about text in which the author wrote a mark of ours."""
     if MARK in text.lower():
         return (
             "reserved-mark",

@@ -5,7 +5,7 @@ comes that is more than a name; most job files never need it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,14 +90,7 @@ class Renderer:
             TemplateProblem: The text is not a template that Jinja2 can read.
         """
         if _has_names_only(text):
-            return tuple(
-                Use(
-                    name=found[1],
-                    line=text.count("\n", 0, found.start()) + 1,
-                    column=found.start(1) - text.rfind("\n", 0, found.start()),
-                )
-                for found in _NAME.finditer(text)
-            )
+            return tuple(_named_uses(text))
         from runpod_deploy.compiler import expressions  # noqa: PLC0415 - Jinja2 is slow to load
 
         return expressions.uses(self._jinja(), text)
@@ -109,15 +102,23 @@ class Renderer:
             TemplateProblem: An expression fails, is forbidden, or yields too much.
         """
         if _has_names_only(text):
-            result = _NAME.sub(lambda found: values[found[1]], text)
+            result = self._named(text, values)
         else:
             from runpod_deploy.compiler import expressions  # noqa: PLC0415 - as above
 
-            result = expressions.render(self._jinja(), text, values)
+            result = expressions.render(self._jinja(), text, values, self._left)
         self._left -= len(result)
         if self._left < 0:
             raise too_large()
         return result
+
+    def _named(self, text: str, values: Mapping[str, str]) -> str:
+        room = self._left
+        for found in _NAME.finditer(text):
+            room -= len(values[found[1]])
+            if room < 0:  # before a gigabyte is made of it
+                raise too_large(text.count("\n", 0, found.start()) + 1)
+        return _NAME.sub(lambda found: values[found[1]], text)
 
     def _jinja(self) -> "JobEnvironment":
         if self._environment is None:
@@ -125,6 +126,15 @@ class Renderer:
 
             self._environment = JobEnvironment()
         return self._environment
+
+
+def _named_uses(text: str) -> Iterator[Use]:
+    line, start = 1, 0
+    for found in _NAME.finditer(text):
+        at = found.start(1)
+        line += text.count("\n", start, at)
+        start = at
+        yield Use(name=found[1], line=line, column=at - text.rfind("\n", 0, at))
 
 
 def _has_names_only(text: str) -> bool:

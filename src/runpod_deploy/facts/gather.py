@@ -145,7 +145,7 @@ def _root_refusal(project: Project) -> Finding | None:
             "user's files; one `..` too many would send them.",
             help="Name the project's own folder in `local.project_root`.",
         )
-    if not project.root.is_dir():
+    if not os.path.isdir(project.root):  # noqa: PTH112 - Path's raises where a name is too long
         return Finding(
             pointer="/local/project_root",
             code="missing-path",

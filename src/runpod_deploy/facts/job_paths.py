@@ -8,7 +8,7 @@ from runpod_deploy.compiler.findings import Finding, below
 from runpod_deploy.compiler.lifecycle import state_file
 from runpod_deploy.compiler.resolve import Resolved
 from runpod_deploy.errors import Severity
-from runpod_deploy.facts.project import Project
+from runpod_deploy.facts.project import Project, at_home
 
 MAX_SCRIPT_BYTES = 4 * 2**20
 
@@ -89,7 +89,7 @@ def _outside(pointer: str, path: str, place: Path, project: Project) -> Finding:
 
 
 def _relative(path: str, project: Project) -> str | None:
-    place = Path(path).expanduser()
+    place = at_home(path)
     return place.relative_to(project.root).as_posix() if _is_below(place, project.root) else None
 
 

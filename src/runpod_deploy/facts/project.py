@@ -10,6 +10,7 @@ from runpod_deploy.schema.boundary import boundary_of, git_toplevel, is_everythi
 __all__ = [
     "RUN_FOLDERS",
     "Project",
+    "at_home",
     "find_project",
     "git_toplevel",
     "is_everything",
@@ -44,11 +45,19 @@ class Project:
 
     def locate(self, path: str) -> Path:
         """Return the absolute path, links resolved, of a path in the job file."""
-        return Path(os.path.realpath(self.root / Path(path).expanduser()))
+        return Path(os.path.realpath(self.root / at_home(path)))
 
     def may_touch(self, place: Path) -> bool:
         """Return whether the resolved path `place` may be touched: below an allowed folder."""
         return is_within(place, self.allowed)
+
+
+def at_home(path: str) -> Path:
+    """Return a path whose `~` or `~name` is filled in, as it is when there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def find_project(job_file: Path, project_root: str, allow_paths: Sequence[Path]) -> Project:

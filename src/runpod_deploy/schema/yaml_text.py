@@ -78,7 +78,7 @@ def _refuse_characters(text: str, report: Report) -> None:
 
 def _refuse_directives(text: str, report: Report) -> None:
     # libyaml compares each %TAG with all before it: a file full of them would take minutes.
-    if text.count("\n%") > MAX_DIRECTIVES:
+    if text.count("\n%") + text.count("\r%") > MAX_DIRECTIVES:
         line = next(n for n, content in enumerate(report.lines, 1) if content.startswith("%"))
         raise report.fatal(
             "too-many-directives",

@@ -10,6 +10,7 @@ from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.resolve import resolve
 from runpod_deploy.errors import Diagnostic
 from runpod_deploy.schema.job import JobConfig
+from runpod_deploy.schema.report import MAX_DIAGNOSTICS
 
 
 def found(config: JobConfig) -> tuple[Diagnostic, ...]:
@@ -171,6 +172,24 @@ def test_half_characters_and_nul_are_refused() -> None:
     """What no file or command can carry is told at its place."""
     assert ["nul-character"] == [finding.code for finding in resolve(_with_body("a\0b")).findings]
     assert ["not-unicode"] == [finding.code for finding in resolve(_with_body("\ud800")).findings]
+
+
+def test_an_expression_may_not_make_what_the_author_may_not_write() -> None:
+    """Half characters and NUL that only a template's escape yields are refused like written ones."""
+    told = [
+        finding.code
+        for body in ("{{ '\\x00' }}", "{{ '\\ud800' }}")
+        for finding in resolve(_with_body(body)).findings
+    ]
+
+    assert ["nul-character", "not-unicode"] == told
+
+
+def test_faults_without_end_are_told_up_to_a_bound() -> None:
+    """A hundred thousand undefined names are a hundred findings and a note."""
+    told = [finding.code for finding in resolve(_with_body("{{ nope }}" * 100_000)).findings]
+
+    assert [*["undefined-name"] * MAX_DIAGNOSTICS, "more-findings"] == told
 
 
 def _with_body(body: str) -> JobConfig:

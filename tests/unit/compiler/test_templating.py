@@ -3,6 +3,7 @@
 import pytest
 
 from compiler_cases import HOSTILE_SHELL
+from runpod_deploy.compiler.template_bounds import MAX_TOKENS
 from runpod_deploy.compiler.templating import CAP_CHARACTERS, Renderer, TemplateProblem
 
 VALUES = {"seed": "7", "name": "a b"}
@@ -65,6 +66,23 @@ def test_expressions(text: str, expected: str) -> None:
         ("{{ 1.5 | round(99999999, 'ceil') }}", "template-expression"),
         ("{{ (seed * 99999) | replace('7', seed * 99999) }}", "template-too-large"),
         ("{{ (seed * 99999) | list | join(seed * 99999) }}", "template-syntax"),
+        ("{{ '%99999999d' is even }}", "template-expression"),
+        ("{{ '%99999999d' is divisibleby(3) }}", "template-expression"),
+        ("{{ '%(a(b)c)99999999d' % {'a(b)c': 1} }}", "template-too-large"),
+        ("{{ '" + "%(a)s" * 9999 + "' % {'a': seed * 999} }}", "template-too-large"),
+        ("{{ ('f' * 99999)|int(0, 16) // ('e' * 9999)|int(0, 16) }}", "template-too-large"),
+        (
+            "{{ " + "[" * 15 + "'" + "\\\\" * 99 + "'" + "]|string" * 15 + " }}",
+            "template-too-large",
+        ),
+        ("{{ " + "[" * 15 + "'" + "\\\\" * 99 + "'" + "]~''" * 15 + " }}", "template-too-large"),
+        ("{{ " + "[" * 15 + "'" + "\\\\" * 99 + "'" + "]|lower" * 15 + " }}", "template-too-large"),
+        ('{{ "' + "'" * 99 + '"' + "|sh" * 15 + " }}", "template-too-large"),
+        ("{{ " + "1" * 5000 + " }}", "template-too-long"),
+        ("{{ seed" + " + seed" * 5000 + " }}", "template-too-long"),
+        ("{{ seed" + " + seed" * 500 + " }}", "template-too-deep"),
+        ("{{ seed" + " | upper" * 500 + " }}", "template-too-deep"),
+        ("{{ " + "(" * 500 + "1" + ")" * 500 + " }}", "template-too-deep"),
     ],
 )
 def test_what_fails_or_is_forbidden(text: str, code: str) -> None:
@@ -117,6 +135,30 @@ def test_one_allowance_for_the_whole_job() -> None:
         renderer.render("{{ half }}", {"half": half})
 
     assert "template-too-large" == caught.value.code
+
+
+@pytest.mark.parametrize("text", ["{{ big }}" * 100_000, "{{ big" + " ~ big" * 2000 + " }}"])
+def test_a_value_that_is_named_without_end_is_refused_before_it_is_put_in(text: str) -> None:
+    """What would be gigabytes is counted first: neither time nor memory goes into it."""
+    with pytest.raises(TemplateProblem) as caught:
+        Renderer().render(text, {"big": "x" * 400_000})
+
+    assert "template-too-large" == caught.value.code
+
+
+def test_one_allowance_of_words_for_the_whole_job() -> None:
+    """Expressions spread over many texts may not keep Jinja2 busy for longer than those of one."""
+    renderer = Renderer()
+    third = "{{ seed ~ seed }}" * (MAX_TOKENS // 5 // 3)  # five words and signs each
+    renderer.render(third, VALUES)
+    renderer.render(third, VALUES)  # what was just read is not read again
+    renderer.render(f"2{third}", VALUES)
+    renderer.render(f"3{third}", VALUES)
+
+    with pytest.raises(TemplateProblem) as caught:
+        renderer.render(f"4{third}", VALUES)
+
+    assert "template-too-long" == caught.value.code
 
 
 def test_uses_tell_line_column_and_whether_the_value_is_computed_with() -> None:

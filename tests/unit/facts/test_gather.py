@@ -151,6 +151,26 @@ def test_paths_that_leave_the_repository_are_refused(over: dict[str, Any], proje
 
 
 @pytest.mark.parametrize(
+    ("over", "codes"),
+    [
+        ({"local": {"project_root": "a" * 300}}, ["missing-path"]),
+        ({"local": {"project_root": "a/" * 3000}}, ["missing-path"]),
+        ({"staging": [CODE | {"source": "~nobody-of-that-name/x"}]}, ["absolute-path"]),
+        ({"run": {"script": "~nobody-of-that-name/x"}}, ["absolute-path"]),
+        (
+            {"secrets": [{"name": "k", "destination": "/k", "file": "~nobody-of-that-name/x"}]},
+            [],
+        ),
+    ],
+)
+def test_paths_that_the_system_cannot_take_are_diagnostics(
+    over: dict[str, Any], codes: list[str], project: Path
+) -> None:
+    """A name that is too long, or the home of a user who does not exist, ends in no traceback."""
+    assert codes == errors(looked_up(project, over))
+
+
+@pytest.mark.parametrize(
     "over",
     [
         {"run": {"script": ".git/config"}},
