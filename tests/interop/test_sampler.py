@@ -50,7 +50,8 @@ class Place:
 
     def write(self, **telemetry: Any) -> None:
         """Lay the script there."""
-        self.script.write_text(render("sampler", home=str(self.home), telemetry=telemetry))
+        told = {"idle_sec": 0, **telemetry}
+        self.script.write_text(render("sampler", home=str(self.home), telemetry=told))
 
     def tool(self, name: str, text: str) -> None:
         """Put a program on the PATH."""
@@ -59,11 +60,11 @@ class Place:
         path.write_text(text)
         path.chmod(0o755)
 
-    def call(self, word: str) -> subprocess.CompletedProcess[str]:
+    def call(self, word: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Call the sampler."""
         return subprocess.run(
             [str(self.bin / "sh"), str(self.script), word],
-            env={"PATH": str(self.bin)},
+            env={"PATH": str(self.bin), **more},
             capture_output=True,
             encoding="utf-8",
             timeout=240,
@@ -188,6 +189,33 @@ def test_sampling_costs_less_than_a_hundredth_of_a_core(place: Place) -> None:
 
     # Processor time, not wall time: what else the machine does hardly counts.
     assert used / 5 < 0.01 * 5.0
+
+
+def test_gpus_that_idle_end_the_run_whoever_watches(place: Place) -> None:
+    """Only when all of them say so, in every sample of that time, and while the job runs; once."""
+    clock, stopped, job = place.home / "clock", place.home / "stopped", place.home / "job"
+    clock.write_text("0\n")
+    job.mkdir()
+    # Time as an emulated pod has it, ten seconds a step. It never reads as nothing.
+    place.tool("rd-date", f"#!/bin/sh\nread -r at <{clock}\necho $at\n")
+    step = f"read -r at <{clock}\necho $((at + $1)) >{clock}.new\nmv -f {clock}.new {clock}"
+    place.tool("rd-sleep", f"#!/bin/sh\n{step}\nexec sleep 0.01\n")
+    use = "100) use='[N/A]' ;; 250) use=97 ;; 330) use=5 ;; 4?0) use=4 ;; *) use=0 ;;"
+    begins = f"[ $at -ge 190 ] && echo 1 >{job}/run.pid"
+    smi = f"read -r at <{clock}\n{begins}\ncase $at in {use} esac\n"
+    place.tool("nvidia-smi", f"#!/bin/sh\n{smi}echo '0, 0, 1, 2'\necho \"1, $use, 1, 2\"\n")
+    place.write(interval_sec=10, mount="/", idle_sec=120)
+    (place.home / "bin" / "supervisor.sh").write_text(
+        f"read -r at <{clock}\necho $* $at >>{stopped}\necho 143 >{job}/exit_code\n"
+    )
+    fast = {"RD_DATE": str(place.bin / "rd-date"), "RD_SLEEP": str(place.bin / "rd-sleep")}
+    try:
+        place.call("start", **fast)
+        place.wait_for(70)
+    finally:
+        place.call("stop", **fast)
+    # Not before 190 + 120, since it worked at 250; from the sample after 330 on it idled.
+    assert stopped.read_text() == "stop idle_gpu 460\n"
 
 
 @pytest.mark.parametrize("shell", SHELLS)

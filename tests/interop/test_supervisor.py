@@ -370,7 +370,9 @@ def test_step_ends_what_was_left_of_the_same_command(tmp_path: Path, shell: str)
             one.communicate()
 
 
-@pytest.mark.parametrize("name", ["supervisor", "env", "base-env", "step", "lease", "boot"])
+@pytest.mark.parametrize(
+    "name", ["supervisor", "env", "base-env", "step", "lease", "boot", "sampler"]
+)
 def test_shellcheck_finds_nothing(tmp_path: Path, name: str) -> None:
     """The scripts are POSIX sh without a finding."""
     if shutil.which("shellcheck") is None:
@@ -383,6 +385,7 @@ def test_shellcheck_finds_nothing(tmp_path: Path, name: str) -> None:
         secret_files=["/root/.s"],
         late_bound={"RUN_ID": "demo"},
         run=run_context(workdir="/w", env={"E": "1"}),
+        telemetry={"interval_sec": 30, "mount": "/workspace", "idle_sec": 900},
     )
     file.write_text(text, encoding="utf-8")
     done = subprocess.run(

@@ -17,7 +17,7 @@ def render(name: str, **changes: Any) -> str:
         "exports": {},
         "source_files": [],
         "secret_files": [],
-        "telemetry": {"interval_sec": 30, "mount": "/workspace"},
+        "telemetry": {"interval_sec": 30, "mount": "/workspace", "idle_sec": 0},
         "run": run_context(),
         "lease": lease_context(),
     }

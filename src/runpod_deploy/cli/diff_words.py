@@ -36,6 +36,7 @@ _UNITS: tuple[tuple[str, Callable[[float], str]], ...] = (
 _NONE = {
     "pod.max_price_per_hour_usd": "no ceiling",
     "budget.max_runtime_minutes": "as long as the money lasts",
+    "budget.idle_gpu_minutes": "as long as they like",
     "pod.min_cuda": "any",
 }
 

@@ -135,6 +135,11 @@ def money(plan: Plan) -> Iterator[Row]:
         text="as long as the money lasts" if runtime is None else limit(runtime * 60),
         default=runtime is None,
     )
+    if of.idle_gpu_minutes is not None:
+        yield Row(
+            label="idle at most",
+            text=f"{limit(of.idle_gpu_minutes * 60)} in which no GPU does anything, then the job is ended",
+        )
     if of.assumed_hourly_rate_usd is not None:
         yield Row(label="assumed rate", text=f"{usd(of.assumed_hourly_rate_usd)}/h if none is told")
     yield Row(

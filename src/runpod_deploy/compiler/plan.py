@@ -292,6 +292,7 @@ class PlanBudget:
     poll_interval_sec: float
     ssh_ready_timeout_sec: float
     monthly_cap_usd: float | None = None
+    idle_gpu_minutes: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

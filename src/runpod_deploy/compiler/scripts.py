@@ -52,6 +52,12 @@ def max_runtime_sec(config: Resolved) -> float | None:
     return None if minutes is None else minutes * 60.0
 
 
+def _idle_sec(config: Resolved) -> int:
+    """Return how long the GPUs may idle, 0 without a limit."""
+    minutes = config.budget.idle_gpu_minutes
+    return 0 if minutes is None else max(1, round(minutes * 60))
+
+
 def run_suffix(config: Resolved) -> str:
     """Return the suffix of the `run.script` file, in lower case with its dot; `.sh` for a body."""
     if config.run.script is None:
@@ -124,6 +130,7 @@ def _pod_context(config: Resolved, run: Script) -> Mapping[str, Any]:
         "telemetry": {
             "interval_sec": max(1, round(config.telemetry.sample_interval_sec)),
             "mount": config.storage.volume_mount,
+            "idle_sec": _idle_sec(config),
         },
         "run": {
             "command": list(run.command),

@@ -151,6 +151,7 @@ def budget(config: Resolved) -> PlanBudget:
         poll_interval_sec=said.poll_interval_sec,
         ssh_ready_timeout_sec=said.ssh_ready_timeout_sec,
         monthly_cap_usd=said.monthly_cap_usd,
+        idle_gpu_minutes=said.idle_gpu_minutes,
     )
 
 

@@ -79,6 +79,7 @@ def _failure_text(cause: str | None, exit_code: int | None) -> str:
         "marker_missing": "The run exited 0, but its success marker never came.",
         "failure_marker": "The run exited 0, but its log holds a failure marker.",
         "max_runtime": "The run was ended: budget.max_runtime_minutes was reached.",
+        "idle_gpu": "The run was ended: no GPU did anything for budget.idle_gpu_minutes.",
         "cost_cap": "The run was ended: the part of its money that budget.soft_cap_fraction gives to the "
         "job was spent.",
         "cancelled": "The run was cancelled.",

@@ -98,6 +98,11 @@ async def _start_sampler(ctx: RunContext, file: str) -> None:
     done = await ctx.need_transport().run(_script(ctx, "start"), timeout=ANSWER_WITHIN_SEC)
     if done.exit_status != 0:
         _missing(ctx, file, first_lines(done.stderr) or "the sampler did not start")
+        if ctx.plan.budget.idle_gpu_minutes is not None:
+            ctx.warn(
+                "idle-unmeasured",
+                "Nothing measures whether the GPUs idle: budget.idle_gpu_minutes has no effect.",
+            )
 
 
 async def _last_samples(ctx: RunContext, _file: str) -> None:

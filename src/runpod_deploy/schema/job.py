@@ -160,6 +160,7 @@ class BudgetSection:
     sweep_cap_usd: float | None = None
     assumed_hourly_rate_usd: float | None = None
     monthly_cap_usd: float | None = None
+    idle_gpu_minutes: float | None = None
     poll_interval_sec: float = 60.0
     ssh_ready_timeout_sec: float = 900.0
 

@@ -31,7 +31,6 @@ PLANNED = (
     Planned("/cluster", "jobs on several nodes", "a job runs on one pod"),
     Planned("/forward", "ports of the pod on this machine", "use the pod's own ports"),
     Planned("/pod/cpu", "pods without a GPU", "every pod has at least one GPU"),
-    Planned("/budget/idle_gpu_minutes", "pods whose GPUs idle", "set `budget.max_runtime_minutes`"),
     Planned("/artifacts/*/upload", "results that go on to a bucket", "upload them after the run"),
     Planned("/storage/create", "volumes made on demand", "create the network volume beforehand"),
     Planned("/lifecycle/retry", "another try after a failure", "call `run` again"),

@@ -29,6 +29,11 @@ BROKEN: list[tuple[dict[str, Any], list[str]]] = [
     ({"pod": {"env": {"RUNPOD_POD_ID": "x"}}}, ["reserved-name"]),
     ({"pod": {"env": {f"A{i}": "x" for i in range(47)}}}, ["environment-size"]),
     ({"pod": {"ports": ["8888/http"]}}, ["no-ssh-port"]),
+    ({"budget": {"idle_gpu_minutes": 1.4}}, ["idle-unmeasured"]),
+    (
+        {"budget": {"idle_gpu_minutes": 15}, "telemetry": {"enabled": False}},
+        ["idle-unmeasured"],
+    ),
     ({"notify": {"command": "say 'it is done"}}, ["notify-command"]),
     ({"notify": {"command": "{{ '' }}"}}, ["notify-command"]),
     ({"notify": {"command": "''"}}, ["notify-command"]),
@@ -96,6 +101,7 @@ PAST_THE_SCHEMA: list[tuple[dict[str, Any], list[str]]] = [
 ]
 FINE: list[dict[str, Any]] = [
     {},
+    {"budget": {"idle_gpu_minutes": 1.5}},
     RECYCLED,
     {**RECYCLED, "state_file": "{{ config_dir }}/pods/kept.json"},
     {"storage": NETWORK, "pod": {"cloud_type": "ANY"}},

@@ -36,6 +36,7 @@ REASONS = {
     "cancelled": "cancelled",
     "cost_cap": "its cost cap",
     "max_runtime": "its time was up",
+    "idle_gpu": "its GPUs did nothing",
     "marker_missing": "its success marker never came",
     "PlanRefused": "the project changed since it was planned",
     "AccountError": "API key or balance",

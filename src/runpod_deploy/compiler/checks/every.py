@@ -37,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     outcome.markers,
     outcome.cap_before_runtime,
     outcome.caps,
+    outcome.idle_measured,
     outcome.state_file,
     outcome.loss_on_stop,
     notify.command_words,

@@ -12,6 +12,9 @@ from runpod_deploy.compiler.resolve import Resolved
 from runpod_deploy.compiler.scripts import run_command, run_suffix
 from runpod_deploy.errors import Severity
 
+IDLE_SAMPLES = 3
+"""How many samples must fit into the time that GPUs may idle."""
+
 
 def one_script(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule
     """The job is either a body or a file."""
@@ -191,3 +194,25 @@ def _loss(
             help=f"Let the job write below `{folder}`, write `{key}: delete`, or accept it:\n"
             "  accept_loss: true",
         )
+
+
+def idle_measured(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule
+    """Somebody measures whether the GPUs idle, and often enough to tell a pause from an end."""
+    minutes, telemetry = config.budget.idle_gpu_minutes, config.telemetry
+    if minutes is None:
+        return
+    if not telemetry.enabled:
+        why = "it is measured with the samples that `telemetry.enabled: false` leaves out."
+    elif minutes * 60 < IDLE_SAMPLES * telemetry.sample_interval_sec:
+        why = (
+            f"{minutes:g} minutes are fewer than {IDLE_SAMPLES} samples, one every "
+            f"{telemetry.sample_interval_sec:g} seconds (`telemetry.sample_interval_sec`)."
+        )
+    else:
+        return
+    yield Finding(
+        pointer="/budget/idle_gpu_minutes",
+        code="idle-unmeasured",
+        summary="It would not be known whether the GPUs idle",
+        detail=f"`idle_gpu_minutes` cannot be kept: {why}",
+    )

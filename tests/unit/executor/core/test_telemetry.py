@@ -15,7 +15,7 @@ from runpod_deploy.executor import telemetry
 from runpod_deploy.executor.ports import Completed
 from runpod_deploy.executor.telemetry import is_observed
 from support.fakes import FakeMachine
-from support.plans import small_plan
+from support.plans import changed, small_plan
 from support.rig import Rig, RigMaker
 
 ENV = (
@@ -226,3 +226,15 @@ def test_an_api_that_is_away_costs_the_description_only(
 
     assert rig.run().state == "SUCCEEDED"
     assert "pod_describe_start.json" in {event["file"] for event in events(rig, "capture_failed")}
+
+
+def test_an_idle_limit_that_nothing_measures_is_told(make_rig: RigMaker) -> None:
+    """The run goes on, with a warning; one that the sampler ended failed for that reason."""
+    rig = make_rig(changed(small_plan(), budget={"idle_gpu_minutes": 15.0}))
+    rig.answering({"sampler.sh start": Completed(exit_status=2, stdout=b"", stderr=b"no setsid")})
+    rig.job.exit_code, rig.job.ended_by = 143, "idle_gpu"
+    run = rig.run()
+
+    assert ("FAILED", "idle_gpu") == (run.state, run.cause)
+    assert "no GPU did anything" in str(rig.engine.failure)
+    assert any("budget.idle_gpu_minutes has no effect" in one for one in run.warnings)
