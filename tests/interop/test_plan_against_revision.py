@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from runpod_deploy.cli.app import app
+from runpod_deploy.cli.app import build
 
 pytestmark = [
     pytest.mark.interop,
@@ -46,7 +46,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
     (tmp_path / "new.yaml").write_text(JOB)
 
     def run(*args: str) -> tuple[int, str, str]:
-        result = CliRunner().invoke(app, list(args))
+        result = CliRunner().invoke(build(), list(args))
         return result.exit_code, result.stdout, result.stderr
 
     return run

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from runpod_deploy.cli.app import app
+from runpod_deploy.cli.app import build
 from runpod_deploy.facts import kept_source
 
 pytestmark = [
@@ -69,7 +69,7 @@ class Desk:
 
     def call(self, *args: str) -> tuple[int, str]:
         """Call the command line; returns the exit status and all that was said, in one line."""
-        result = CliRunner().invoke(app, list(args))
+        result = CliRunner().invoke(build(), list(args))
         return result.exit_code, " ".join(result.output.split())
 
     def save(self, *args: str) -> str:

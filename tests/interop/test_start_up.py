@@ -24,9 +24,9 @@ HEAVY = (
 )
 PROBE = """\
 import json, sys
-from runpod_deploy.cli.app import app
+from runpod_deploy.cli.app import build
 try:
-    app(sys.argv[1:])
+    build()(sys.argv[1:])
 except SystemExit as end:
     print(json.dumps([end.code, sorted(sys.modules)]), file=sys.stderr)
 """

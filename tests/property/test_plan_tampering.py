@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from plan_cases import full_plan_file
-from runpod_deploy.cli.app import app
+from runpod_deploy.cli.app import build
 from runpod_deploy.compiler.planfile import dumps, loads
 from runpod_deploy.errors import InvalidInput, PlanRefused
 
@@ -70,7 +70,7 @@ def test_apply_refuses_each_flip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     told = {}
     for place, bit in flipped():
         saved.write_bytes(with_flip(place, bit))
-        result = CliRunner().invoke(app, ["apply", "plan.json", "--yes", "--cloud", "emulator"])
+        result = CliRunner().invoke(build(), ["apply", "plan.json", "--yes", "--cloud", "emulator"])
         told[place, bit] = (result.exit_code, result.stderr)
         assert result.exit_code in {4, 6}, (place, bit, result.stderr)
         assert "error:" in result.stderr

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from runpod_deploy.cli.app import app
+from runpod_deploy.cli.app import build
 from runpod_deploy.cli.style import Style
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.cli.views.watch import Watch
@@ -97,7 +97,7 @@ def call() -> Callable[..., tuple[int, str, str]]:
     """Call the command line; returns exit status, stdout and stderr."""
 
     def run(*args: str, answer: str | None = None) -> tuple[int, str, str]:
-        result = CliRunner().invoke(app, list(args), input=answer)
+        result = CliRunner().invoke(build(), list(args), input=answer)
         return result.exit_code, result.stdout, result.stderr
 
     return run

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer
 
-from runpod_deploy.cli.app import app
+from runpod_deploy.cli.app import build
 from runpod_deploy.cli.predecessor import REPLACED_FLAGS
 
 REPOSITORY = Path(__file__).parents[3]
@@ -109,7 +109,7 @@ def old_project(project: Path) -> Path:
 
 def commands() -> dict[str, Any]:
     """Return the commands that there are."""
-    found: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    found: dict[str, Any] = typer.main.get_command(build()).commands  # type: ignore[attr-defined]
     return found
 
 

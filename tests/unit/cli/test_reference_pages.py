@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from runpod_deploy.cli.app import app
+from runpod_deploy.cli.app import build
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = runpy.run_path(str(ROOT / "scripts" / "write-reference-pages"))
@@ -21,7 +21,7 @@ def test_a_page_is_current(name: str) -> None:
 
 def test_every_command_and_flag_is_on_the_page() -> None:
     """Nobody has to guess a flag: each stands below its command."""
-    for name, command in SCRIPT["commands"](typer.main.get_command(app)):
+    for name, command in SCRIPT["commands"](typer.main.get_command(build())):
         _, _, below = PAGES["command-line.md"].partition(f"\n## {name}\n")
         block = below.partition("\n## ")[0]
         for param in command.params:
