@@ -160,14 +160,23 @@ class Pod:
         return out
 
     def clean(self) -> None:
-        """End everything that knows this pod's folder."""
-        mark = os.fsencode(str(self.root))
-        for folder in Path("/proc").iterdir():
-            if not folder.name.isdigit() or int(folder.name) == os.getpid():
-                continue
-            try:
-                known = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
-                if mark in known:
-                    os.kill(int(folder.name), signal.SIGKILL)
-            except OSError:
-                continue
+        """End everything that knows this pod's folder; again, as long as something is begun meanwhile."""
+        while sum(_ended(folder, os.fsencode(str(self.root))) for folder in _processes()):
+            pass
+
+
+def _processes() -> list[Path]:
+    return [folder for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+
+
+def _ended(folder: Path, mark: bytes) -> bool:
+    """Kill a process that has the mark in its words or its environment; False when it has not."""
+    try:
+        if mark not in (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes():
+            return False
+        if int(folder.name) == os.getpid():
+            return False
+        os.kill(int(folder.name), signal.SIGKILL)
+    except OSError:
+        return False
+    return True
