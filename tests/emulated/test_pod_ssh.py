@@ -227,6 +227,19 @@ def test_a_cut_connection_hangs_up_the_terminal_only(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_dead_pod_answers_nothing(tmp_path: Path) -> None:
+    """A command that is asked for in the moment of a pod's death gets a broken connection, as at RunPod."""
+
+    async def scenario() -> None:
+        async with running_pod(tmp_path) as rig, rig.connect() as connection:
+            rig.process._control.close()  # the first thing that a stop does
+            answer = await connection.run("true")
+            assert (None, "") == (answer.returncode, answer.stderr)
+            await connection.wait_closed()
+
+    asyncio.run(scenario())
+
+
 def test_a_held_output_keeps_the_channel_open(tmp_path: Path) -> None:
     """A background process that keeps stdout keeps the session, as with OpenSSH."""
 

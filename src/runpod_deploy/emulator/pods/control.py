@@ -115,11 +115,18 @@ class Control:
                     wire.send(self._sock, message, descriptors)
                 except BlockingIOError:
                     await self._writable()
+                except (BrokenPipeError, ConnectionResetError):
+                    self.close()
                 except OSError as error:
                     raise PodGoneError(error.strerror) from error
                 else:
                     return
         raise PodGoneError("the pod is gone")
+
+    @property
+    def gone(self) -> bool:
+        """Whether there is no pod any more."""
+        return not self._open
 
     def close(self) -> None:
         """Let go of PID 1, which ends it with everything inside; idempotent."""

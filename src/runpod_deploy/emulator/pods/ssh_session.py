@@ -163,7 +163,10 @@ class PodSession(asyncssh.SSHServerSession[bytes]):
             else:
                 await self._start_on_pipes(command)
         except (PodGoneError, OSError) as error:
-            if not self._lost:
+            if self._control.gone:
+                # A pod takes its SSH server with it, so nobody is left to answer.
+                self._chan.get_connection().abort()
+            elif not self._lost:
                 self._chan.write_stderr(f"cannot start a session: {error}\n".encode())
                 self._chan.exit(_NO_POD_STATUS)
             return
