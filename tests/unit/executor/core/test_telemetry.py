@@ -230,7 +230,7 @@ def test_an_api_that_is_away_costs_the_description_only(
 
 def test_an_idle_limit_that_nothing_measures_is_told(make_rig: RigMaker) -> None:
     """The run goes on, with a warning; one that the sampler ended failed for that reason."""
-    rig = make_rig(changed(small_plan(), budget={"idle_gpu_minutes": 15.0}))
+    rig = make_rig(changed(with_telemetry(), budget={"idle_gpu_minutes": 15.0}))
     rig.answering({"sampler.sh start": Completed(exit_status=2, stdout=b"", stderr=b"no setsid")})
     rig.job.exit_code, rig.job.ended_by = 143, "idle_gpu"
     run = rig.run()
