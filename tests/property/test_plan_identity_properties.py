@@ -183,7 +183,12 @@ NOTIFY = {
     "command": "tell x",
     "on": ["failed", "leaked"],
 }
-PLAN = {**to_plain(full_plan_file().plan), "matrix": SHARD, "notify": NOTIFY}
+PLAN = {
+    **to_plain(full_plan_file().plan),
+    "matrix": SHARD,
+    "notify": NOTIFY,
+    "forward": [{"local": 8080, "pod": 8888}],
+}
 SHARD_HASH = plan_hash(from_plain(Plan, PLAN))
 SPOTS = list(spots(PLAN, {"$ref": "#/$defs/Plan"}, ""))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from runpod_deploy.executor.ports import Completed, Endpoint
+from runpod_deploy.executor.ports import Completed, Endpoint, Reader, Writer
 from runpod_deploy.executor.ssh.connector import AsyncsshConnector
 from runpod_deploy.executor.ssh.transport import AsyncsshTransport
 
@@ -78,6 +78,10 @@ class CountedTransport:
         async for chunk in self._transport.stream(command, stdin=given):
             self._wire.carry(len(chunk))
             yield chunk
+
+    async def dial(self, port: int) -> tuple[Reader, Writer]:
+        """Open a connection to a port."""
+        return await self._transport.dial(port)
 
     def host_key(self) -> str:
         """Return the server's key."""

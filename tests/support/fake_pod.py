@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runpod_deploy.errors import CommandFailed, ConnectFailed, ConnectionLost
-from runpod_deploy.executor.ports import Completed, Endpoint
+from runpod_deploy.errors import CommandFailed, ConnectFailed, ConnectionLost, TransportError
+from runpod_deploy.executor.ports import Completed, Endpoint, Reader, Writer
 
 if TYPE_CHECKING:
     from support.fake_cloud import FakeCloud
@@ -186,6 +186,10 @@ class FakeTransport:
             raise CommandFailed(
                 f"ended with status {reply.exit_status}", exit_status=reply.exit_status
             )
+
+    async def dial(self, port: int) -> tuple[Reader, Writer]:
+        """Open a connection to a port."""
+        raise TransportError(f"nobody listens on port {port} of the pod")
 
     def host_key(self) -> str:
         """Return a host key."""

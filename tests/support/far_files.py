@@ -7,8 +7,8 @@ import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from runpod_deploy.errors import CommandFailed, ConnectionLost
-from runpod_deploy.executor.ports import Completed
+from runpod_deploy.errors import CommandFailed, ConnectionLost, TransportError
+from runpod_deploy.executor.ports import Completed, Reader, Writer
 from support.far_agent import FarAgent
 
 Row = tuple[str, int, str, str]
@@ -116,6 +116,10 @@ class FarFiles:
             if "skip_bytes" in command and start >= (self.cut_range_after or len(answer)):
                 raise ConnectionLost("cut")
             yield answer[start : start + step]
+
+    async def dial(self, port: int) -> tuple[Reader, Writer]:
+        """Open a connection to a port."""
+        raise TransportError(f"nobody listens on port {port} of the pod")
 
     def host_key(self) -> str:
         """Return no key."""

@@ -168,6 +168,11 @@ def run(plan: Plan) -> Iterator[Row]:
         default=of.workdir is None,
     )
     yield Row(label="log on the pod", text=with_names(of.log_path), default=True)
+    for number, port in enumerate(plan.forward):
+        text = (
+            f"127.0.0.1:{port.local} here leads to port {port.pod} of the pod while it is watched"
+        )
+        yield Row(label="" if number else "forward", text=text)
     success = "exit code 0"
     if of.success_marker:
         success += f" and {of.success_marker!r} in the log"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -19,8 +20,9 @@ from runpod_deploy.cli.terminal import Terminal, open_terminal
 from runpod_deploy.errors import EXIT_OK, InvalidInput, JobFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from runpod_deploy.compiler.plan import PlanForward
     from runpod_deploy.executor.interrupts import Interrupts
     from runpod_deploy.executor.resuming import Begun
     from runpod_deploy.executor.run import Listeners, Outcome, Target
@@ -37,6 +39,18 @@ Project = Annotated[
         "--project",
         metavar="DIR",
         help="The run's project, where its folder does not lie in it.",
+        show_default=False,
+    ),
+]
+
+
+Forward = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--forward",
+        metavar="HERE[:POD]",
+        help="Reach a port of the pod on this machine's loopback address meanwhile, such as 8888 or "
+        "8080:8888; may be given several times.",
         show_default=False,
     ),
 ]
@@ -82,6 +96,7 @@ def attach_command(
     root: Root = None,
     project: Project = None,
     allow_commands: AllowCommands = False,
+    forward: Forward = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -90,14 +105,36 @@ def attach_command(
     from runpod_deploy.record.run_lock import living_holder  # noqa: PLC0415 - not for `--help`
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
+    forwards = _forwards(forward or [])
     folder = _folder(run, root)
     if living_holder(folder, time.time()) is None:
-        return carry_on(folder, terminal, project, allow_commands=allow_commands, as_json=as_json)
+        return carry_on(
+            folder,
+            terminal,
+            project,
+            allow_commands=allow_commands,
+            as_json=as_json,
+            forwards=forwards,
+        )
     from runpod_deploy.cli.looking_on import look_on  # noqa: PLC0415 - only beside an executor
     from runpod_deploy.executor.resuming import read_begun  # noqa: PLC0415 - the whole executor
 
     begun = read_begun(folder)
-    return look_on(begun, shown_target(begun), terminal, as_json=as_json)
+    with contextlib.ExitStack() as meanwhile:
+        if forwards:
+            from runpod_deploy.cli.side_ports import forwarded  # noqa: PLC0415 - only when asked
+
+            meanwhile.enter_context(forwarded(folder, forwards, terminal))
+        return look_on(begun, shown_target(begun), terminal, as_json=as_json)
+
+
+def _forwards(texts: list[str]) -> list[PlanForward]:
+    from runpod_deploy.compiler.forwards import parse_forward  # noqa: PLC0415 - not for `--help`
+
+    try:
+        return [parse_forward(text) for text in texts]
+    except ValueError as error:
+        raise InvalidInput(f"--forward: {error}") from error
 
 
 def detach_command(
@@ -136,6 +173,7 @@ def carry_on(
     allow_commands: bool = False,
     as_json: bool = False,
     print_run_dir: bool = False,
+    forwards: Sequence[PlanForward] = (),
 ) -> int:
     """Carry the run of a folder on to its end, watched, and return the exit status.
 
@@ -165,6 +203,7 @@ def carry_on(
             interrupts=interrupts,
             listeners=listeners,
             commands=commands,
+            forwards=forwards,
         )
 
     watch = Watch(plan_file=begun.plan_file, target=target, run=begun.run, resumed=True)

@@ -54,7 +54,7 @@ def ssh_command(
     terminal = open_terminal(verbose=verbose, quiet=quiet)
     client = _client()
     status = read_status(find_run(run, root if root is not None else Path()), time.time())
-    access = _access(status, terminal)
+    access = way_in(status, terminal)
     from runpod_deploy.executor.ssh.openssh import run_openssh  # noqa: PLC0415 - only for a login
 
     if not command:
@@ -78,7 +78,14 @@ def _client() -> str:
     return found
 
 
-def _access(status: RunStatus, terminal: Terminal) -> PodAccess:
+def way_in(status: RunStatus, terminal: Terminal) -> PodAccess:
+    """Return the way into the pod of a run.
+
+    Raises:
+        InvalidInput: It has no pod, or nothing here opens it.
+        AccountError: There is no API key to ask with.
+        CloudError: The cloud cannot be asked, or the pod has no address.
+    """
     from runpod_deploy.cli.run_cloud import target_of  # noqa: PLC0415 - only for a login
     from runpod_deploy.executor.pod_access import access_to  # noqa: PLC0415 - likewise
     from runpod_deploy.forensics.status import plan_of  # noqa: PLC0415 - likewise

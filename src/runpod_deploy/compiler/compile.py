@@ -4,6 +4,7 @@ from runpod_deploy.compiler import lease, lifecycle, sections
 from runpod_deploy.compiler.candidates import ring
 from runpod_deploy.compiler.check import check_resolution, has_errors
 from runpod_deploy.compiler.facts import Facts
+from runpod_deploy.compiler.forwards import forwards
 from runpod_deploy.compiler.local_paths import anchored, in_project
 from runpod_deploy.compiler.matrix import shard_of
 from runpod_deploy.compiler.plan import POD_PROTOCOL, Plan, PlanCapacity
@@ -93,4 +94,5 @@ def _plan(config: Resolved, facts: Facts) -> Plan:
         telemetry=sections.telemetry(config),
         matrix=shard_of(config),
         notify=sections.notify(config),
+        forward=forwards(config),
     )

@@ -354,6 +354,14 @@ class PlanNotify:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PlanForward:
+    """A port of this machine's loopback address that leads to a port of the pod."""
+
+    local: int
+    pod: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """Everything that will be done; `plan_hash` is over exactly this.
 
@@ -363,6 +371,7 @@ class Plan:
         required_paths: Local paths, relative to the project root, that must exist at apply.
         matrix: Which run of a sweep this is; None for a job that is no sweep.
         notify: Who is told of the run's end; None: nobody.
+        forward: What is reached on this machine while the run is watched.
     """
 
     protocol: int
@@ -385,6 +394,7 @@ class Plan:
     telemetry: PlanTelemetry
     matrix: PlanShard | None = None
     notify: PlanNotify | None = None
+    forward: tuple[PlanForward, ...] = ()
 
     def script(self, name: str) -> Script:
         """Return the script called `name`; KeyError when the plan has none."""

@@ -50,6 +50,7 @@ _SECTION_OF_PART = {
     "lifecycle": "lifecycle",
     "lease": "lifecycle",
     "notify": "lifecycle",
+    "forward": "run",
     "capacity": "lifecycle",
     "job": "job",
 }
@@ -74,8 +75,8 @@ def _leaves(plan: Mapping[str, Any]) -> Iterator[tuple[str, Leaf]]:
         if part in _KEYED:
             for item in value:
                 yield from _named(part, item)
-        elif part == "candidates":
-            yield part, [list(candidate.values()) for candidate in value]
+        elif part in {"candidates", "forward"}:
+            yield part, [list(one.values()) for one in value]
         else:
             yield from _below(part, value)
 

@@ -16,7 +16,7 @@ from runpod_deploy.errors import ConnectFailed, StepFailed
 from runpod_deploy.executor.identity import pod_name
 from runpod_deploy.executor.local_commands import LocalCommands
 from runpod_deploy.executor.money import capped_at
-from runpod_deploy.executor.ports import Clock, Cloud, Connector, Pod, Transport
+from runpod_deploy.executor.ports import Clock, Cloud, Connector, Pod, Reader, Transport, Writer
 from runpod_deploy.executor.progress import Progress
 from runpod_deploy.executor.ring import Ring
 from runpod_deploy.executor.runpod.sdk_funds import Funds
@@ -205,6 +205,26 @@ class RunContext:
         if self.transport is None:
             raise ConnectFailed("No connection to the pod is open.")
         return self.transport
+
+    async def dial(self, port: int) -> tuple[Reader, Writer]:
+        """Open a connection to a port of the pod in hand.
+
+        Raises:
+            TransportError: There is no connection to it now, or nobody listens there.
+        """
+        if not self._connected():
+            # Who answers there is not known before its host key was held against the pod's log.
+            raise ConnectFailed("No connection to the pod is open yet.")
+        return await self.need_transport().dial(port)
+
+    def _connected(self) -> bool:
+        """Tell whether the step `connect` was done for the pod in hand."""
+        for event in reversed(self.journal.events):
+            if event.event == "step_completed" and event.fields.get("step") == "connect":
+                return True
+            if event.event == "step_started" and event.fields.get("step") == "provision":
+                return False
+        return False
 
     def leaked(self) -> tuple[PodRecord, ...]:
         """Return the pods that could not be confirmed gone so far."""

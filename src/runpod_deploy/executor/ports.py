@@ -222,6 +222,29 @@ class Completed:
     stderr: bytes
 
 
+class Reader(Protocol):
+    """Where bytes of a connection come from."""
+
+    async def read(self, n: int = -1, /) -> bytes:
+        """Return some bytes, none at the end."""
+
+
+class Writer(Protocol):
+    """Where bytes of a connection go to."""
+
+    def write(self, data: bytes, /) -> None:
+        """Take bytes."""
+
+    async def drain(self) -> None:
+        """Wait until there is room for more."""
+
+    def write_eof(self) -> None:
+        """Say that nothing more comes."""
+
+    def close(self) -> None:
+        """Close both directions."""
+
+
 class Transport(Protocol):
     """One SSH connection to one pod. Every method may raise a `TransportError`."""
 
@@ -248,6 +271,9 @@ class Transport(Protocol):
             ConnectionLost: The connection broke.
             CommandFailed: The command ended with a non-zero status.
         """
+
+    async def dial(self, port: int) -> tuple[Reader, Writer]:
+        """Open a connection to a port of the pod's own loopback address."""
 
     def host_key(self) -> str:
         """Return the server's host key in OpenSSH format, `ssh-ed25519 AAAA…`."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runpod_deploy.compiler.plan import PlanFile
+from runpod_deploy.compiler.plan import PlanFile, PlanForward
 from runpod_deploy.compiler.planfile import loads
 from runpod_deploy.errors import AccountError, InvalidInput, RunpodDeployError
 from runpod_deploy.executor.applied import Applied, read_applied
@@ -21,6 +21,7 @@ from runpod_deploy.executor.concluding import (
     carry_out,
 )
 from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.forwarding import ForwardedPorts
 from runpod_deploy.executor.identity import random_suffix
 from runpod_deploy.executor.interrupts import Interrupts
 from runpod_deploy.executor.local_commands import LocalCommands
@@ -110,6 +111,7 @@ async def resume(
     interrupts: Interrupts | None = None,
     listeners: Listeners | None = None,
     commands: LocalCommands | None = None,
+    forwards: Sequence[PlanForward] = (),
 ) -> Outcome:
     """Carry a run on to its end, from where its journal says that it stands.
 
@@ -120,11 +122,13 @@ async def resume(
         target: The cloud that the run began on, with a key of that account.
         environ: Source of `env` secrets.
         commands: The leave to run the plan's own commands on this machine again.
+        forwards: Ports that are reached on this machine meanwhile, beside the plan's own.
 
     Raises:
         RunBusy: Another executor carries it on.
         JournalError: The folder cannot be written, or another process writes the journal.
-        InvalidInput: A secret, or a file of the run folder, is missing, or a command not allowed.
+        InvalidInput: A secret, or a file of the run folder, is missing, or a command not allowed;
+            or a port of this machine is taken.
         AccountError: The API refused the key, or it is not the one the run began with.
         CloudError: The API cannot be reached; the run is as it was.
         ManifestUnwritten: The run came to its end, and its manifest cannot be written.
@@ -144,6 +148,10 @@ async def resume(
     texts, _ = known_texts(plan.secrets, project_root, environ)
     hidden = webhook_texts(plan.notify, project_root, environ)
     masker = Masker([target.api_key, *texts, *hidden])
+    going_on = not begun.run.state.final
+    ports = await ForwardedPorts.bound(
+        (*plan.forward, *forwards) if going_on else (), listeners.progress.message
+    )
     cloud = RunPodCloud(target.api_url, target.api_key, target.label)
     try:
         journal = Journal(begun.folder, masker=masker, now=clock.now, sinks=listeners.sinks)
@@ -170,8 +178,10 @@ async def resume(
             origin=applied.late_bound,
             commands=commands,
         )
+        ports.dial = ctx.dial
         return await _carry_on(ctx, lock, interrupts or Interrupts(), applied, standing)
     finally:
+        await ports.close()
         await cloud.close()
 
 

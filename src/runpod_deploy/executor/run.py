@@ -25,6 +25,7 @@ from runpod_deploy.executor.concluding import (
     carry_out,
 )
 from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.forwarding import ForwardedPorts
 from runpod_deploy.executor.freshness import SHOWN, fresh
 from runpod_deploy.executor.identity import owner_id, random_suffix
 from runpod_deploy.executor.image_now import image_now
@@ -123,7 +124,7 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
         CloudError: The API that the plan's prices are from cannot be reached.
         AccountError: It refused the key.
         InvalidInput: `RUNPOD_DEPLOY_OWNER`, the API's address or a name in `saved.allow` cannot be;
-            or the plan runs commands here, and nobody allowed that.
+            or the plan runs commands here, and nobody allowed that; or a port is taken.
         ManifestUnwritten: The run came to its end, and its manifest cannot be written.
         TakenOver: Another executor has the run now.
         OSError: The run folder cannot be created.
@@ -148,6 +149,7 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
     git = await asyncio.to_thread(git_state, project_root, environ)
     owner = owner_id(environ)
     extra_keys = _extra_keys(plan_file)
+    ports = await ForwardedPorts.bound(plan_file.plan.forward, listeners.progress.message)
     cloud = RunPodCloud(target.api_url, target.api_key, target.label)
     try:
         if saved:
@@ -195,6 +197,7 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
             late_bound=late_bound,
             commands=commands,
         )
+        ports.dial = ctx.dial
         note_start(ctx)
         for one in saved.approvals if saved else ():
             journal.write("plan_approved", principals=one.who, key=one.key, expires=one.expires)
@@ -204,6 +207,7 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
         async with attending(lock, interrupts, clock):
             return await carry_out(ctx, interrupts, applied)
     finally:
+        await ports.close()
         await cloud.close()
 
 

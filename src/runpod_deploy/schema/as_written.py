@@ -1,4 +1,4 @@
-"""Values that are text whatever YAML reads: variables, axes, environments, spelt as in the file."""
+"""Values that are text whatever YAML reads: variables, axes, environments, ports, as they are spelt."""
 
 from typing import Any
 
@@ -14,6 +14,8 @@ def as_written(source: YamlSource) -> dict[str, Any]:
     data = dict(source.data)
     for pointer in _TEXT_MAPS:
         _take(data, pointer, source.root)
+    if isinstance(data.get("forward"), list):
+        data["forward"] = _texts(source.root.find("/forward"))
     if isinstance(data.get("matrix"), dict):
         data["matrix"] = dict(data["matrix"])
         for key in _TEXTS_OF_A_SWEEP & data["matrix"].keys():

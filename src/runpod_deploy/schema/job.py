@@ -359,3 +359,4 @@ class JobConfig:
     lint: LintSection = field(default_factory=LintSection)
     matrix: MatrixSection | None = None
     notify: NotifySection | None = None
+    forward: tuple[str, ...] = ()

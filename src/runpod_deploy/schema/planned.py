@@ -29,7 +29,6 @@ class Planned:
 
 PLANNED = (
     Planned("/cluster", "jobs on several nodes", "a job runs on one pod"),
-    Planned("/forward", "ports of the pod on this machine", "use the pod's own ports"),
     Planned("/pod/cpu", "pods without a GPU", "every pod has at least one GPU"),
     Planned("/artifacts/*/upload", "results that go on to a bucket", "upload them after the run"),
     Planned("/storage/create", "volumes made on demand", "create the network volume beforehand"),

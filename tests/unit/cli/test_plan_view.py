@@ -6,7 +6,7 @@ from pathlib import Path
 from runpod_deploy.cli.diagnostics import cells
 from runpod_deploy.cli.plan_view import render_plan
 from runpod_deploy.cli.style import Style
-from runpod_deploy.compiler.plan import Candidate, PlanFile, PlanNotify
+from runpod_deploy.compiler.plan import Candidate, PlanFile, PlanForward, PlanNotify
 
 GOLDEN = Path(__file__).parent / "golden"
 PLAIN = Style(color=False)
@@ -81,14 +81,16 @@ def test_a_long_ring_is_cut_and_counted(sample: PlanFile) -> None:
     assert "… and 10 more" in view
 
 
-def test_who_is_told_of_the_end_and_what_ends_it_is_in_the_view(sample: PlanFile) -> None:
+def test_who_is_told_what_ends_it_and_what_leads_there_is_in_the_view(sample: PlanFile) -> None:
     """A command word for word, a webhook by the place of its address, and which ends."""
     notify = PlanNotify(
         webhook_env="HOOK", webhook_file=None, command="tell '@@rd:run_id@@'", on=("failed", "kept")
     )
     budget = replace(sample.plan.budget, idle_gpu_minutes=15.0)
-    plan = replace(sample.plan, notify=notify, budget=budget)
+    ports = (PlanForward(local=8080, pod=8888),)
+    plan = replace(sample.plan, notify=notify, budget=budget, forward=ports)
     view = " ".join(render_plan(replace(sample, plan=plan), PLAIN, width=80).split())
     assert "idle at most 15 min in which no GPU does anything, then the job is ended" in view
+    assert "127.0.0.1:8080 here leads to port 8888 of the pod while it is watched" in view
     assert "tell the webhook in env HOOK of the ends failed, kept" in view
     assert "command tell '<run_id>' of the ends failed, kept" in view

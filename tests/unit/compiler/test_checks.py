@@ -29,6 +29,9 @@ BROKEN: list[tuple[dict[str, Any], list[str]]] = [
     ({"pod": {"env": {"RUNPOD_POD_ID": "x"}}}, ["reserved-name"]),
     ({"pod": {"env": {f"A{i}": "x" for i in range(47)}}}, ["environment-size"]),
     ({"pod": {"ports": ["8888/http"]}}, ["no-ssh-port"]),
+    ({"forward": [8888, "8888:1"]}, ["forward-port"]),
+    ({"forward": ["1:65536"]}, ["forward-port"]),
+    ({"forward": [1], "matrix": {"axes": {"a": [1, 2]}}}, ["forward-sweep"]),
     ({"budget": {"idle_gpu_minutes": 1.4}}, ["idle-unmeasured"]),
     (
         {"budget": {"idle_gpu_minutes": 15}, "telemetry": {"enabled": False}},

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from runpod_deploy.compiler.plan import Observed, PayloadEntry, Plan, PlanNotify, PlanStaging
+from runpod_deploy.compiler.plan import (
+    Observed,
+    PayloadEntry,
+    Plan,
+    PlanForward,
+    PlanNotify,
+    PlanStaging,
+)
 from runpod_deploy.compiler.plan_diff import SECTIONS, PlanDiff, compare
 from runpod_deploy.compiler.plan_fields import ABSENT, leaves, section_of
 from runpod_deploy.compiler.planfile import make_plan_file, plan_hash
@@ -43,6 +50,7 @@ def full_plan() -> Plan:
         required_paths=("data",),
         pod=replace(plan.pod, env={"MODE": "fast"}),
         job=replace(plan.job, variables={"seed": "7"}),
+        forward=(PlanForward(local=8080, pod=8888),),
         notify=PlanNotify(webhook_env="HOOK", webhook_file="hook", command="tell", on=("failed",)),
     )
 

@@ -15,6 +15,7 @@ from runpod_deploy.compiler.checks import (
     shell,
 )
 from runpod_deploy.compiler.checks.lint import Lint
+from runpod_deploy.compiler.forwards import forward_ports
 
 RULES: tuple[Rule, ...] = (
     naming.unique_labels,
@@ -41,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     outcome.state_file,
     outcome.loss_on_stop,
     notify.command_words,
+    forward_ports,
     *catalog.RULES,
     *image.RULES,
     *environment.RULES,

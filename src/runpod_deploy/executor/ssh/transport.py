@@ -107,6 +107,28 @@ class AsyncsshTransport:
                 exit_status=status,
             )
 
+    async def dial(
+        self, port: int
+    ) -> "tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]":
+        """Open a connection to a port of the pod's own loopback address.
+
+        Raises:
+            ConnectionLost: The SSH connection is broken.
+            TransportError: Nobody listens there, or the server allows no such connections.
+        """
+        try:
+            return await self._connection.open_connection("127.0.0.1", port, encoding=None)
+        except asyncssh.ChannelOpenError as exc:
+            if self._connection.is_closed():
+                raise self._broken() from exc
+            if exc.code == asyncssh.OPEN_CONNECT_FAILED:
+                raise TransportError(f"nobody listens on port {port} of the pod") from exc
+            raise TransportError(
+                f"{self._where} does not forward port {port}: {printable(exc.reason, 200)}"
+            ) from exc
+        except (OSError, asyncssh.Error) as exc:
+            raise self._broken() from exc
+
     def host_key(self) -> str:
         """Return the server's host key in OpenSSH format, `ssh-ed25519 AAAA…`."""
         key = self._connection.get_server_host_key()
@@ -114,6 +136,11 @@ class AsyncsshTransport:
             msg = f"{self._where} was not identified by a host key"
             raise TransportError(msg)
         return openssh_text(key)
+
+    @property
+    def broken(self) -> bool:
+        """Whether the connection is closed, by us or by what happened to it."""
+        return self._connection.is_closed()
 
     def latency(self) -> float:
         """Return the shortest time that an answer took so far, in seconds; 0 before the first."""

@@ -13,6 +13,7 @@ from runpod_deploy.errors import (
     HostKeyChanged,
     InvalidInput,
     StepFailed,
+    TransportError,
 )
 from runpod_deploy.executor import undoing as undoing_module
 from runpod_deploy.executor.commands import COMMAND_LOG
@@ -20,7 +21,8 @@ from runpod_deploy.executor.ports import Completed
 from runpod_deploy.executor.undo import UndoStack
 from runpod_deploy.record.journal import Journal, JournalError
 from runpod_deploy.record.run import fold
-from support.fakes import FakeJob, run_virtual
+from support.fake_pod import FakeTransport
+from support.fakes import FakeJob, FakeMachine, Gate, run_virtual
 from support.plans import STEPS, artifact, changed, script, secret, small_plan
 from support.rig import Rig, RigMaker
 
@@ -459,3 +461,27 @@ def test_undo_stack_runs_last_done_first() -> None:
     run_virtual(unwind())
     assert ["c", "b", "a"] == ran
     assert [("b", "no")] == failed
+
+
+def test_no_port_leads_to_a_pod_that_is_not_known_yet(make_rig: RigMaker) -> None:
+    """Before the host key was held against the pod's log nothing is sent there; afterwards it is dialled."""
+    rig = make_rig()
+
+    async def dials() -> list[str]:
+        said = []
+        for name, step in (
+            ("step_started", "provision"),
+            ("step_completed", "connect"),
+            ("step_started", "provision"),
+        ):
+            more = {"duration_sec": 1.0} if name == "step_completed" else {}
+            rig.ctx.journal.write(name, step=step, **more)
+            rig.ctx.transport = FakeTransport(FakeMachine(), Gate())
+            with pytest.raises(TransportError) as raised:
+                await rig.ctx.dial(8888)
+            said.append(str(raised.value))
+        return said
+
+    early = "No connection to the pod is open yet."
+    there = "nobody listens on port 8888 of the pod"
+    assert [early, there, early] == run_virtual(dials(), 0.0)
