@@ -11,7 +11,8 @@ from runpod_deploy.schema.yaml_text import MAX_BYTES
 
 _KEY = re.compile(rb"^[\"']?([A-Za-z_]+)[\"']?[ \t]*:", re.MULTILINE)
 _EXTENDS = re.compile(
-    rb"^[\"']?extends[\"']?[ \t]*:[ \t]*[\"']?([^\"'\r\n#]*\.ya?ml)[\"']?[ \t]*(?:#.*)?\r?$",
+    # The look ahead keeps blanks from being tried in two ways: a line of them would take hours.
+    rb"^[\"']?extends[\"']?[ \t]*:[ \t]*(?![ \t])[\"']?([^\"'\r\n#]*\.ya?ml)[\"']?[ \t]*(?:#.*)?\r?$",
     re.MULTILINE,
 )
 _SECTIONS = frozenset(

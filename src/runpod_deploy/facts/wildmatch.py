@@ -3,9 +3,14 @@
 Both programs share one matcher and differ only in what `**` means: rsync lets it match anything
 anywhere, git only between slashes. Bytes, because that is what both compare: `?` is one byte.
 NUL, which no path holds, is never matched: it marks the end of a folder's path (see `rules`).
+
+Patterns come from strangers, too, and backtracking over many stars would take for ever. So whatever
+stands between two stars is tried at its first place only, in an atomic group: if a later place
+leads to a match, the first one does as well, since the star behind it takes what lies between.
 """
 
 import re
+from itertools import pairwise
 
 _CLASSES = {
     b"alnum": rb"0-9A-Za-z",
@@ -23,6 +28,14 @@ _CLASSES = {
 }
 _STAR = rb"[^/\0]*"
 _EVERYTHING = rb"[^\0]*"
+_FOLDERS = rb"(?:[^\0]*/)?"
+_FIRST = {
+    _STAR: rb"[^/\0]*?",
+    _EVERYTHING: rb"[^\0]*?",
+    _FOLDERS: rb"(?:[^\0]*?/)??",
+}
+"""What each wildcard of any length is, when the shortest is wanted."""
+
 _NOTHING = rb"(?!)"
 
 
@@ -61,7 +74,39 @@ def _translate(pattern: bytes, *, rsync: bool) -> bytes:
         else:
             parts.append(re.escape(char))
             at += 1
-    return b"".join(parts)
+    return _without_retries(parts)
+
+
+def _without_retries(parts: list[bytes]) -> bytes:
+    """Join the parts of an expression; between wildcards, the first place that fits is kept.
+
+    Only the last `*` and the last `**` may have to take more than they must: there is no wildcard
+    behind them to take the rest. A `*` cannot take what a `**` before it left, so that a `**` is
+    tied to everything up to the next `**`.
+    """
+    wide = [at for at, part in enumerate(parts) if part in (_EVERYTHING, _FOLDERS)]
+    blocks = [_stars_first(parts[: wide[0]] if wide else parts, all_of_them=bool(wide))]
+    for start, end in pairwise([*wide, len(parts)]):
+        followed = end < len(parts)
+        body = _stars_first(parts[start + 1 : end], all_of_them=followed)
+        blocks.append(_atomic(parts[start], body) if followed else parts[start] + body)
+    return b"".join(blocks)
+
+
+def _stars_first(parts: list[bytes], *, all_of_them: bool) -> bytes:
+    stars = [at for at, part in enumerate(parts) if part == _STAR]
+    if not stars:
+        return b"".join(parts)
+    pieces = [b"".join(parts[: stars[0]])]
+    for start, end in pairwise([*stars, len(parts)]):
+        chunk = b"".join(parts[start + 1 : end])
+        first = all_of_them or end < len(parts)
+        pieces.append(_atomic(_STAR, chunk) if first else _STAR + chunk)
+    return b"".join(pieces)
+
+
+def _atomic(wildcard: bytes, rest: bytes) -> bytes:
+    return b"(?>" + _FIRST[wildcard] + rest + b")"
 
 
 def _stars(pattern: bytes, start: int, end: int, *, rsync: bool) -> tuple[bytes, int]:
@@ -75,7 +120,7 @@ def _stars(pattern: bytes, start: int, end: int, *, rsync: bool) -> tuple[bytes,
     if end == len(pattern):
         return _EVERYTHING, end
     if pattern[end : end + 1] == b"/":
-        return rb"(?:[^\0]*/)?", end + 1
+        return _FOLDERS, end + 1
     return _STAR, end
 
 

@@ -1,7 +1,10 @@
 """Reads the bytes of the one file that this package reads."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from runpod_deploy.schema.boundary import boundary_of
 from runpod_deploy.schema.near_miss import near_miss
 from runpod_deploy.schema.report import Report, Stop
 from runpod_deploy.schema.yaml_text import MAX_BYTES
@@ -32,6 +35,35 @@ def read_file(path: Path, report: Report) -> bytes:
         f"`{report.file}` cannot be read. {problem}",
         None,
     )
+
+
+def refuse_link_outside(path: Path, allow_paths: Sequence[Path], report: Report) -> None:
+    """Refuse a job file that is a link out of its repository: findings quote lines of the file.
+
+    A stranger's pull request may hold such a link. What the shell hands over (`/dev/stdin`,
+    `<(command)`) is nobody's but the user's.
+
+    Raises:
+        Stop: It is one; `report` says so, and nothing has been read.
+    """
+    if not os.path.islink(path):  # noqa: PTH114 - Path's raises where a name is too long
+        return
+    try:
+        folder, place = path.parent.resolve(), path.resolve()
+    except (OSError, RuntimeError):  # links that go round in circles: reading says so
+        return
+    if any(folder.is_relative_to(own) for own in ("/dev", "/proc")):
+        return
+    boundary = boundary_of(folder, allow_paths)
+    if not boundary.holds(place):
+        raise report.fatal(
+            "path-outside",
+            f"{report.what.capitalize()} is a link that leads out of the project",
+            f"`{report.file}` is a link that leads out of the {boundary.name}, or into git's own "
+            "folder, and what lies there is not shown.",
+            None,
+            help=f"If that is meant, name the file itself:\n  {place}",
+        )
 
 
 def _missing(path: Path, report: Report) -> Stop:

@@ -1,8 +1,11 @@
 """Filter patterns as rsync reads them; the whole of it is held against rsync in the interop tests."""
 
+import re
+
 import pytest
 
 from runpod_deploy.facts.filters import HYGIENE, filter_rules
+from runpod_deploy.facts.wildmatch import git_regex
 
 
 def dropped(patterns: list[str], path: str) -> bool | None:
@@ -41,6 +44,20 @@ def dropped(patterns: list[str], path: str) -> bool | None:
 def test_patterns(pattern: str, path: str, expected: bool | None) -> None:
     """Anchors, folders, stars, sets and prefixes mean what they mean to rsync."""
     assert expected is dropped([pattern], path)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["*a" * 30 + "b", "?*" * 60 + "b", "[a]*" * 30 + "b", "**a*" * 10 + "b", "/**/a" * 30],
+)
+def test_a_pattern_full_of_stars_takes_no_time(pattern: str) -> None:
+    """Every star is tried in one way only; with all ways, one such pattern would take for ever."""
+    rules = filter_rules((pattern,))
+    regex = re.compile(git_regex(pattern.encode()), re.DOTALL)
+
+    assert rules.drops(b"/" + b"a" * 250, b"a" * 250) is None
+    assert regex.fullmatch(b"a" * 250) is None
+    assert regex.fullmatch(b"a/" * 120 + b"c") is None
 
 
 def test_the_first_match_wins() -> None:

@@ -50,6 +50,13 @@ def test_told_by_the_outermost_keys(tmp_path: Path, text: str, counts: bool) -> 
     assert found(tmp_path)[2] == ([] if counts else ["a.yaml"])
 
 
+def test_a_line_of_blanks_takes_no_time(tmp_path: Path) -> None:
+    """Blanks behind `extends:` are tried in one way only; in two, this would take hours."""
+    tree(tmp_path, {"a.yaml": f"extends:{' ' * 500_000}x\n"})
+
+    assert found(tmp_path) == ([], [], ["a.yaml"])
+
+
 def test_sorted_and_at_any_depth(tmp_path: Path) -> None:
     """Files of all folders are found, in the order of their paths."""
     tree(tmp_path, {"b.yml": JOB, "a/z.yaml": JOB, "a/b/c.yaml": JOB, "a/d.json": JOB})

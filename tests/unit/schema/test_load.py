@@ -6,7 +6,7 @@ import pytest
 
 from runpod_deploy.errors import Diagnostic, InvalidInput
 from runpod_deploy.schema.job import Admission, ArtifactEntry, JobConfig, SecretEntry
-from runpod_deploy.schema.load import load, load_bytes
+from runpod_deploy.schema.load import load, load_bytes, read_job_file
 
 JOB = """\
 schema_version: 3
@@ -154,3 +154,48 @@ def test_a_port_is_ascii_digits_to_the_end(value: str) -> None:
     text = JOB.replace("datacenters: [EU-RO-1]", f'ports: ["{value}"]')
 
     assert {"malformed-value", "out-of-range"} >= {one.code for one in refusal(text)}
+
+
+@pytest.mark.parametrize("target", ["../../outside.yaml", "../.git/config", "/proc/self/environ"])
+def test_a_job_file_that_links_out_of_its_repository_is_not_read(
+    target: str, tmp_path: Path
+) -> None:
+    """A pull request may hold such a link, and findings would quote what it leads to."""
+    repository = tmp_path / "repository"
+    (repository / "jobs").mkdir(parents=True)
+    (repository / ".git").mkdir()
+    (repository / ".git" / "config").write_text("planted: token\n")
+    (tmp_path / "outside.yaml").write_text("planted: token\n")
+    job = repository / "jobs" / "job.yaml"
+    job.symlink_to(target)
+
+    with pytest.raises(InvalidInput) as loaded:
+        load(job)
+    with pytest.raises(InvalidInput) as read:
+        read_job_file(job)
+
+    for caught in (loaded, read):
+        assert ["path-outside"] == [one.code for one in caught.value.diagnostics]
+        assert "planted" not in repr(caught.value.diagnostics)
+
+
+def test_a_job_file_may_link_to_another_one_of_its_repository(tmp_path: Path) -> None:
+    """A link inside is followed, and so is one that the person at the keyboard allows."""
+    inside, outside = tmp_path / "repository", tmp_path / "shared"
+    inside.mkdir()
+    outside.mkdir()
+    (inside / "a.yaml").write_text(_JOB)
+    (outside / "b.yaml").write_text(_JOB)
+    (inside / "link-a.yaml").symlink_to("a.yaml")
+    (inside / "link-b.yaml").symlink_to("../shared/b.yaml")
+
+    assert "small" == load(inside / "link-a.yaml").name
+    assert "small" == load(inside / "link-b.yaml", allow_paths=[outside]).name
+
+
+_JOB = """\
+schema_version: 3
+name: small
+pod: {image: "runpod/base:1", gpu_order: [NVIDIA L4]}
+run: {body: "true"}
+"""
