@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from runpod_deploy.errors import Diagnostic, Position
+from runpod_deploy.schema.text_places import place_in_flow
 
 CloudType = Literal["SECURE", "COMMUNITY", "ANY"]
 Prefer = Literal["gpu", "datacenter", "price"]
@@ -60,19 +61,25 @@ class JobSource:
             column: Column within that line, from 1.
 
         Returns:
-            The exact place in a literal block (`|`), the only style that keeps lines as they are,
-            and in a text of one line; else the place where the text begins.
+            The exact place; of a folded block (`>`), or of what an alias or a tag stands before,
+            the place where it begins.
         """
         start = self.locate(pointer)
         written = (self.line(start) or "")[start.column - 1 :]
         if written.startswith("|"):
-            body = self._lines(start)[start.line :]
-            indent = next((len(text) - len(text.lstrip(" ")) for text in body if text.strip()), 0)
+            indent = self._indent_of_block(pointer, start, written)
             return Position(file=start.file, line=start.line + line, column=indent + column)
-        if line > 1 or written.startswith((">", "&", "!", "*")):
+        if not written or written.startswith((">", "&", "!", "*")):
             return start
-        quote = 1 if written.startswith(("'", '"')) else 0
-        return Position(file=start.file, line=start.line, column=start.column + quote + column - 1)
+        place = place_in_flow(self._lines(start), (start.line, start.column), (line, column))
+        return start if place is None else Position(file=start.file, line=place[0], column=place[1])
+
+    def _indent_of_block(self, pointer: str, start: Position, header: str) -> int:
+        said = next((int(one) for one in header[1:3] if one in "123456789"), 0)
+        if said:
+            return self.locate_key(pointer).column - 1 + said
+        body = self._lines(start)[start.line :]
+        return next((len(text) - len(text.lstrip(" ")) for text in body if text.strip()), 0)
 
     def line(self, position: Position) -> str | None:
         """Return the text of the line at `position`, or None when it is beyond the file."""

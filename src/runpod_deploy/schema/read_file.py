@@ -1,6 +1,5 @@
 """Reads the bytes of the one file that this package reads."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,11 +45,15 @@ def refuse_link_outside(path: Path, allow_paths: Sequence[Path], report: Report)
     Raises:
         Stop: It is one; `report` says so, and nothing has been read.
     """
-    if not os.path.islink(path):  # noqa: PTH114 - Path's raises where a name is too long
-        return
     try:
+        if not path.is_symlink():
+            return
         folder, place = path.parent.resolve(), path.resolve()
-    except (OSError, RuntimeError):  # links that go round in circles: reading says so
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+    ):  # no such name, or links in circles: reading says so
         return
     if any(folder.is_relative_to(own) for own in ("/dev", "/proc")):
         return

@@ -23,6 +23,15 @@ run:
     first
     second {{ x }}
   workdir: /w/{{ x }}
+  env:
+    A: "a\\tb\\u00e9c\\nd {{ x }}"
+    B: one
+      two  {{ x }}
+
+      three {{ y }}
+    C: 'it''s {{ x }}'
+    D: "one \\
+      two {{ x }}"
 """
 SOURCE: JobSource = load_bytes(JOB, display="j").source
 
@@ -45,10 +54,18 @@ def test_what_is_not_written_is_found_at_its_parent() -> None:
         ("/run/workdir", 1, 4, "j:17:15"),
         ("/name", 1, 2, "j:2:9"),
         ("/name", 2, 1, "j:2:7"),
+        ("/run/env/A", 1, 5, "j:19:19"),
+        ("/run/env/A", 2, 6, "j:19:27"),
+        ("/run/env/B", 1, 5, "j:21:7"),
+        ("/run/env/B", 1, 13, "j:21:15"),
+        ("/run/env/B", 2, 10, "j:23:16"),
+        ("/run/env/B", 2, 99, "j:20:8"),
+        ("/run/env/C", 1, 9, "j:24:18"),
+        ("/run/env/D", 1, 5, "j:26:7"),
     ],
 )
 def test_places_inside_a_text(pointer: str, line: int, column: int, place: str) -> None:
-    """A literal block and a one-line text map to the exact character, others to their beginning."""
+    """Literal blocks, plain and quoted texts map to the exact character, others to their beginning."""
     assert place == str(SOURCE.locate_text(pointer, line, column))
 
 
@@ -58,3 +75,11 @@ def test_lines_beyond_the_file_are_none() -> None:
 
     assert 'name: "d{{ x }}"' == SOURCE.line(place)
     assert JobSource(path="j", positions={}, lines=()).line(place) is None
+
+
+def test_the_indentation_that_a_block_says_is_not_that_of_its_first_line() -> None:
+    """Blanks that belong to the text of a block with an indicator count for the column."""
+    raw = JOB.replace(b"body: |\n\n    first", b"body: |2\n\n      first")
+    source = load_bytes(raw, display="j").source
+
+    assert "j:15:7" == str(source.locate_text("/run/body", 2, 3))
