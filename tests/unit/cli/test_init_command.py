@@ -148,13 +148,13 @@ def test_several_machines_are_said_to_be_planned(call: Call) -> None:
 
 
 def test_a_key_of_the_future_is_answered_with_what_to_do_now(empty: Path, call: Call) -> None:
-    """`forward` in a starter is refused as planned, with the way that works today."""
+    """`cluster` in a starter is refused as planned, with the way that works today."""
     call("init", "-t", "hello")
     with (empty / "job.yaml").open("a") as job:
-        job.write("forward: [6006]\n")
+        job.write("cluster: {nodes: 2}\n")
 
     status, _, err = call("plan", "job.yaml")
 
     assert 4 == status
     assert "planned" in err
-    assert "the pod's own ports" in err
+    assert "a job runs on one pod" in err
