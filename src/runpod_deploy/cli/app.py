@@ -154,6 +154,7 @@ def _module(name: str) -> Any:
 
 def run() -> None:
     """Run the command line and exit."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A name that the locale cannot write must not end a run.
         reconfigure = getattr(stream, "reconfigure", None)
@@ -164,6 +165,13 @@ def run() -> None:
         build(None if completing else asked_for(sys.argv[1:]))(prog_name=PROGRAM)
     finally:
         _let_go(sys.stdout)
+
+
+def _open_closed_streams() -> None:
+    """Give words a place to go where the caller has closed stdout or stderr (`>&-`)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - lean
 
 
 def _let_go(stream: TextIO) -> None:

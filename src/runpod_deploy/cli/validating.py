@@ -155,7 +155,7 @@ def show(checked: Sequence[Checked], choice: Choice, how: str, terminal: Termina
     if how == "text":
         _show_text(checked, terminal)
     elif how == "json":
-        terminal.print(json.dumps(_as_json(checked, choice), indent=2, ensure_ascii=False))
+        terminal.data(_encoded(_as_json(checked, choice)))
     else:
         found = [one for file in checked for one in file.diagnostics]
         terminal.data(_for_programs(found, how, terminal))
@@ -173,8 +173,13 @@ def _for_programs(found: list[Diagnostic], how: str, terminal: Terminal) -> byte
         return render_github(found, **where).encode(errors="backslashreplace")
     from runpod_deploy.cli.sarif import render_sarif  # noqa: PLC0415 - likewise
 
-    log = json.dumps(render_sarif(found, **where), indent=2, ensure_ascii=False)
-    return f"{log}\n".encode(errors="backslashreplace")
+    return _encoded(render_sarif(found, **where))
+
+
+def _encoded(document: dict[str, Any]) -> bytes:
+    """Return JSON in UTF-8, whatever the locale: half characters of file names as its escapes."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return f"{text}\n".encode(errors="backslashreplace")
 
 
 def _show_text(checked: Sequence[Checked], terminal: Terminal) -> None:

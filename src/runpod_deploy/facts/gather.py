@@ -136,6 +136,15 @@ def _state_files(config: Resolved) -> tuple[str, ...]:
 
 
 def _root_refusal(project: Project) -> Finding | None:
+    if not _is_unicode(project.job_path):
+        return Finding(
+            pointer="",
+            code="name-not-utf8",
+            summary="The job file's name is not UTF-8",
+            detail="A plan is UTF-8 text and names the job file, with its folders below the "
+            "project root.",
+            help="Rename the file or its folder.",
+        )
     if is_everything(project.root):
         return Finding(
             pointer="/local/project_root",
@@ -163,6 +172,14 @@ def _root_refusal(project: Project) -> Finding | None:
             help=f"If that is meant:\n  --allow-path {project.root}",
         )
     return None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _wrong(findings: Sequence[Finding]) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """The root of the command line: version, help, usage errors and unforeseen ones."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 import runpod_deploy
 from runpod_deploy import errors
+from runpod_deploy.cli.app import run
 from runpod_deploy.cli.exits import EXIT_TABLE
 
 Call = Callable[..., tuple[int, str, str]]
@@ -98,3 +100,17 @@ def test_a_github_runner_finds_no_command_in_our_words(
     _, _, err = call("plan", "job.yaml")
     assert [] == [line for line in err.splitlines() if line.strip().startswith("::")]
     assert "##[" not in err
+
+
+def test_closed_streams_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller that closes stdout and stderr gets the exit status, not a traceback."""
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    monkeypatch.setattr("sys.argv", ["runpod-deploy", "validate", "/no-such-file.yaml"])
+
+    with pytest.raises(SystemExit) as ended:
+        run()
+
+    for stream in (sys.stdout, sys.stderr):
+        stream.close()
+    assert ended.value.code == errors.InvalidInput.exit_code

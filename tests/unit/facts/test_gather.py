@@ -331,3 +331,11 @@ def test_errors_of_facts_stop_the_plan(project: Path) -> None:
         plan_job(config, plan_id="0" * 32)
 
     assert ["no-ssh-port", "missing-path"] == [d.code for d in caught.value.diagnostics]
+
+
+def test_a_job_file_whose_name_no_plan_can_hold_is_told(project: Path) -> None:
+    """A name that is not UTF-8 is a diagnostic, as it is for a staged file."""
+    job_file = project / os.fsdecode(b"b\xff.yaml")
+    facts = looked_up(project, {}, job_file=job_file)
+
+    assert ["name-not-utf8"] == errors(facts)
