@@ -20,6 +20,7 @@ from runpod_deploy.cli.signals import SignalDesk
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.cli.views import summary
 from runpod_deploy.cli.views.json_lines import JsonView, json_line
+from runpod_deploy.cli.views.log_text import LogText
 from runpod_deploy.cli.views.plain import PlainView
 from runpod_deploy.cli.views.view import Guarded, View
 from runpod_deploy.cli.views.watch import Watch
@@ -35,9 +36,13 @@ from runpod_deploy.executor.run import (
     Target,
     execute,
 )
+from runpod_deploy.forensics.log import log_of, offset_of_last
 from runpod_deploy.record.journal import utc_stamp
 from runpod_deploy.record.run_lock import RunBusy
 from runpod_deploy.record.run_request import ask as ask_for
+from runpod_deploy.record.states import RunState
+
+_TAIL_LINES, _TAIL_COLUMNS, _TAIL_BYTES = 5, 200, 16 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +117,7 @@ def carry(watch: Watch, work: Work, terminal: Terminal, show: Show) -> int:
         signal=interrupts.signal,
         error=None if failure is None else str(failure) or None,
         failure=why,
+        log_tail=_log_tail(watch),
     )
     with contextlib.suppress(OSError):
         # Whoever read along may be gone; the exit status says the rest.
@@ -119,6 +125,22 @@ def carry(watch: Watch, work: Work, terminal: Terminal, show: Show) -> int:
         if view.problem is not None and not isinstance(view.problem, OSError):
             terminal.say(f"The view broke down, the run did not: {view.problem!r}")
     return status
+
+
+def _log_tail(watch: Watch) -> tuple[str, ...]:
+    """Return the last lines of a failed job's log: a live view that is gone no longer shows them."""
+    ended = watch.run.job_end
+    if watch.folder is None or watch.run.state is not RunState.FAILED or ended is None:
+        return ()
+    text = LogText(longest=_TAIL_COLUMNS)
+    try:
+        file = log_of(watch.folder)
+        with file.open("rb") as stream:
+            stream.seek(max(offset_of_last(file, _TAIL_LINES), file.stat().st_size - _TAIL_BYTES))
+            lines = text.feed(stream.read(_TAIL_BYTES))
+    except OSError:
+        return ()
+    return tuple(one for one in (*lines, *text.flush()) if one.strip())[-_TAIL_LINES:]
 
 
 def _status_without_outcome(error: Exception, watch: Watch) -> int:

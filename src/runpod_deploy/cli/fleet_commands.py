@@ -218,7 +218,7 @@ def ls_stale_command(
     total = sum(_per_day(row.owned) for row in stale)
     terminal.say(
         f"{count(len(stale), 'pod')}, {usd(total)} a day. To end one:\n"
-        f"  runpod-deploy cleanup {stale[0].owned.pod.id}"
+        f"  runpod-deploy cleanup {stale[0].owned.pod.id}{'' if cloud is None else f' --cloud {cloud}'}"
     )
 
 

@@ -105,7 +105,7 @@ def _volume(config: Resolved) -> Finding:
         code="volume-missing",
         summary="The account has no such network volume",
         detail=f"Not exactly one network volume of the account is called {config.storage.volume_name!r}.",
-        help="Create it in the RunPod console, or write the id of the one you mean.",
+        help="Create it with `runpod-deploy volume create`, or write the id of the one you mean.",
     )
 
 

@@ -50,6 +50,31 @@ def test_a_leak_names_the_pod_and_the_one_command(watch: Watch, events: Sequence
     assert ["k3j5h2"] == summary.result(ending)["pods_left"]
 
 
+def test_a_pod_of_the_emulator_is_removed_by_this_program(
+    watch: Watch, events: Sequence[Event]
+) -> None:
+    """No key of RunPod's opens the emulator, so the command needs none."""
+    watch = replace(watch, target=replace(watch.target, label="emulator"))
+    leak = replace(events[-2], fields={**events[-2].fields, "outcome": "leaked"})
+    text = summary.remaining(ended(watch, [*events[:-2], leak], status=7), PLAIN)
+    assert text is not None
+    assert "  runpod-deploy cleanup k3j5h2 --cloud emulator" in text.splitlines()
+    assert "curl" not in text
+
+
+def test_the_end_of_a_failed_log_is_shown(watch: Watch, events: Sequence[Event]) -> None:
+    """What the job said last stands in the summary, unless a line of it proves the cause."""
+    ending = replace(ended(watch, events), log_tail=("Traceback", "ValueError: no rate"))
+    lines = summary.render(ending, PLAIN, width=80).splitlines()
+    at = next(i for i, text in enumerate(lines) if "its log ends" in text)
+    assert ["Traceback", "ValueError: no rate"] == [
+        lines[at].split("its log ends")[1].strip(),
+        lines[at + 1].strip(),
+    ]
+    proof = {"text": "Out of memory", "evidence": {"file": "run.log", "line": 1, "text": "OOM"}}
+    assert "its log ends" not in summary.render(replace(ending, failure=proof), PLAIN, width=80)
+
+
 def test_a_pod_known_only_by_name_is_to_be_looked_for(
     watch: Watch, events: Sequence[Event]
 ) -> None:

@@ -63,6 +63,10 @@ SETS_OFF: list[tuple[str, dict[str, Any]]] = [
     ("source-file-unmade", {"remote_env": {"source_files": ["/root/x.env"]}}),
     ("secret-in-job", {"pod": {"env": {"HF_TOKEN": TOKEN}}}),
     ("secret-in-job", body(f"export HF_TOKEN={TOKEN}\n")),
+    ("secret-in-job", {"pod": {"env": {"HF_TOKEN": "hf_" + "a1" * 17}}}),
+    ("secret-in-job", {"pod": {"env": {"DB_PASSWORD": "k3-correct-horse"}}}),
+    ("secret-in-job", {"run": {"body": "true", "env": {"WANDB_API_KEY": "0a" * 20}}}),
+    ("secret-in-job", {"variables": {"password": "hunter2hunter2"}}),
     ("tee-hides-failure", {"run": {"body": "python x.py | tee log\n", "strict": False}}),
     ("wait-ends-script", body("a &\nwait -n\n")),
     ("background-end", body("python train.py &\n")),
@@ -122,6 +126,9 @@ SETS_NOTHING_OFF: list[tuple[str, dict[str, Any]]] = [
         },
     ),
     ("secret-in-job", {"pod": {"env": {"HF_TOKEN_NAME": "hf_model"}}}),
+    ("secret-in-job", {"pod": {"env": {"EOS_TOKEN": "endoftext50256", "MAX_TOKEN": "40960000"}}}),
+    ("secret-in-job", {"variables": {"api_key": "{{ env.KEY_1 }}", "token": "mask-15"}}),
+    ("secret-in-job", {"run": {"body": "true", "env": {"DB_PASSWORD": "/root/secrets/db1"}}}),
     ("tee-hides-failure", {"run": {"body": "python x.py | tee log\n"}}),
     (
         "tee-hides-failure",
@@ -253,6 +260,17 @@ def test_a_secret_is_not_repeated() -> None:
     assert one.where is not None
     assert one.source_line is None
     assert TOKEN not in f"{one.detail}{one.help}{one.suggestion}"
+
+
+def test_every_kind_of_secret_in_a_script_is_told() -> None:
+    """One finding for each kind, at its own line."""
+    text = f"true\nexport A={TOKEN}\nexport B=ghp_{'b1' * 18}\n"
+    found = check_job(job(body(text)), Facts(job_file="job.yaml"))
+    told_of = [one.detail for one in found if one.code == "secret-in-job"]
+
+    assert ["It looks like a GitHub token.", "It looks like a Hugging Face token."] == sorted(
+        told_of
+    )
 
 
 def test_an_unknown_gpu_is_answered_with_what_it_may_be() -> None:

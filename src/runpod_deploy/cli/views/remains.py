@@ -17,7 +17,12 @@ CONSOLE_URL = "https://console.runpod.io/pods"
 
 
 def delete_command(target: Target, pod_id: str) -> str:
-    """Return the one command that removes a pod, to be copied whole."""
+    """Return the one command that removes a pod, to be copied whole.
+
+    At RunPod it is one that works where this program does not. The emulator knows other keys.
+    """
+    if target.label == CloudName.EMULATOR:
+        return f"runpod-deploy cleanup {pod_id} --cloud emulator"
     url = target.api_url.rstrip("/").removesuffix("/v2")
     return f'curl -X DELETE -H "Authorization: Bearer $RUNPOD_API_KEY" {url}/v2/pods/{pod_id}'
 

@@ -25,6 +25,7 @@ class Ending:
         cost_usd: What the run has cost.
         signal: Name of the signal that ended it.
         failure: Why it failed, as the manifest says it.
+        log_tail: The last lines of the log of a job that failed.
     """
 
     watch: Watch
@@ -34,6 +35,7 @@ class Ending:
     signal: str | None = None
     error: str | None = None
     failure: Mapping[str, Any] | None = None
+    log_tail: tuple[str, ...] = ()
 
 
 def headline(ending: Ending) -> str:
@@ -68,6 +70,8 @@ def _facts(ending: Ending) -> Iterable[Row]:
     if ending.failure and proof:
         text = f"{ending.failure['text']}\n{proof['file']}:{proof['line']}: {proof['text']}"
         yield Row(label="because", text=text)
+    elif ending.log_tail:
+        yield Row(label="its log ends", text="\n".join(ending.log_tail))
     pod = watch.run.pod
     if pod is not None:
         rate = "" if pod.cost_per_hour_usd is None else f"{usd(pod.cost_per_hour_usd)}/h"

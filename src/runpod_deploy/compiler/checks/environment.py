@@ -9,7 +9,7 @@ from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.findings import Finding
 from runpod_deploy.compiler.pod_paths import inside, normal
 from runpod_deploy.compiler.resolve import Resolved
-from runpod_deploy.compiler.secret_looking import looks_secret
+from runpod_deploy.compiler.secret_looking import all_secrets, named_secret
 from runpod_deploy.schema.pointer import child
 
 SECRET_NOT_SOURCED = Lint(
@@ -32,7 +32,7 @@ SECRET_IN_JOB = Lint(
     why="What stands in the job file stands in every plan, in the run folder and in git. A plan can "
     "be shown to everybody only because secrets in it are references.",
     cure="Take it back where it was issued, and name a variable of your environment below "
-    "`secrets`:\n  env: [HF_TOKEN]",
+    "`secrets`, such as:\n  - {name: hub, destination: /root/.secrets/hub.env, env: [HF_TOKEN]}",
 )
 LINTS = (SECRET_NOT_SOURCED, SOURCE_FILE_UNMADE, SECRET_IN_JOB)
 
@@ -87,19 +87,25 @@ def secrets_in_job(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa
         "/run/env": config.run.env,
         "/variables": config.variables,
     }
-    places = [(child(at, key), text) for at, held in mappings.items() for key, text in held.items()]
-    places += [(f"/setup/{i}/command", entry.command) for i, entry in enumerate(config.setup)]
-    places += [(f"/preflight/{i}/command", one.command) for i, one in enumerate(config.preflight)]
-    places.append(("/run/body", config.run.body or ""))
-    for pointer, text in places:
-        found = looks_secret(text.encode("utf-8", "replace"))
-        if found is not None:
-            kind, offset = found
-            block = re.fullmatch(r"/run/body|/\w+/\d+/command", pointer)
+    places = [
+        (child(at, key), key, text) for at, held in mappings.items() for key, text in held.items()
+    ]
+    places += [(f"/setup/{i}/command", "", entry.command) for i, entry in enumerate(config.setup)]
+    places += [
+        (f"/preflight/{i}/command", "", one.command) for i, one in enumerate(config.preflight)
+    ]
+    places.append(("/run/body", "", config.run.body or ""))
+    for pointer, key, text in places:
+        content = text.encode("utf-8", "replace")
+        found = list(all_secrets(content))
+        if not found and key and named_secret(key, text):
+            found = [("a secret, by its name", 0)]
+        block = re.fullmatch(r"/run/body|/\w+/\d+/command", pointer)
+        for kind, offset in found:
             yield SECRET_IN_JOB.at(
                 pointer,
                 f"It looks like {kind}.",
-                line=text.encode("utf-8", "replace").count(b"\n", 0, offset) + 1 if block else 0,
+                line=content.count(b"\n", 0, offset) + 1 if block else 0,
                 hidden=True,
             )
 

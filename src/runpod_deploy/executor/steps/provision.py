@@ -261,5 +261,5 @@ async def _volume(ctx: RunContext) -> Volume | None:
     raise StepFailed(
         f"The account has no network volume called {name!r}.",
         cause="volume_missing",
-        help="Create it in the RunPod console, or correct storage.volume_name.",
+        help="Create it with `runpod-deploy volume create`, or correct storage.volume_name.",
     )
