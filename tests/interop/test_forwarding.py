@@ -52,6 +52,11 @@ async def asked(port: int, text: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(HERE, port)
     writer.write(text)
     writer.write_eof()
+    return await rest(reader, writer)
+
+
+async def rest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """Return what comes until the other side ends."""
     try:
         return await reader.read()
     except ConnectionResetError:
@@ -79,8 +84,7 @@ def test_bytes_go_both_ways_until_the_ports_are_closed() -> None:
         reader, writer = await asyncio.open_connection(HERE, one.local)
         writer.write(b"open")
         await ports.close()
-        assert await reader.read() == b""
-        writer.close()
+        assert await rest(reader, writer) == b""
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(HERE, one.local)
         assert said == [
