@@ -15,11 +15,12 @@ from typing import Any
 from runpod_deploy.cli import exits
 from runpod_deploy.cli.failures import report
 from runpod_deploy.cli.planning import Planned
+from runpod_deploy.cli.printable import json_line
 from runpod_deploy.cli.questions import InterruptQuestion
 from runpod_deploy.cli.signals import SignalDesk
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.cli.views import summary
-from runpod_deploy.cli.views.json_lines import JsonView, json_line
+from runpod_deploy.cli.views.json_lines import JsonView
 from runpod_deploy.cli.views.log_text import LogText
 from runpod_deploy.cli.views.plain import PlainView
 from runpod_deploy.cli.views.view import Guarded, View

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,7 +33,8 @@ def events_command(
     quiet: Quiet = False,
 ) -> None:
     """Tell what happened in a run, event by event; --verbose leaves none out."""
-    from runpod_deploy.cli.views.story import Story  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.cli.printable import json_line  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.cli.views.story import Story  # noqa: PLC0415 - likewise
     from runpod_deploy.forensics.find import find_run  # noqa: PLC0415 - likewise
     from runpod_deploy.forensics.load import iter_events  # noqa: PLC0415 - likewise
 
@@ -44,7 +44,7 @@ def events_command(
     began: float | None = None
     for event in iter_events(folder):
         if as_json:
-            terminal.print(json.dumps(event.line()))
+            terminal.print(json_line(event.line()))
             continue
         at = _seconds(event)
         began = at if began is None else began
@@ -106,6 +106,7 @@ def events_query_command(
     quiet: Quiet = False,
 ) -> None:
     """Search the events of all runs; with --json one event on a line, with its run folder."""
+    from runpod_deploy.cli.printable import json_line  # noqa: PLC0415 - not for `--help`
     from runpod_deploy.forensics.query import (  # noqa: PLC0415 - not for `--help`
         parse_filter,
         parse_since,
@@ -119,7 +120,7 @@ def events_query_command(
     for match in query(folders_in(root), wanted, earliest):
         found += 1
         if as_json:
-            terminal.print(json.dumps({**match.event.line(), "run_dir": str(match.folder)}))
+            terminal.print(json_line({**match.event.line(), "run_dir": str(match.folder)}))
         else:
             _print_match(match.folder, match.event, terminal)
     if not as_json:

@@ -57,7 +57,9 @@ def plain(run: RunSummary) -> dict[str, Any]:
 
 def write_json(value: Any, terminal: Terminal) -> None:
     """Print JSON; ASCII, so that nothing in it can steer a terminal."""
-    terminal.print(json.dumps(value, indent=2, default=str))
+    from runpod_deploy.record.tolerant import finite  # noqa: PLC0415 - only for JSON
+
+    terminal.print(json.dumps(finite(value), indent=2, default=str, allow_nan=False))
 
 
 def run_table(runs: Sequence[RunSummary], terminal: Terminal) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.cli.views.log_text import LogText
 from runpod_deploy.forensics.log import offset_of_last
+from runpod_deploy.record.reading import open_regular
 
 LOOK_AGAIN_SEC = 1.0
 _BLOCK = 1 << 16
@@ -44,7 +45,7 @@ class LogPrinter:
             OSError: It is there and cannot be read, or stdout is closed.
         """
         try:
-            stream = path.open("rb")
+            stream = open_regular(path)
         except FileNotFoundError:
             return
         with stream:

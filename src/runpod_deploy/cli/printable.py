@@ -1,8 +1,12 @@
 """Foreign text made fit for a terminal: what would not show as itself is escaped or taken out."""
 
+import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from runpod_deploy.cli.diagnostics import visible
+from runpod_deploy.record.tolerant import finite
 
 # CSI, OSC and the other string sequences, then the two-character ones.
 _SEQUENCE = re.compile(
@@ -25,3 +29,8 @@ def block(text: str) -> str:
 def log_line(text: str) -> str:
     """Return a line that a program printed, without its colours, titles and cursor movements."""
     return line(_SEQUENCE.sub("", text))
+
+
+def json_line(document: Mapping[str, Any]) -> str:
+    """Return one line of ASCII, in which a CI runner finds no command of its own either."""
+    return json.dumps(finite(document), allow_nan=False).replace("##[", "#\\u0023[")

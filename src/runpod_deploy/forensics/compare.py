@@ -12,12 +12,14 @@ from typing import Any
 
 from runpod_deploy.forensics.load import iter_events
 from runpod_deploy.forensics.summary import RunSummary, summarise
+from runpod_deploy.record.reading import open_regular, read_whole
 from runpod_deploy.record.run import fold
 
 PLAN_NAME = "plan.json"
 PACKAGES_NAME = "pip_freeze.txt"
 _PIN = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:==\s*([^\s;]+)|@\s*(\S+))")
 _DEEPEST = 12
+_MOST_PACKAGE_BYTES = 4 * 1024 * 1024  # what a run takes at most
 _MOST_ROWS = 2000
 
 
@@ -95,7 +97,7 @@ def _plan(left: Path, right: Path) -> Iterator[Row]:
 
 def _read_plan(folder: Path) -> Any:
     try:
-        data = json.loads((folder / PLAN_NAME).read_bytes())
+        data = json.loads(read_whole(folder / PLAN_NAME))
     except (OSError, ValueError, RecursionError):
         return None
     return data.get("plan") if isinstance(data, dict) else None
@@ -150,7 +152,8 @@ def _packages(left: Path, right: Path) -> Iterator[Row]:
 def read_packages(folder: Path) -> dict[str, str] | None:
     """Return package to version from a run's `pip_freeze.txt`; None when there is none."""
     try:
-        text = (folder / PACKAGES_NAME).read_text("utf-8", "replace")
+        with open_regular(folder / PACKAGES_NAME) as stream:
+            text = stream.read(_MOST_PACKAGE_BYTES).decode("utf-8", "replace")
     except OSError:
         return None
     found = {}

@@ -16,6 +16,7 @@ from runpod_deploy.forensics.load import (
 )
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.manifest import MANIFEST_NAME
+from runpod_deploy.record.reading import read_whole
 from runpod_deploy.record.run_folder import RUNS
 
 LAST = "last"
@@ -70,7 +71,7 @@ def _job_file(folder: Path) -> str | None:
     if known is not None:
         return known
     try:
-        data = json.loads((folder / "plan.json").read_bytes())
+        data = json.loads(read_whole(folder / "plan.json"))
         return tolerant.text(data["plan"]["job"], "file")
     except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return None
@@ -91,9 +92,12 @@ def run_id_of(folder: Path, manifest: Manifest | None = None) -> str | None:
     known = tolerant.text(manifest, "run_id") if manifest is not None else None
     if known is not None:
         return known
-    for event in islice(iter_events(folder), 20):
-        if event.event == "run_started":
-            return tolerant.text(event.fields, "run_id")
+    try:
+        for event in islice(iter_events(folder), 20):
+            if event.event == "run_started":
+                return tolerant.text(event.fields, "run_id")
+    except OSError:  # one journal that cannot be read must not hide all other runs
+        return None
     return None
 
 

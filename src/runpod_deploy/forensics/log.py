@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from runpod_deploy.record.failure import LOG_NAME
+from runpod_deploy.record.reading import open_regular
 
 _BLOCK = 64 * 1024
 
@@ -24,7 +25,7 @@ def offset_of_last(file: Path, lines: int) -> int:
     """
     if lines <= 0:
         return file.stat().st_size
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         end = stream.seek(0, 2)
         if end == 0:
             return 0

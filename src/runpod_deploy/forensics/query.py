@@ -15,6 +15,8 @@ from runpod_deploy.record import tolerant
 from runpod_deploy.record.event_lines import parse_event
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.journal import JOURNAL_NAME
+from runpod_deploy.record.json_lines import LONGEST_LINE
+from runpod_deploy.record.reading import open_regular
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -120,16 +122,20 @@ _PIECE = 1 << 20
 
 def _candidates(path: Path, needles: Sequence[bytes]) -> Iterator[bytes]:
     """Yield the lines that hold every needle; a piece of a file without them is not even split."""
-    with path.open("rb") as stream:
-        rest = b""
+    with open_regular(path) as stream:
+        rest: list[bytes] = []
+        skipping = False
         while piece := stream.read(_PIECE):
             whole, newline, tail = piece.rpartition(b"\n")
             if not newline:
-                rest += piece
+                rest = [] if skipping else [*rest, piece]
+                skipping = skipping or sum(map(len, rest)) > LONGEST_LINE
                 continue
-            yield from _holding(rest + whole, needles)
-            rest = tail
-        yield from _holding(rest, needles)
+            if skipping:
+                whole = whole.partition(b"\n")[2]
+            yield from _holding(b"".join([*rest, whole]), needles)
+            rest, skipping = [tail], False
+        yield from _holding(b"" if skipping else b"".join(rest), needles)
 
 
 def _holding(text: bytes, needles: Sequence[bytes]) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from runpod_deploy.record import tolerant
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.journal import utc_stamp
 from runpod_deploy.record.manifest import wall_time
+from runpod_deploy.record.reading import read_whole
 from runpod_deploy.record.records import PodRecord, Run
 from runpod_deploy.record.run import fold
 from runpod_deploy.record.run_ends import Ends, ends_of
@@ -111,7 +112,7 @@ def plan_of(folder: Path) -> PlanFile | None:
     """Return the plan that a run carries out; None when there is none that can be read."""
     file = folder / PLAN_NAME
     try:
-        return loads(file.read_bytes(), str(file))
+        return loads(read_whole(file), str(file))
     except (OSError, RunpodDeployError):
         return None
 

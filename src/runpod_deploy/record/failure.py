@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runpod_deploy.record.reading import open_regular
 from runpod_deploy.record.run import Run, RunState
 
 NEAR_THE_END_LINES = 400
@@ -191,7 +192,7 @@ def _proved(kind: str, file: str, line: int, text: str) -> Failure:
 def _last_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield number and text of the last lines, the last one first."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             before = 0
             size = stream.seek(0, 2)
             start = max(0, size - _TAIL_BYTES)

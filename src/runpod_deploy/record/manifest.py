@@ -17,6 +17,7 @@ from runpod_deploy.compiler.plan import GitFacts, LockfileFacts, Plan, PlanArtif
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.failure import Failure, failure_json
 from runpod_deploy.record.masking import Masker
+from runpod_deploy.record.reading import read_whole
 from runpod_deploy.record.run import ArtifactRecord, PodRecord, Run, RunState
 from runpod_deploy.record.spending import elapsed
 from runpod_deploy.schema.plain import to_plain
@@ -99,7 +100,7 @@ def load_manifest(path: Path) -> Manifest | None:
     """Read a manifest file or that of a run folder; None when there is none that can be read."""
     try:
         file = path / MANIFEST_NAME if path.is_dir() else path
-        data = json.loads(file.read_bytes())
+        data = json.loads(read_whole(file))
     except (OSError, ValueError, RecursionError):
         return None
     return Manifest(data) if isinstance(data, dict) else None

@@ -15,7 +15,7 @@ from runpod_deploy.record import tolerant
 from runpod_deploy.record.json_lines import parse_object, read_lines
 
 METRICS_NAME = "metrics.jsonl"
-_MIB = 1024 * 1024
+_MIB = 1024.0 * 1024.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

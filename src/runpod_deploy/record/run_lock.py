@@ -16,6 +16,7 @@ from pathlib import Path
 from runpod_deploy.errors import JobFailed
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.atomic import dump_json, write_atomic
+from runpod_deploy.record.reading import read_whole
 
 LOCK_NAME = ".executor.json"
 BEAT_EVERY_SEC = 15.0
@@ -79,7 +80,7 @@ class Holder:
 def holder_of(folder: Path) -> Holder | None:
     """Return who last said that it carries the run on; None when nobody did, or the file is spoilt."""
     try:
-        data = json.loads((folder / LOCK_NAME).read_bytes())
+        data = json.loads(read_whole(folder / LOCK_NAME))
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(data, dict):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.atomic import dump_json, write_atomic
+from runpod_deploy.record.reading import read_whole
 
 REQUEST_NAME = ".request.json"
 ASKS = ("cancel", "hurry", "detach")
@@ -31,7 +32,7 @@ def ask(folder: Path, what: str, *, by: str, at: str) -> None:
 def asked(folder: Path) -> str | None:
     """Return what is asked, None when nothing is."""
     try:
-        data = json.loads((folder / REQUEST_NAME).read_bytes())
+        data = json.loads(read_whole(folder / REQUEST_NAME))
     except (OSError, ValueError, RecursionError):
         return None
     what = tolerant.text(data, "ask") if isinstance(data, dict) else None

@@ -26,6 +26,17 @@ def number(fields: Mapping[str, Any], key: str) -> float | None:
         return None
 
 
+def finite(value: Any) -> Any:
+    """Return JSON-like data that JSON can say: NaN and the infinities are null, keys are texts."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return value
+
+
 def integer(fields: Mapping[str, Any], key: str) -> int | None:
     """Return an integer."""
     value = fields.get(key)

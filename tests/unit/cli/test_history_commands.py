@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from forensic_cases import MANIFEST_2, OURS, line, make_run
+from runpod_deploy.record.events import EVENT_TYPES
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -161,3 +162,40 @@ def test_a_page_lies_beside_what_it_is_about(project: Path, call: Call) -> None:
     assert (newer.parent / "report.html").is_file()
     assert 0 == call("report", "last", "-o", "mine.html")[0]
     assert {"artifacts", "mine.html", "job.yaml"} == {one.name for one in project.iterdir()}
+
+
+def test_no_field_of_an_event_ends_its_story(tmp_path: Path, call: Call) -> None:
+    """Fields of another type are shown as they stand, whichever event they are in."""
+    odd = ["x", -1, [1], {"a": 1}, True, float("inf"), float("nan")]
+    events = [
+        line(name, **dict.fromkeys(kind.fields, value))
+        for name, kind in EVENT_TYPES.items()
+        for value in odd
+    ]
+    folder = make_run(tmp_path, "20260601T000000Z", None, events)
+
+    assert call("events", str(folder))[0] == 0
+    assert call("events", str(folder), "--verbose")[0] == 0
+
+
+def test_json_is_json_whatever_a_file_holds(tmp_path: Path, call: Call) -> None:
+    """NaN and infinities, which JSON does not know, come out as null."""
+    nan, inf = float("nan"), float("-inf")
+    spoilt = {**OURS, "failure": {"kind": nan}, "variables": {"a": inf}, "gpu_count": nan}
+    folder = make_run(tmp_path, "20260601T000000Z", spoilt, [line("run_started", run_id=inf)])
+    for number, name in ((nan, "20260601T000000Z"), (inf, "20260602T000000Z")):
+        run = tmp_path / "artifacts/runpod" / name
+        run.mkdir(exist_ok=True)
+        (run / "plan.json").write_text(json.dumps({"plan": {"a": number}}))
+
+    def refused(word: str) -> None:
+        raise AssertionError(word)
+
+    for command in (
+        ("manifest-summary", str(folder), "--json"),
+        ("manifest-summary", str(folder), "--format", "intoto"),
+        ("events", str(folder), "--json"),
+        ("events-query", "--root", str(tmp_path), "--json"),
+        ("compare-runs", str(folder), str(folder.with_name("20260602T000000Z")), "--json"),
+    ):
+        json.loads(call(*command)[1], parse_constant=refused)

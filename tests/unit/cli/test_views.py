@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from runpod_deploy.cli.printable import json_line
 from runpod_deploy.cli.style import Style
 from runpod_deploy.cli.terminal import Terminal
-from runpod_deploy.cli.views.json_lines import JsonView, json_line
+from runpod_deploy.cli.views.json_lines import JsonView
 from runpod_deploy.cli.views.live import LiveView
 from runpod_deploy.cli.views.plain import PlainView
 from runpod_deploy.cli.views.story import Story

@@ -176,6 +176,16 @@ def test_samples_are_thinned_and_keep_their_mean() -> None:
     assert set(columns) == {"t", "gpu0_util_pct"}
 
 
+def test_numbers_beyond_a_float_draw_nothing(tmp_path: Path) -> None:
+    """What a pod writes may be any number that JSON can say."""
+    folder = make_run(tmp_path, "20260601T000000Z", OURS)
+    row = {"host_mem_used_mb": 10**308, "host_mem_total_mb": 10**308, "net_rx_bytes": 10**308}
+    rows = [{"ts_utc": f"2026-06-01T00:00:0{n}Z", **row} for n in range(3)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+
+    assert run_page(folder)
+
+
 def test_counters_become_rates() -> None:
     """Network totals are shown per second; after a restart of the pod there is a gap."""
     totals = [0, 100, 300, 50]

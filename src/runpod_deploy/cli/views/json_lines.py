@@ -1,11 +1,9 @@
 """The JSON view: each event as one line, for programs; words for people go to stderr."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from runpod_deploy.cli.printable import block
+from runpod_deploy.cli.printable import block, json_line
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.cli.views.watch import shown
 from runpod_deploy.record.events import Event
@@ -50,8 +48,3 @@ class JsonView:
 
     def close(self) -> None:
         """Do nothing: nothing is held back."""
-
-
-def json_line(document: Mapping[str, Any]) -> str:
-    """Return one line of ASCII, in which a CI runner finds no command of its own either."""
-    return json.dumps(document).replace("##[", "#\\u0023[")

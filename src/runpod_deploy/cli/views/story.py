@@ -28,7 +28,16 @@ class Story:
         self.step = "run"
 
     def tell(self, event: Event) -> Line | None:
-        """Return what is said about `event`, None for nothing."""
+        """Return what is said about `event`, None for nothing.
+
+        What a foreign or broken writer left in place of a field is shown as it stands.
+        """
+        try:
+            return self._tell(event)
+        except (TypeError, ValueError, ArithmeticError, AttributeError):
+            return Line(step=self.step, text=_as_it_stands(event), tone="dim")
+
+    def _tell(self, event: Event) -> Line | None:
         fields = event.fields
         if event.event == "step_started":
             self.step, self._told = str(fields.get("step")), 0
@@ -43,8 +52,7 @@ class Story:
         teller = _TELLERS.get(event.event)
         said = teller(fields) if teller else None
         if said is None and self._verbose and event.event not in _TELLERS:
-            text = " ".join(f"{key}={value}" for key, value in fields.items())
-            said = f"{event.event} {text}", "dim"
+            said = _as_it_stands(event), "dim"
         if said is None:
             return None
         self._told += 1
@@ -64,6 +72,11 @@ class Story:
         cause = str(fields.get("cause") or "")
         why = f" ({cause.replace('_', ' ')})" if cause.islower() else ""
         return Line(step="undo", text=f"the run did not succeed{why}; cleaning up", tone="warn")
+
+
+def _as_it_stands(event: Event) -> str:
+    fields = " ".join(f"{key}={value}" for key, value in event.fields.items())
+    return f"{event.event} {fields}"
 
 
 _NOTHING_TO_DO_SEC = 0.05

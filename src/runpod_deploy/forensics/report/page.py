@@ -59,19 +59,9 @@ def render(data: Mapping[str, Any]) -> str:
 
 def embedded(data: Any) -> str:
     """Return data as JSON that can neither end its element nor begin another one."""
-    text = json.dumps(_finite(data), separators=(",", ":"), allow_nan=False, default=str)
+    text = json.dumps(tolerant.finite(data), separators=(",", ":"), allow_nan=False, default=str)
     # json.dumps writes ASCII, so only what HTML itself looks for is left.
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else None  # noqa: PLR0124 - NaN
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
 
 
 def _hash(text: str) -> str:

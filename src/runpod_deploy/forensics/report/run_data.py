@@ -14,6 +14,7 @@ from runpod_deploy.forensics.summary import RunSummary, summarise
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.manifest import Manifest
+from runpod_deploy.record.reading import open_regular, read_whole
 from runpod_deploy.record.run import Run, step
 from runpod_deploy.schema.plain import to_plain
 
@@ -130,7 +131,7 @@ def _metrics(folder: Path) -> dict[str, Any]:
 def log_tail(path: Path) -> dict[str, Any]:
     """Return the end of a log in whole lines: `{text, bytes, cut}`; a missing one is empty."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             size = stream.seek(0, os.SEEK_END)
             stream.seek(max(0, size - LOG_TAIL_BYTES))
             raw = stream.read(LOG_TAIL_BYTES)
@@ -168,7 +169,7 @@ def _rows(value: Any) -> list[Any]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_bytes())
+        data = json.loads(read_whole(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}

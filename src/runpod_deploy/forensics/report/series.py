@@ -23,7 +23,9 @@ class Thinned:
 
     def add(self, at: float, sample: MetricSample) -> None:
         """Take the sample of a moment, seconds since the epoch."""
-        self._open.append([at, *(read(sample) for read in self._columns.values())])
+        values = (read(sample) for read in self._columns.values())
+        # A sum of whole numbers can be more than a float holds, a sum of floats is infinite then.
+        self._open.append([at, *(None if one is None else float(one) for one in values)])
         if len(self._open) < self._each:
             return
         self._rows.append(_mean(self._open))
