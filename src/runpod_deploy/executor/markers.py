@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 _STEP = re.compile(rb"__RUNPOD_STEP_(START|DONE)__(.+?)__")
+# `set -x` shows the command that prints a marker before the marker itself comes.
+_TRACED = re.compile(rb"\++ ")
 LONGEST_LINE = 64 * 1024
 
 
@@ -62,6 +64,8 @@ class MarkerScanner:
 
     def _line(self, line: bytes) -> Iterator[StepMark]:
         self._look(line)
+        if _TRACED.match(line):
+            return
         for match in _STEP.finditer(line, self._told):
             yield _mark(match, self.offset)
 

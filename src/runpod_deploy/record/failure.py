@@ -90,6 +90,9 @@ _BY_CAUSE: Mapping[str, str] = {
     "UnknownOutcome": "unknown",
 }
 
+# What stands before the last line of a traceback: torchrun's `[rank0]: `, the bar of a group.
+_LEAD = r"^(?:\s|\[rank\d+\]:|\|)*"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "cuda_oom",
@@ -112,11 +115,12 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "host_oom",
         re.compile(
-            r"^MemoryError\b|Cannot allocate memory|DefaultCPUAllocator: (?:can't|not enough)"
+            _LEAD
+            + r"MemoryError\b|Cannot allocate memory|DefaultCPUAllocator: (?:can't|not enough)"
             r"|oom-kill|DataLoader worker .* is killed by signal: Killed"
         ),
     ),
-    ("import_error", re.compile(r"^\s*(?:ModuleNotFoundError|ImportError): ")),
+    ("import_error", re.compile(_LEAD + r"(?:ModuleNotFoundError|ImportError): ")),
     (
         "auth",
         re.compile(
@@ -172,20 +176,25 @@ def _in_the_log(folder: Path) -> Failure | None:
     """Return what the last telling line near the log's end says."""
     for number, text in _last_lines(folder / LOG_NAME):
         for kind, pattern in _PATTERNS:
-            if pattern.search(text):
-                return _proved(kind, LOG_NAME, number, text)
+            found = pattern.search(text)
+            if found is not None:
+                return _proved(kind, LOG_NAME, number, text, found)
     return None
 
 
 def _in_the_kernels_messages(folder: Path) -> Failure | None:
     for number, text in _last_lines(folder / DMESG_NAME):
-        if _KERNEL.search(text):
-            return _proved("host_oom", DMESG_NAME, number, text)
+        found = _KERNEL.search(text)
+        if found is not None:
+            return _proved("host_oom", DMESG_NAME, number, text, found)
     return None
 
 
-def _proved(kind: str, file: str, line: int, text: str) -> Failure:
-    evidence = Evidence(file=file, line=line, text=text.strip()[:_LONGEST_LINE])
+def _proved(kind: str, file: str, line: int, text: str, found: re.Match[str]) -> Failure:
+    # Of a very long line the part that is the proof.
+    start = 0 if found.end() <= _LONGEST_LINE else found.start() - _LONGEST_LINE // 2
+    shown = text[start : start + _LONGEST_LINE].strip()
+    evidence = Evidence(file=file, line=line, text=shown)
     return Failure(kind=kind, text=KINDS[kind], evidence=evidence)
 
 
@@ -205,7 +214,8 @@ def _last_lines(path: Path) -> Iterator[tuple[int, str]]:
     kept = list(enumerate(lines, start=before + 1))[-NEAR_THE_END_LINES:]
     for number, raw in reversed(kept):
         # A progress bar draws many lines over one another; only the last drawing was seen.
-        yield number, raw.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
+        text = raw.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
+        yield number, _COLOUR.sub("", text)
 
 
 def failure_json(failure: Failure | None) -> dict[str, Any] | None:

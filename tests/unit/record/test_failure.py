@@ -76,6 +76,33 @@ def test_lines_that_only_look_alike_prove_nothing(tmp_path: Path, line: str) -> 
     assert kind(tmp_path, failed(code=3)) == "exit_code"
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("[rank0]: ModuleNotFoundError: No module named 'x'", "import_error"),
+        ("[rank3]: MemoryError", "host_oom"),
+        ("\x1b[1;31mImportError\x1b[0m: cannot import name 'x'", "import_error"),
+        ("    | ImportError: cannot import name 'x'", "import_error"),
+    ],
+)
+def test_what_stands_around_an_error_hides_it_not(tmp_path: Path, line: str, expected: str) -> None:
+    """The name of a rank, colours, the bar of a group of exceptions."""
+    (tmp_path / "run.log").write_text(f"{line}\n")
+
+    assert kind(tmp_path, failed()) == expected
+
+
+def test_the_evidence_of_a_very_long_line_holds_the_proof(tmp_path: Path) -> None:
+    """Not its first characters, but those around what was found."""
+    (tmp_path / "run.log").write_text("x" * 9000 + "CUDA out of memory" + "y" * 9000)
+    found = classify(failed(), tmp_path)
+
+    assert found is not None
+    assert found.evidence is not None
+    assert "CUDA out of memory" in found.evidence.text
+    assert len(found.evidence.text) <= 2000
+
+
 def test_the_last_telling_line_counts(tmp_path: Path) -> None:
     """An import that failed and was survived is not why the disk was full later."""
     text = "ImportError: no flash_attn, falling back\nNo space left on device\nKilled\n"

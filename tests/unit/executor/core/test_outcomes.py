@@ -107,6 +107,14 @@ def test_markers_cut_across_pieces_are_found(cut: int) -> None:
     assert (True, ["FAIL_X"]) == (scanner.success_seen, scanner.failures_seen)
 
 
+def test_a_traced_command_is_no_marker() -> None:
+    """`set -x` shows the command before its marker comes: the step began once."""
+    scanner = MarkerScanner(None, [])
+    log = b"+ echo __RUNPOD_STEP_START__a__\n__RUNPOD_STEP_START__a__\r\n++ echo __RUNPOD_STEP_DONE__a__\n"
+
+    assert [(mark.name, mark.done) for mark in scanner.feed(log)] == [("a", False)]
+
+
 def test_markers_may_name_the_run(make_rig: RigMaker) -> None:
     """A marker with the run's id in it is looked for with the id that the run has."""
     markers = {"success_marker": "OK @@rd:run_id@@", "failure_markers": ("BAD @@rd:run_id@@",)}
