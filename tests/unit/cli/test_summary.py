@@ -62,6 +62,14 @@ def test_a_pod_of_the_emulator_is_removed_by_this_program(
     assert "curl" not in text
 
 
+def test_warnings_are_shown_in_full(watch: Watch, events: Sequence[Event]) -> None:
+    """The first three with all their words, the others by their number."""
+    told = [Event(event="warning", ts_utc=NOW, fields={"message": f"word {n}"}) for n in range(5)]
+    text = summary.render(ended(watch, [*events, *told]), PLAIN, width=80)
+    shown = text.split("warnings")[1].splitlines()[:4]
+    assert ["word 0", "word 1", "word 2", "and 2 more"] == [one.strip() for one in shown]
+
+
 def test_the_end_of_a_failed_log_is_shown(watch: Watch, events: Sequence[Event]) -> None:
     """What the job said last stands in the summary, unless a line of it proves the cause."""
     ending = replace(ended(watch, events), log_tail=("Traceback", "ValueError: no rate"))

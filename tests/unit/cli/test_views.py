@@ -181,6 +181,29 @@ def test_the_picture_shows_steps_notes_and_log(
     assert "of $0.50 · Ctrl-C: detach or cancel" in lines[-1]
 
 
+def test_a_failed_job_has_no_good_mark(
+    terminal: Terminal, watch: Watch, events: Sequence[Event]
+) -> None:
+    """The step did its work, yet what it watched ended badly, and that is what its mark says."""
+    steps = tuple(
+        replace(one, name="execute" if one.name == "collect" else one.name)
+        for one in watch.plan_file.plan.steps
+    )
+    plan = replace(watch.plan_file.plan, steps=steps)
+    watch = replace(watch, plan_file=replace(watch.plan_file, plan=plan))
+    changed = {
+        "job_ended": {"outcome": "failed", "exit_code": 3},
+        "step_started": {"step": "execute"},
+        "step_completed": {"step": "execute"},
+    }
+    told = events[:11] + [
+        replace(one, fields={**one.fields, **changed.get(one.event, {})}) for one in events[11:]
+    ]
+    text = "\n".join(picture(live(terminal, watch, told), height=40))
+    assert "✗ execute" in text
+    assert "✓ provision" in text
+
+
 def test_a_low_terminal_loses_log_lines_first(
     terminal: Terminal, watch: Watch, events: Sequence[Event]
 ) -> None:

@@ -282,6 +282,16 @@ def test_an_unknown_gpu_is_answered_with_what_it_may_be() -> None:
     assert "24 GB" in (one.help or "")
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"), [("RTX4090", "NVIDIA GeForce RTX 4090"), ("A400", "NVIDIA RTX A4000")]
+)
+def test_a_gpu_is_found_by_a_part_of_its_name(written: str, meant: str) -> None:
+    """Spaces do not matter, and a part that is written as it is goes before a likeness."""
+    found = check_job(job({"pod": {"gpu_order": [written]}}), Facts(job_file="job.yaml"))
+
+    assert [meant] == [one.suggestion for one in found if one.code == "unknown-gpu"]
+
+
 TRAPS: dict[str, tuple[str, ...] | str] = {
     "flags that are dropped": "spot, min_vcpu_count and min_memory_gb are errors of their own",
     "pod not ready in time": ("short-ready-timeout",),

@@ -164,10 +164,17 @@ class LiveView:
                 spent = duration(record.duration_sec)
             elif state == "started" and not ended:
                 spent = duration(time.monotonic() - self._step_began)
+            if planned.name == "execute" and self._job_failed():
+                state = "failed"
             yield self._step(planned.name, state, spent)
         if "undo" in self._said:
             state = "completed" if ended else "started"
             yield self._step("undo", state, "")
+
+    def _job_failed(self) -> bool:
+        """Say whether the job ended badly, although the step that watched it did its work."""
+        end = self._watch.run.job_end
+        return end is not None and end.outcome == "failed"
 
     def _step(self, name: str, state: str, spent: str) -> Text:
         mark, ascii_mark, style = _MARKS.get(state, _MARKS["pending"])

@@ -13,6 +13,7 @@ from runpod_deploy.cli.views import remains
 from runpod_deploy.cli.views.watch import Watch, shown
 from runpod_deploy.record.manifest import MANIFEST_NAME, wall_time
 
+_MOST_WARNINGS = 3
 MARKS = {True: "✓", False: "✗"}
 
 
@@ -79,8 +80,10 @@ def _facts(ending: Ending) -> Iterable[Row]:
         parts = [one for one in (pod.gpu_id, place, pod.cloud_type, rate) if one]
         yield Row(label="ran on", text=" · ".join(parts))
         yield Row(label="pod", text=f"{pod.pod_id}, {_STATUS.get(pod.status, pod.status)}")
-    if watch.run.warnings:
-        yield Row(label="warnings", text=str(len(watch.run.warnings)))
+    told = watch.run.warnings
+    if told:
+        more = [f"and {len(told) - _MOST_WARNINGS} more"] if len(told) > _MOST_WARNINGS else []
+        yield Row(label="warnings", text="\n".join([*told[:_MOST_WARNINGS], *more]))
 
 
 def _artifacts(watch: Watch, style: Style, *, unicode: bool) -> list[str]:

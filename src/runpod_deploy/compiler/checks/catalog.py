@@ -26,7 +26,7 @@ UNKNOWN_DATACENTER = Lint(
     cure="Take the id from the list in an editor that knows the schema.",
 )
 LINTS = (UNKNOWN_GPU, UNKNOWN_DATACENTER)
-_SHOWN = 3
+_SHOWN, _SHORTEST = 3, 4
 
 
 def _facts(name: str) -> Mapping[str, str]:
@@ -40,9 +40,15 @@ def _words(name: str) -> set[str]:
 
 
 def _meant(word: str, known: Mapping[str, str]) -> list[str]:
-    """Return the ids that hold all the words of `word`, else the one that is spelt most alike."""
+    """Return the ids that hold all the words of `word`, or it as one, else the one spelt most alike."""
     wanted = _words(word)
-    having = [name for name in known if wanted and wanted <= _words(name)]
+    together = "".join(re.findall(r"[a-z0-9]+", word.lower()))
+    having = [
+        name
+        for name in known
+        if (wanted and wanted <= _words(name))
+        or (len(together) >= _SHORTEST and together in re.sub(r"[^a-z0-9]", "", name.lower()))
+    ]
     if having:
         return sorted(having, key=lambda name: (len(_words(name)), name))[:_SHOWN]
     near = near_miss(word, known)

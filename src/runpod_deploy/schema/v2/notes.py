@@ -36,7 +36,8 @@ class Notes:
             "The file is read as version 2",
             "It does not say its version, and version 2 is what that means.",
             "",
-            help="Say so in the file:\n\n  schema_version: 2",
+            help="Say so in the file:\n\n  schema_version: 2\n\n"
+            "A new job file says `schema_version: 3`; `runpod-deploy init` writes one.",
         )
 
     def spelling(self) -> None:
