@@ -46,9 +46,21 @@ class Direct:
         if value is None:
             return () if several else None
         try:
-            return list(map(self._convert, value)) if several else self._convert(value)
+            made = list(map(self._convert, value)) if several else self._convert(value)
+            _check_range(made if several else [made], param)
         except ValueError as error:
             raise typer.BadParameter(str(error), ctx=ctx, param=param) from error
+        return made
+
+
+def _check_range(values: list[Any], param: Any) -> None:
+    """Hold numbers against the bounds that the help promises."""
+    least, most = getattr(param, "min", None), getattr(param, "max", None)
+    for value in values:
+        if least is not None and value < least:
+            raise ValueError(f"{value} is less than {least}.")
+        if most is not None and value > most:
+            raise ValueError(f"{value} is more than {most}.")
 
 
 def _converter(wanted: Any) -> Callable[[str], Any] | None:

@@ -42,3 +42,12 @@ def test_a_wrong_choice_names_the_right_ones(call: Call) -> None:
     status, _, err = call("plan", "x", "--format", "xml")
     assert 4 == status
     assert "'xml' is not one of 'text', 'json', 'markdown'." in err
+
+
+@pytest.mark.parametrize(
+    ("size", "said"), [("5", "5 is less than 10."), ("5000", "5000 is more than 4096.")]
+)
+def test_a_number_keeps_to_the_bounds_of_the_help(call: Call, size: str, said: str) -> None:
+    """What the help promises is refused here, and not by whoever is asked next."""
+    status, _, err = call("volume", "create", "x", "--size", size, "--datacenter", "EU-RO-1")
+    assert (4, True) == (status, said in err)
