@@ -169,9 +169,9 @@ def _plan(
         if planning.is_saved_sweep(path):
             return planning.load_sweep(path), None
         return planning.load_plan(path), None
-    from runpod_deploy.schema.load import load  # noqa: PLC0415 - likewise
+    from runpod_deploy.facts.plan_job import load_job  # noqa: PLC0415 - likewise
 
-    config = load(path, values, allow_paths=allow_paths)
+    config = load_job(path, values, allow_paths)
     planned, diagnostics = planning.compile_any(config, allow_paths)
     terminal.findings(diagnostics)
     if not market.live:

@@ -148,9 +148,9 @@ def prepare_any(
         raise InvalidInput(
             "--project goes with a saved plan; a job file says it by `local.project_root`"
         )
-    from runpod_deploy.schema.load import load  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.facts.plan_job import load_job  # noqa: PLC0415 - not for `--help`
 
-    config = load(path, variables, allow_paths=allow_paths)
+    config = load_job(path, variables, allow_paths)
     planned, diagnostics = compile_any(config, allow_paths, use_cache=False)
     root = project_root_of(config, path, allow_paths)
     if isinstance(planned, SweepFile):

@@ -13,10 +13,9 @@ from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
 from runpod_deploy.facts.job_files import find_job_files
-from runpod_deploy.facts.plan_job import plan_job
+from runpod_deploy.facts.plan_job import load_job, plan_job
 from runpod_deploy.facts.plan_sweep import check_any, each_config
 from runpod_deploy.schema.job import JobConfig
-from runpod_deploy.schema.load import load
 
 if TYPE_CHECKING:
     from runpod_deploy.cli.live_checks import LiveChecks
@@ -102,7 +101,7 @@ def check(
     """
     broken: tuple[Diagnostic, ...] = ()
     try:
-        config = load(path, values, allow_paths=allow_paths)
+        config = load_job(path, values, allow_paths)
         diagnostics = check_any(config, allow_paths=allow_paths)
         if live is not None:
             diagnostics += live.findings(config)

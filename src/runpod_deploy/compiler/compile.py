@@ -2,7 +2,7 @@
 
 from runpod_deploy.compiler import lease, lifecycle, sections
 from runpod_deploy.compiler.candidates import ring
-from runpod_deploy.compiler.check import check_resolution, has_errors
+from runpod_deploy.compiler.check import check_resolution, has_errors, headline
 from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.forwards import forwards
 from runpod_deploy.compiler.local_paths import anchored, in_project
@@ -12,7 +12,7 @@ from runpod_deploy.compiler.resolve import Resolution, Resolved, resolve
 from runpod_deploy.compiler.script_file import with_rendered_script
 from runpod_deploy.compiler.scripts import HOME, all_scripts
 from runpod_deploy.compiler.steps import all_steps
-from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
+from runpod_deploy.errors import Diagnostic, InvalidInput
 from runpod_deploy.schema.job import JobConfig
 
 
@@ -27,7 +27,12 @@ def compile_job(config: JobConfig, facts: Facts) -> Plan:
 
 def check_job(config: JobConfig, facts: Facts) -> tuple[Diagnostic, ...]:
     """Return everything that is wrong or remarkable about a job, errors and warnings."""
-    resolution = anchored(resolve(config), facts.job_file)
+    return check_rendered(resolve(config), facts)
+
+
+def check_rendered(resolution: Resolution, facts: Facts) -> tuple[Diagnostic, ...]:
+    """Return the same about a rendered job."""
+    resolution = anchored(resolution, facts.job_file)
     return check_resolution(resolution, with_rendered_script(resolution, facts))
 
 
@@ -57,13 +62,9 @@ def _sound(
     facts = with_rendered_script(resolution, facts)
     diagnostics = check_resolution(resolution, facts)
     if has_errors(diagnostics):
-        raise InvalidInput(_headline(resolution.config, diagnostics), diagnostics=diagnostics)
+        file = resolution.config.source.path
+        raise InvalidInput(headline(file, diagnostics), diagnostics=diagnostics)
     return resolution, facts, diagnostics
-
-
-def _headline(config: Resolved, diagnostics: tuple[Diagnostic, ...]) -> str:
-    errors = sum(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)
-    return f"{config.source.path} has {errors} error{'' if errors == 1 else 's'}"
 
 
 def _plan(config: Resolved, facts: Facts) -> Plan:

@@ -1,16 +1,19 @@
 """From a loaded job file to a plan file, in one call: what `plan`, `run` and `apply` begin with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from runpod_deploy.compiler.compile import accept_resolution, compile_resolution
+from runpod_deploy.compiler.check import headline, in_order
+from runpod_deploy.compiler.compile import accept_resolution, check_rendered, compile_resolution
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.planfile import make_plan_file
 from runpod_deploy.compiler.resolve import resolve
-from runpod_deploy.errors import Diagnostic
+from runpod_deploy.errors import Diagnostic, InvalidInput
 from runpod_deploy.facts.gather import Found, gather_resolution, project_of
 from runpod_deploy.facts.observe import observe
 from runpod_deploy.schema.job import JobConfig
+from runpod_deploy.schema.load import Misfit, load
 
 
 def plan_job(
@@ -41,6 +44,36 @@ def plan_job(
     plan, diagnostics = compile_resolution(resolution, facts)
     observed = observe(project.root, overrides=config.source.overrides)
     return make_plan_file(plan, facts.payload, observed, plan_id), diagnostics
+
+
+def load_job(
+    path: Path, variables: Mapping[str, str], allow_paths: Sequence[Path] = ()
+) -> JobConfig:
+    """Read a job file; what does not fit its schema keeps nothing else from being told.
+
+    Raises:
+        InvalidInput: The file is wrong; carries every diagnostic, those about the rest of it too.
+    """
+    try:
+        return load(path, variables, allow_paths=allow_paths)
+    except Misfit as misfit:
+        try:
+            more = _about_the_rest(misfit, allow_paths)
+        except InvalidInput as error:
+            more = error.diagnostics
+        found = tuple(dict.fromkeys((*misfit.diagnostics, *more)))
+        file = misfit.config.source.path
+        raise InvalidInput(headline(file, found), diagnostics=in_order(found, file)) from None
+
+
+def _about_the_rest(misfit: Misfit, allow_paths: Sequence[Path]) -> tuple[Diagnostic, ...]:
+    config = misfit.config
+    if config.matrix is not None:
+        return ()  # each run of a sweep is checked by itself, and which there are is not known
+    resolution = resolve(config)
+    resolution = replace(resolution, failed=resolution.failed | misfit.doubtful)
+    project = project_of(resolution, Path(config.source.path), allow_paths)
+    return check_rendered(resolution, gather_resolution(resolution, project))
 
 
 def check_job_file(

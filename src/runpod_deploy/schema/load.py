@@ -14,8 +14,28 @@ from runpod_deploy.schema.plain import from_plain
 from runpod_deploy.schema.read_file import read_file, refuse_link_outside
 from runpod_deploy.schema.report import MAX_DIAGNOSTICS, Report, Stop, shorten
 from runpod_deploy.schema.v2.version import is_version_2
-from runpod_deploy.schema.validate import validate
+from runpod_deploy.schema.validate import VERSION, job_schema, validate
 from runpod_deploy.schema.yaml_source import YamlSource, read_yaml
+
+
+class Misfit(InvalidInput):
+    """A job file that does not fit its schema, and what it says besides.
+
+    Attributes:
+        config: The job without what does not fit.
+        doubtful: Pointers about which nothing can be said therefore.
+    """
+
+    def __init__(self, refusal: InvalidInput, config: JobConfig, doubtful: frozenset[str]) -> None:
+        super().__init__(refusal.message, diagnostics=refusal.diagnostics, help=refusal.help)
+        self.config = config
+        self.doubtful = doubtful
+
+
+class _Partly(Stop):
+    def __init__(self, config: JobConfig, doubtful: frozenset[str]) -> None:
+        self.config = config
+        self.doubtful = doubtful
 
 
 def load(
@@ -36,7 +56,7 @@ def load(
 
     Raises:
         InvalidInput: The file cannot be read or says something that cannot be; holds every
-            diagnostic.
+            diagnostic. A `Misfit` where enough of it can be read for the rest to be checked.
     """
     path = Path(path)
     report = Report(file=display if display is not None else str(path))
@@ -45,6 +65,8 @@ def load(
         raw = read_file(path, report)
         tree = WorkTree(path.parent, allow_paths)
         return _load(raw, variables or {}, path.name, tree, report)
+    except _Partly as left:
+        raise Misfit(invalid(report), left.config, left.doubtful) from None
     except Stop:
         raise invalid(report) from None
 
@@ -114,6 +136,16 @@ def _load(
         data = _data(source, variables, report)
     if report.found:
         raise Stop
+    return _config(source, data, version, variables, report)
+
+
+def _config(
+    source: YamlSource,
+    data: Mapping[str, Any],
+    version: int,
+    variables: Mapping[str, str],
+    report: Report,
+) -> JobConfig:
     place = JobSource(
         path=report.file,
         positions=source.positions,
@@ -128,13 +160,29 @@ def _load(
 
 
 def _data(source: YamlSource, variables: Mapping[str, str], report: Report) -> dict[str, Any]:
-    validate(source, report)
+    refused = validate(source, report)
     _check_overrides(source, variables, report)
     if report.found:
+        _leave_the_rest(source, refused, variables, report)
         raise Stop
     data = as_written(source)
     data["variables"] = {**data.get("variables", {}), **variables}
     return data
+
+
+def _leave_the_rest(
+    source: YamlSource, refused: frozenset[str], variables: Mapping[str, str], report: Report
+) -> None:
+    """Raise with what can still be checked; return when that is too little."""
+    # Importing `jsonschema` takes longer than loading a valid file.
+    from runpod_deploy.schema.remainder import in_doubt, misfits, without  # noqa: PLC0415
+
+    gone = misfits(source.data, job_schema(), refused)
+    if gone is None:
+        return
+    data = without(as_written(source), gone)
+    data["variables"] = {**data.get("variables", {}), **variables}
+    raise _Partly(_config(source, data, VERSION, variables, report), in_doubt(source.data, gone))
 
 
 def invalid(report: Report) -> InvalidInput:

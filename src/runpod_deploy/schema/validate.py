@@ -22,8 +22,11 @@ def job_schema() -> Mapping[str, Any]:
     return schema
 
 
-def validate(source: YamlSource, report: Report) -> None:
+def validate(source: YamlSource, report: Report) -> frozenset[str]:
     """Note everything in `source` that a job file of version 3 may not say.
+
+    Returns:
+        JSON pointers of the keys that are refused whatever their value.
 
     Raises:
         Stop: The file is of another version, or the report is full.
@@ -39,6 +42,7 @@ def validate(source: YamlSource, report: Report) -> None:
 
         report_misfits(source, schema, refused, report)
     report_broken_rules(source, report)
+    return refused
 
 
 def _check_version(said: int, source: YamlSource, report: Report) -> None:

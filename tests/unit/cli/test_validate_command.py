@@ -131,3 +131,22 @@ def test_an_unknown_format_is_refused(call: Call) -> None:
 
     assert status == 4
     assert "github" in err
+
+
+def test_all_that_is_wrong_is_told_at_once(project: Path, call: Call) -> None:
+    """Faults of shape hide neither a typo in a name, nor a path, nor a template; nothing false is said."""
+    (project / "job.yaml").write_text(
+        "schema_version: 3\nname: bad\n"
+        "pod:\n  image: runpod/base:1.0\n  gpu_order: [RTX4090]\n  gpu_cout: 2\n  min_cudaa: '12.8'\n"
+        "budget: {cost_cap_usd: lots}\n"
+        "staging:\n  - {label: code, source: nowhere, destination: /root/src}\n"
+        "run:\n  body: echo {{ sead }}\n"
+    )
+    for command in ("validate", "plan"):
+        status, out, err = call(command, "job.yaml")
+        text = out + err
+        assert 4 == status
+        places = ("5:15", "6:3", "7:3", "8:24", "10:27", "12:17")
+        assert [] == [one for one in places if f"job.yaml:{one}" not in text], text
+        assert 6 == text.count("--> job.yaml:")
+        assert "5 errors, 1 warning" in text
