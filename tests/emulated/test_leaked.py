@@ -47,7 +47,7 @@ def test_a_pod_that_is_never_confirmed_gone_is_a_leak(bench: Bench, fault: str) 
 
     assert code == 7, output
     assert f"LEAKED: pod {pod['id']} may still be running" in output
-    assert f"/v2/pods/{pod['id']}" in output
+    assert f"runpod-deploy cleanup {pod['id']} --cloud emulator" in output
     assert (manifest["state"], manifest["failed"]) == ("LEAKED", True)
     assert manifest["leaked_pod_ids"] == [pod["id"]]
     assert manifest["exit_code"] == 0

@@ -61,7 +61,9 @@ def load_job(
             more = _about_the_rest(misfit, allow_paths)
         except InvalidInput as error:
             more = error.diagnostics
-        found = tuple(dict.fromkeys((*misfit.diagnostics, *more)))
+        told = {one.where for one in misfit.diagnostics}
+        # Of one place the schema's word is enough.
+        found = (*misfit.diagnostics, *(one for one in more if one.where not in told))
         file = misfit.config.source.path
         raise InvalidInput(headline(file, found), diagnostics=in_order(found, file)) from None
 

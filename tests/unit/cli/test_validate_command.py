@@ -150,3 +150,11 @@ def test_all_that_is_wrong_is_told_at_once(project: Path, call: Call) -> None:
         assert [] == [one for one in places if f"job.yaml:{one}" not in text], text
         assert 6 == text.count("--> job.yaml:")
         assert "5 errors, 1 warning" in text
+
+
+def test_a_place_is_not_told_of_twice(project: Path, call: Call) -> None:
+    """What the schema refuses and a check as well is one error."""
+    text = (project / "job.yaml").read_text()
+    (project / "job.yaml").write_text(text.replace("pod:\n", "pod:\n  env: {PUBLIC_KEY: x}\n"))
+    status, _, err = call("validate", "job.yaml")
+    assert (4, 1) == (status, err.count("--> job.yaml:"))
