@@ -31,7 +31,7 @@ demo: $(STAMP)  ## Run examples/train from YAML to verified artifacts on the emb
 	@$(VENV)/bin/runpod-deploy emulator pods
 
 test: $(STAMP)  ## Run every test that needs no RunPod account
-	@$(PY) -m pytest -n $(WORKERS) --dist load --maxschedchunk 1 -q
+	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q
 
 campaign: $(STAMP)  ## Kill a run after every line and resume it; every fault; 1,000 schedules of both (takes a while)
 	@$(PY) tests/campaign/crash.py

@@ -16,25 +16,13 @@ settings.register_profile(
 settings.load_profile("steady")
 
 
-def _share(item: pytest.Item) -> float:
-    """Return in what first part of the test run a test has its place."""
-    if item.get_closest_marker("long"):
-        return 0.5
-    return 0.85 if any(item.get_closest_marker(name) for name in WAITS) else 1.0
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Spread the tests that wait (for pods, servers, timeouts) evenly among those that compute.
 
     In the order of the folders, all that computes ends first and the processor idles through the rest.
-    What is left for the end is short, so that the workers end together.
     """
-    kinds: dict[float, list[pytest.Item]] = {}
-    for item in items:
-        kinds.setdefault(_share(item), []).append(item)
-    places = [
-        (share * i / len(alike), item)
-        for share, alike in kinds.items()
-        for i, item in enumerate(alike)
-    ]
+    waiting = [item for item in items if any(item.get_closest_marker(name) for name in WAITS)]
+    computing = [item for item in items if not any(item.get_closest_marker(name) for name in WAITS)]
+    places = [(i / len(waiting), item) for i, item in enumerate(waiting)]
+    places += [(i / len(computing), item) for i, item in enumerate(computing)]
     items[:] = [item for _, item in sorted(places, key=lambda place: place[0])]

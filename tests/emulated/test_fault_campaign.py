@@ -24,7 +24,6 @@ def test_what_must_hold_holds_under_a_fault(bench: Bench, name: str) -> None:
     assert run_under(bench, case).problems == []
 
 
-@pytest.mark.long
 def test_what_must_hold_holds_under_schedules_of_faults_and_kills() -> None:
     """Forty random schedules of a fixed seed: nothing leaked untold, lost, doubled or overspent."""
     done = subprocess.run(

@@ -207,7 +207,6 @@ def transfer(bench: Bench) -> dict[str, Any]:
     }
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("dark", [0, 30])
 def test_cut_in_an_upload_a_job_and_a_pull_costs_no_byte(bench: Bench, dark: int) -> None:
     """SSH breaks, for half a minute or at once, in each of the three: the run succeeds, bytes are equal."""

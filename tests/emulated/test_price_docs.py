@@ -24,7 +24,6 @@ def commands() -> list[str]:
     return list(dict.fromkeys(found))
 
 
-@pytest.mark.long
 def test_every_command_of_the_page_works(bench: Bench) -> None:
     """In the order of the page, on the emulator, each ends well."""
     bench.emulator()

@@ -88,7 +88,6 @@ def make(bench: Bench, *targets: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-@pytest.mark.long
 def test_the_recipe_works_twice_in_a_row(project: Bench) -> None:
     """Each time the newest folder is found, its plots are rendered, and its summary is printed."""
     seen = []

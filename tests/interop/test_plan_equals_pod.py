@@ -106,7 +106,6 @@ def arrived(folder: Path) -> dict[str, tuple[str, bool, str]]:
     return found
 
 
-@pytest.mark.long
 def test_the_plans_list_and_what_arrived_are_equal(server: OpenSshServer, tmp_path: Path) -> None:
     """File by file, on a hundred random trees, and again after each was changed."""
 

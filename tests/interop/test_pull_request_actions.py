@@ -242,7 +242,6 @@ def test_what_a_pull_request_names_is_not_executed(repository: Path) -> None:
     assert [] == list(repository.rglob("sprung"))
 
 
-@pytest.mark.long
 def test_one_comment_for_each_job_kept_up_to_date(forge: Forge, repository: Path) -> None:
     """From the real plans: the first time written, then left, then updated, never doubled."""
     _, out, _ = plan(repository)

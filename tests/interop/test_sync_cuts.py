@@ -91,7 +91,6 @@ async def despite_cuts(
             await control.close()
 
 
-@pytest.mark.long
 def test_an_upload_is_finished_however_often_it_breaks(wire: Wire, tmp_path: Path) -> None:
     """Every byte arrives, nothing is seen before all is there, and little travels twice."""
     source, far = tmp_path / "source", tmp_path / "far"
@@ -120,7 +119,6 @@ def test_an_upload_is_finished_however_often_it_breaks(wire: Wire, tmp_path: Pat
     assert wire.carried < total + CUTS * 10 * MIB
 
 
-@pytest.mark.long
 def test_a_pull_is_finished_however_often_it_breaks(wire: Wire, tmp_path: Path) -> None:
     """Every byte arrives, no half file ever has its name, and little travels twice."""
     source, back = tmp_path / "source", tmp_path / "back"

@@ -48,7 +48,6 @@ def same_plan(data: bytes) -> bool:
         return False
 
 
-@pytest.mark.long
 def test_no_flipped_bit_is_believed() -> None:
     """Each of 2,000 flips is refused by the reader, with our errors only."""
     chance = random.Random(7)
@@ -61,7 +60,6 @@ def test_no_flipped_bit_is_believed() -> None:
             loads(data, "plan.json")
 
 
-@pytest.mark.long
 def test_apply_refuses_each_flip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of 200 flips ends `apply` with status 4 or 6, a message, no traceback and no run."""
     monkeypatch.chdir(tmp_path)
