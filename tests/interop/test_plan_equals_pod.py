@@ -107,7 +107,7 @@ def arrived(folder: Path) -> dict[str, tuple[str, bool, str]]:
 
 
 def test_the_plans_list_and_what_arrived_are_equal(server: OpenSshServer, tmp_path: Path) -> None:
-    """File by file, on a hundred random trees, and again after each was changed."""
+    """File by file, on a hundred random trees, and again after every fourth was changed."""
 
     async def body() -> None:
         opener = AsyncsshConnector(KEY, server.folder / "known_hosts")
@@ -119,7 +119,7 @@ def test_the_plans_list_and_what_arrived_are_equal(server: OpenSshServer, tmp_pa
             source.mkdir()
             grow(source, rng)
             excludes = (*rng.sample(FILTERS, rng.randint(0, 3)), *HYGIENE)
-            for again in (False, True):
+            for again in (False, True) if seed % 4 == 0 else (False,):
                 if again:
                     (source / "a new one").write_bytes(b"new")
                 entries = planned(source, excludes)
