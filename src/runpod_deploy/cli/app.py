@@ -171,7 +171,7 @@ def _open_closed_streams() -> None:
     """Give words a place to go where the caller has closed stdout or stderr (`>&-`)."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - lean
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
 
 
 def _let_go(stream: TextIO) -> None:

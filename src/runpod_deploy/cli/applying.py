@@ -39,6 +39,7 @@ from runpod_deploy.executor.run import (
 )
 from runpod_deploy.forensics.log import log_of, offset_of_last
 from runpod_deploy.record.journal import utc_stamp
+from runpod_deploy.record.reading import open_regular
 from runpod_deploy.record.run_lock import RunBusy
 from runpod_deploy.record.run_request import ask as ask_for
 from runpod_deploy.record.states import RunState
@@ -136,7 +137,7 @@ def _log_tail(watch: Watch) -> tuple[str, ...]:
     text = LogText(longest=_TAIL_COLUMNS)
     try:
         file = log_of(watch.folder)
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             stream.seek(max(offset_of_last(file, _TAIL_LINES), file.stat().st_size - _TAIL_BYTES))
             lines = text.feed(stream.read(_TAIL_BYTES))
     except OSError:

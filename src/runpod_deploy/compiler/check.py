@@ -1,6 +1,6 @@
 """All findings about a job, in the order of the file: nothing is made of one that has an error."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from runpod_deploy.compiler.checks.every import RULES
 from runpod_deploy.compiler.facts import Facts
@@ -31,16 +31,6 @@ def headline(file: str, diagnostics: tuple[Diagnostic, ...]) -> str:
     """Return how many errors a file has, in words."""
     errors = sum(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)
     return f"{file} has {errors} error{'' if errors == 1 else 's'}"
-
-
-def in_order(diagnostics: Iterable[Diagnostic], first: str) -> tuple[Diagnostic, ...]:
-    """Return diagnostics by their places; those in the file `first` before those in others."""
-    return tuple(
-        sorted(
-            diagnostics,
-            key=lambda one: (one.where is not None and one.where.file != first, _order(one)),
-        )
-    )
 
 
 def _findings(resolution: Resolution, facts: Facts) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from runpod_deploy.compiler.check import headline, in_order
+from runpod_deploy.compiler.check import headline
 from runpod_deploy.compiler.compile import accept_resolution, check_rendered, compile_resolution
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.planfile import make_plan_file
@@ -13,7 +13,7 @@ from runpod_deploy.errors import Diagnostic, InvalidInput
 from runpod_deploy.facts.gather import Found, gather_resolution, project_of
 from runpod_deploy.facts.observe import observe
 from runpod_deploy.schema.job import JobConfig
-from runpod_deploy.schema.load import Misfit, load
+from runpod_deploy.schema.load import Misfit, in_order, load
 
 
 def plan_job(
@@ -62,10 +62,13 @@ def load_job(
         except InvalidInput as error:
             more = error.diagnostics
         told = {one.where for one in misfit.diagnostics}
-        # Of one place the schema's word is enough.
-        found = (*misfit.diagnostics, *(one for one in more if one.where not in told))
+        # Of one place the schema's word is enough; what has no place is told once.
+        more = tuple(one for one in more if one.where is None or one.where not in told)
+        found = tuple(dict.fromkeys((*misfit.diagnostics, *more)))
         file = misfit.config.source.path
-        raise InvalidInput(headline(file, found), diagnostics=in_order(found, file)) from None
+        raise InvalidInput(
+            headline(file, found), diagnostics=tuple(in_order(found, file))
+        ) from None
 
 
 def _about_the_rest(misfit: Misfit, allow_paths: Sequence[Path]) -> tuple[Diagnostic, ...]:

@@ -1,6 +1,6 @@
 """From a job file to a typed `JobConfig`, or to everything that is wrong with it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +187,7 @@ def _leave_the_rest(
 
 def invalid(report: Report) -> InvalidInput:
     """Return the refusal of a file, with everything that was found."""
-    found = sorted(report.found, key=lambda one: _order(one, report.file))
+    found = in_order(report.found, report.file)
     count = "1 error" if len(found) == 1 else f"{len(found)} errors"
     if len(found) >= MAX_DIAGNOSTICS:
         found.append(_MORE)
@@ -201,6 +201,11 @@ _MORE = Diagnostic(
     summary="There may be more",
     detail=f"The reading ended after {MAX_DIAGNOSTICS} errors.",
 )
+
+
+def in_order(found: Iterable[Diagnostic], first: str) -> list[Diagnostic]:
+    """Return diagnostics by their places; those in the file `first` before those in others."""
+    return sorted(found, key=lambda one: _order(one, first))
 
 
 def _order(diagnostic: Diagnostic, first: str) -> tuple[bool, str, int, int]:
