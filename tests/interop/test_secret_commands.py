@@ -36,7 +36,7 @@ def test_a_command_prints_bytes_from_the_projects_folder(tmp_path: Path) -> None
         ("kill -9 $$", "it ended with status -9"),
         ("printf ' \\n'", "printed nothing"),
         ("cat", "printed nothing"),
-        ("head -c 2000000 /dev/zero", "it printed 2000000 bytes"),
+        ("head -c 2000000 /dev/zero", "it printed more than 1 MiB"),
     ],
 )
 def test_a_command_that_gives_no_secret_says_why(tmp_path: Path, command: str, told: str) -> None:
@@ -54,6 +54,35 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_began(tmp_path: Path) ->
         printed(command, tmp_path, within_sec=0.3)
     child = int((tmp_path / "child").read_text())
     wait_until(lambda: not runs(child))
+
+
+def test_a_command_that_prints_without_end_is_ended_at_once(tmp_path: Path) -> None:
+    """`yes` has filled a mebibyte within its first moments, and not our memory until its time is over."""
+    command = "echo $$ >first; yes planted & echo $! >child; wait"
+    with pytest.raises(LocalCommandFailed, match="more than 1 MiB"):
+        printed(command, tmp_path, within_sec=3600.0)
+    for name in ("first", "child"):
+        pid = int((tmp_path / name).read_text())
+        wait_until(lambda pid=pid: not runs(pid))
+
+
+def test_a_secret_is_there_when_its_command_ends(tmp_path: Path) -> None:
+    """A child that holds the pipe in the background is not waited for, and ends with the command."""
+    command = "sleep 3600 & echo $! >child; echo token"
+
+    assert b"token\n" == printed(command, tmp_path, within_sec=3600.0)
+    child = int((tmp_path / "child").read_text())
+    wait_until(lambda: not runs(child))
+
+
+def test_a_child_of_a_session_of_its_own_does_not_hold_the_command_up(tmp_path: Path) -> None:
+    """A daemon of the command's, such as an agent, stays; that it holds the pipe open is no matter."""
+    command = "setsid sleep 3600 & echo $! >child; echo token"
+
+    assert b"token\n" == printed(command, tmp_path, within_sec=3600.0)
+    child = int((tmp_path / "child").read_text())
+    assert runs(child)
+    os.kill(child, 9)
 
 
 def runs(pid: int) -> bool:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runpod_deploy.compiler.plan import Plan
 from runpod_deploy.errors import InvalidInput
+from runpod_deploy.executor.bounded_process import run_bounded
 from runpod_deploy.executor.untrusted import first_lines
 
 WITHIN_SEC = 60.0
@@ -93,11 +91,14 @@ def wanted_commands(plan: Plan) -> list[str]:
 async def _printed(
     command: str, folder: Path, environ: Mapping[str, str], within_sec: float
 ) -> bytes:
-    out = await _ended(("/bin/sh", "-c", command), folder, environ, within_sec)
+    words = ("/bin/sh", "-c", command)
+    out = await _ended(words, folder, environ, within_sec, most=LONGEST_OUTPUT)
+    if len(out) > LONGEST_OUTPUT:
+        raise LocalCommandFailed(
+            "it printed more than 1 MiB and was ended; a secret has at most that"
+        )
     if not out.strip():
         raise LocalCommandFailed("it ended well and printed nothing")
-    if len(out) > LONGEST_OUTPUT:
-        raise LocalCommandFailed(f"it printed {len(out)} bytes; a secret has at most 1 MiB")
     return out
 
 
@@ -107,30 +108,16 @@ async def _ended(
     environ: Mapping[str, str],
     within_sec: float,
     *,
+    most: int = 0,
     given: bytes | None = None,
 ) -> bytes:
     """Run a program to its end; return what it printed, of one that is given input nothing."""
-    told = given is not None
-    process = await asyncio.create_subprocess_exec(
-        *words,
-        cwd=folder,
-        env=dict(environ),
-        stdin=asyncio.subprocess.PIPE if told else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL if told else asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        # Its own session: whatever it starts ends with it, and it cannot wait at our terminal.
-        start_new_session=True,
-    )
     try:
-        async with asyncio.timeout(within_sec):
-            out, err = await process.communicate(given)
+        end = await run_bounded(
+            words, folder, environ, within_sec=within_sec, most=most, given=given
+        )
     except TimeoutError:
         raise LocalCommandFailed(f"it did not end within {within_sec:g} s") from None
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    if process.returncode != 0:
-        raise LocalCommandFailed(f"it ended with status {process.returncode}: {first_lines(err)}")
-    return out or b""
+    if end.status:
+        raise LocalCommandFailed(f"it ended with status {end.status}: {first_lines(end.err)}")
+    return end.out
