@@ -257,7 +257,7 @@ def _rig(
         progress=listener,
         random_suffix=lambda: f"{next(suffixes):04x}",
         late_bound={
-            "run_id": f"demo-20270115T080000Z{folder.name.partition('-')[1]}",
+            "run_id": f"demo-20270115T080000Z{''.join(folder.name.partition('-')[1:])}",
             "run_dir": str(folder),
             "project_root": str(root),
             "config_dir": str(root),

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.drift import made_as
+from runpod_deploy.executor.untrusted import printable
 from runpod_deploy.record import tolerant
-from runpod_deploy.record.journal import utc_stamp
+from runpod_deploy.record.journal import JOURNAL_NAME, read_events, utc_stamp
 from runpod_deploy.record.kept_pods import Binding, KeptPod, KeptPods
+from runpod_deploy.record.run import fold
+from runpod_deploy.record.run_lock import living_holder
 
 RECYCLED = "recycled"
 """What the reason of a delete call begins with when the pod was an earlier run's."""
@@ -31,14 +34,55 @@ def claim(ctx: RunContext) -> KeptPod | None:
 
     A state file that cannot be read is told of; then a pod is rented as without one.
     """
-    store = _store(ctx)
+    store, now = _store(ctx), ctx.clock.now()
     if store is None:
         return None
     try:
-        return store.claim(_binding(ctx), str(ctx.folder.path), lambda run: not Path(run).is_dir())
+        entry = store.claim(
+            _binding(ctx), str(ctx.folder.path), lambda run: _lets_go(Path(run), now)
+        )
+        if entry is None:
+            _tell_held(ctx, store, now)
     except OSError as error:
         ctx.warn("recycle-unread", f"No pod is used again: {_why(error)}.")
         return None
+    return entry
+
+
+def _lets_go(run: Path, now: float) -> bool:
+    """Return whether a run that took a kept pod has no more use for it.
+
+    One whose executor is dead still has it once it may have started it: what that pod's disk holds
+    may be all there is of its job.
+    """
+    if not run.is_dir():
+        return True
+    if living_holder(run, now) is not None:
+        return False
+    events = list(read_events(run / JOURNAL_NAME))
+    started = fold(events)
+    if not started.started:
+        return False  # its journal cannot be read, or is not written yet
+    return started.state.final or not any(
+        event.event == "pod_action_intended" and event.fields.get("action") == "start"
+        for event in events
+    )
+
+
+def _tell_held(ctx: RunContext, store: KeptPods, now: float) -> None:
+    """Say of a pod that a dead executor's run has how to get it back."""
+    binding = _binding(ctx)
+    for entry in store.read():
+        run = entry.claimed_by
+        if entry.binding != binding or run is None or living_holder(Path(run), now) is not None:
+            continue
+        ctx.warn(
+            "recycle-held",
+            f"Pod {entry.pod_id}, kept by an earlier run, is held by the run in {printable(run, 300)}, "
+            "whose command is gone and whose results may be on it. Another one is rented. To get it "
+            f"back, carry that run on (`runpod-deploy resume {printable(run, 300)}`) or end it "
+            "(`runpod-deploy cancel` with the same folder).",
+        )
 
 
 def give_back(ctx: RunContext, pod_id: str | None = None) -> None:

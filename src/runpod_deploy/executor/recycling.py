@@ -102,6 +102,9 @@ async def settle_open_start(ctx: RunContext, intent: Event) -> None:
         # Not started, or not yet: it is tried again, where the run goes on.
         spending.ended(ctx, pod_id, "stopped")
         _settle(ctx, pod_id, "refused", f"its executor ended, and the pod is {pod.status}")
+    elif look_at(pod, ctx.owner).run_id not in (None, ctx.run_id):
+        # In the ledger it is that run's by now.
+        _settle(ctx, pod_id, "refused", "its executor ended, and another run has started the pod")
     else:
         _started(ctx, pod)
 

@@ -18,7 +18,8 @@ from runpod_deploy.record.journal import Journal, JournalError, read_events
 from runpod_deploy.record.kept_pods import KeptPods
 from runpod_deploy.record.run import Run, RunState, fold
 from support.fake_pod import FakeMachine
-from support.fakes import AfterEffect, Gate, unavailable
+from support.fakes import AfterEffect, unavailable
+from support.killing import KILLED, Killed, after, at_call, at_event, kill, left_at
 from support.plans import secret, small_plan
 from support.rig import Rig, RigMaker
 
@@ -34,17 +35,10 @@ LOG = [
 WHOLE_LOG = b"".join(piece for _, piece in LOG)
 
 
-KILLED = "killed"
-
-
 @pytest.fixture(autouse=True)
 def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a killed process wrote is there; only a power cut could take it back."""
     monkeypatch.setattr("os.fsync", lambda _fd: None)
-
-
-class Killed(BaseException):
-    """Ends everything that a killed process would have done next."""
 
 
 class Store(LocalCommands):
@@ -87,44 +81,6 @@ def missing_result(rig: Rig) -> None:
 SCENES = [plain, job_fails, lost_answer, bad_host, missing_result]
 
 
-def at_event(rig: Rig, k: int) -> None:
-    """Kill the executor after its k-th line of the journal."""
-    write = Journal.write
-
-    def watched(self: Journal, name: str, /, **fields: object) -> object:
-        if self._fd is None:
-            raise Killed
-        event = write(self, name, **fields)
-        if len(self.events) >= k:
-            kill(rig)
-            raise Killed
-        return event
-
-    rig.ctx.journal.write = watched.__get__(rig.ctx.journal)  # type: ignore[method-assign]
-
-
-def at_call(rig: Rig, k: int) -> None:
-    """Kill the executor at its k-th call of cloud, pod or clock, before or after the effect."""
-
-    def act(number: int, _name: str) -> None:
-        if number >= k:
-            kill(rig)
-            raise Killed
-
-    rig.clock.gate.act = act
-
-
-def kill(rig: Rig) -> None:
-    """Let the process of the first executor do nothing more."""
-
-    def dead(_number: int, _name: str) -> None:
-        raise Killed
-
-    rig.ctx.journal._abandon()
-    rig.clock.gate.act = dead
-    rig.listener.messages.append(KILLED)
-
-
 def killed_then_resumed(rig: Rig, killer: Killer, k: int) -> tuple[Rig, Run] | None:
     """Run, kill at the k-th moment and resume; None when the run ended before."""
     killer(rig, k)
@@ -134,14 +90,6 @@ def killed_then_resumed(rig: Rig, killer: Killer, k: int) -> tuple[Rig, Run] | N
         return None
     second = after(rig)
     return second, second.run()
-
-
-def after(rig: Rig) -> Rig:
-    """Return the executor that comes after one that was killed."""
-    rig.clock.gate = Gate()
-    for machine in rig.machines:
-        machine.connections.clear()
-    return rig.resumed()
 
 
 def chatty(make_rig: RigMaker) -> Rig:
@@ -242,29 +190,6 @@ def test_killed_again_and_again_a_run_ends_as_if_it_was_not(
         assert rig.log() == undisturbed.log(), where
         marks = rig.names("remote_step_started", "remote_step_completed")
         assert marks == undisturbed.names("remote_step_started", "remote_step_completed"), where
-
-
-def left_at(rig: Rig, name: str, occurrence: int = 1) -> Rig:
-    """Kill a run right after an event of a name; returns the executor that comes next."""
-    seen = 0
-    write = Journal.write
-
-    def watched(self: Journal, event: str, /, **fields: object) -> object:
-        nonlocal seen
-        if self._fd is None:
-            raise Killed
-        written = write(self, event, **fields)
-        seen += event == name
-        if seen == occurrence and event == name:
-            kill(rig)
-            raise Killed
-        return written
-
-    rig.ctx.journal.write = watched.__get__(rig.ctx.journal)  # type: ignore[method-assign]
-    with contextlib.suppress(Killed, JournalError):
-        rig.run()
-    assert KILLED in rig.listener.messages, f"{name} never came"
-    return after(rig)
 
 
 def killed_while_undoing(rig: Rig, k: int) -> None:
