@@ -19,6 +19,7 @@ from runpod_deploy.cli.printable import json_line
 from runpod_deploy.cli.questions import InterruptQuestion
 from runpod_deploy.cli.signals import SignalDesk
 from runpod_deploy.cli.terminal import Terminal
+from runpod_deploy.cli.unhurried import unhurried
 from runpod_deploy.cli.views import summary
 from runpod_deploy.cli.views.json_lines import JsonView
 from runpod_deploy.cli.views.log_text import LogText
@@ -92,6 +93,12 @@ def apply(
 
 def carry(watch: Watch, work: Work, terminal: Terminal, show: Show) -> int:
     """Let a run work while somebody watches, and tell how it ended; returns the exit status."""
+    # Whoever reads along may stop reading; the run's clock and its money do not.
+    with unhurried(terminal, lossless=show.json) as patient:
+        return _carry(watch, work, patient, show)
+
+
+def _carry(watch: Watch, work: Work, terminal: Terminal, show: Show) -> int:
     view = Guarded(_view(terminal, show, watch))
     interrupts = Interrupts()
     failure: BaseException | None

@@ -18,6 +18,7 @@ from runpod_deploy.cli.layout import table
 from runpod_deploy.cli.planning import PlannedSweep
 from runpod_deploy.cli.signals import SignalDesk
 from runpod_deploy.cli.terminal import Terminal
+from runpod_deploy.cli.unhurried import unhurried
 from runpod_deploy.cli.views.sweep import PlainSweepView, SweepWatch, reason
 from runpod_deploy.cli.views.sweep_live import LiveSweepView
 from runpod_deploy.cli.views.watch import Watch, shown
@@ -107,6 +108,13 @@ def watch_sweep(
     sweep_file: SweepFile, target: Target, terminal: Terminal, show: SweepShow, work: Work
 ) -> int:
     """Let a sweep work while somebody watches, and return the exit status."""
+    with unhurried(terminal, lossless=show.json) as patient:
+        return _watch_sweep(sweep_file, target, patient, show, work)
+
+
+def _watch_sweep(
+    sweep_file: SweepFile, target: Target, terminal: Terminal, show: SweepShow, work: Work
+) -> int:
     names = [shard(one).name for one in sweep_file.shards]
     watch = SweepWatch(sweep=fold_sweep((), names))
     interrupts = Interrupts()

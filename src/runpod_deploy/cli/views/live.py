@@ -15,6 +15,7 @@ from rich.text import Text
 from runpod_deploy.cli.amounts import duration, usd
 from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.terminal import Terminal
+from runpod_deploy.cli.unhurried import behind
 from runpod_deploy.cli.views.log_text import OUTPUT_ENDS, LogText
 from runpod_deploy.cli.views.story import Line, Story, Tone
 from runpod_deploy.cli.views.transfer_rate import TransferRate
@@ -51,6 +52,7 @@ class LiveView:
             markup=False,
             emoji=False,
         )
+        self._stdout = terminal.stdout
         self._unicode = terminal.unicode
         self._watch = watch
         self._story = Story(verbose=terminal.verbose)
@@ -112,7 +114,8 @@ class LiveView:
         self.resume()
         while True:
             await asyncio.sleep(1 / FRAMES_PER_SEC)
-            if self._picture is not None:
+            # A terminal that was stopped gets the next picture once it has had the last one.
+            if self._picture is not None and not behind(self._stdout):
                 self._picture.update(self.frame(), refresh=True)
 
     def pause(self) -> None:

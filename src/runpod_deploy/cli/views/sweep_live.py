@@ -15,6 +15,7 @@ from runpod_deploy.cli.amounts import duration, usd
 from runpod_deploy.cli.layout import pad
 from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.terminal import Terminal
+from runpod_deploy.cli.unhurried import behind
 from runpod_deploy.cli.views.sweep import SweepWatch, reason, step_of
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.journal import utc_stamp
@@ -34,6 +35,7 @@ class LiveSweepView:
             markup=False,
             emoji=False,
         )
+        self._stdout = terminal.stdout
         self._unicode = terminal.unicode
         self._style = terminal.out
         self._watch = watch
@@ -56,7 +58,8 @@ class LiveSweepView:
         self.resume()
         while True:
             await asyncio.sleep(1 / FRAMES_PER_SEC)
-            if self._picture is not None:
+            # A terminal that was stopped gets the next picture once it has had the last one.
+            if self._picture is not None and not behind(self._stdout):
                 self._picture.update(self._frame(), refresh=True)
 
     def pause(self) -> None:
