@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from runpod_deploy.cli.arguments import Quiet, Verbose
-from runpod_deploy.cli.history import AsJson, write_json
+from runpod_deploy.cli.history import AsJson
 from runpod_deploy.cli.terminal import open_terminal
 from runpod_deploy.errors import InvalidInput
 
@@ -30,7 +30,7 @@ def capture_env_command(
         raise InvalidInput(f"{project_root} is not a folder")
     seen = observe(project_root)
     git, lock = seen.git, seen.lockfile
-    write_json(
+    terminal.document(
         {
             "captured_at_utc": seen.compiled_at,
             "tool_version": seen.tool_version,
@@ -39,6 +39,5 @@ def capture_env_command(
             "local_git_dirty": git.dirty if git else None,
             "payload_lockfile": lock.name if lock else None,
             "payload_lockfile_sha256": lock.sha256 if lock else None,
-        },
-        terminal,
+        }
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from enum import StrEnum
@@ -219,7 +218,7 @@ def _print_reading(
         "kept": reading.kept,
         "gpus": rows,
     }
-    terminal.print(json.dumps(document, indent=2, ensure_ascii=False))
+    terminal.document(document)
 
 
 def _print_inventory(
@@ -234,7 +233,7 @@ def _print_inventory(
         **to_plain(catalog),
         "asking_order": asking_order(plan.pod, catalog.candidates),
     }
-    terminal.print(json.dumps(document, indent=2, ensure_ascii=False))
+    terminal.document(document)
 
 
 def _show_inventory(terminal: Terminal, plan: Plan, catalog: ObservedCatalog, *, had: bool) -> None:

@@ -1,6 +1,5 @@
 """What a plan is compared with, and how the difference is shown."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,9 +102,7 @@ def show(
     if output is DocumentFormat.JSON:
         from runpod_deploy.cli.diff_json import diff_document  # noqa: PLC0415 - only this format
 
-        document = diff_document(diff, other.words)
-        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-        terminal.data(f"{text}\n".encode("utf-8", "backslashreplace"))
+        terminal.document(diff_document(diff, other.words))
     elif output is DocumentFormat.MARKDOWN:
         terminal.data(_markdown(diff, other).encode("utf-8", "backslashreplace"))
     elif terminal.quiet:

@@ -1,6 +1,5 @@
 """`emulator up|down|status|pods`: the small RunPod on this machine."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -151,7 +150,7 @@ def status(as_json: AsJson = False, verbose: Verbose = False, quiet: Quiet = Fal
     with explained():
         found = client.status(os.environ)
     if as_json:
-        _print_json(terminal, found)
+        terminal.document(found)
     elif found["running"]:
         terminal.print("\n".join(_status_lines(found, terminal)))
     else:
@@ -193,7 +192,7 @@ def pods(as_json: AsJson = False, verbose: Verbose = False, quiet: Quiet = False
     with explained():
         found = client.list_pods(os.environ)
     if as_json:
-        _print_json(terminal, {"pods": [_without_env(pod) for pod in found]})
+        terminal.document({"pods": [_without_env(pod) for pod in found]})
     elif found:
         terminal.print("\n".join(_pod_table(found, terminal)))
     else:
@@ -221,7 +220,3 @@ def _pod_table(found: list[dict[str, Any]], terminal: Terminal) -> list[str]:
 
 def _without_env(pod: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in pod.items() if key != "env"}
-
-
-def _print_json(terminal: Terminal, document: object) -> None:
-    terminal.print(json.dumps(document, indent=2, ensure_ascii=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING
 
@@ -68,7 +67,7 @@ def _print_json(live: PlanFile, terminal: Terminal) -> None:
         "catalog": to_plain(live.observed.catalog),
         "estimate": to_plain(live.observed.estimate),
     }
-    terminal.print(json.dumps(document, indent=2, ensure_ascii=False))
+    terminal.document(document)
 
 
 def _show(live: PlanFile, terminal: Terminal) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -122,7 +121,7 @@ def reap_command(
     ours = [row for row in rows if row.owned.ours]
     if as_json:
         told = [{**row.plain(), **_ended(row, ended)} for row in ours]
-        terminal.print(json.dumps({"owner": whose, "pods": told}, indent=2))
+        terminal.document({"owner": whose, "pods": told})
     else:
         _tell(ours, len(rows) - len(ours), ended, terminal)
         if not yes and any(row.verdict == "over" for row in ours):
@@ -198,7 +197,7 @@ def ls_stale_command(
     rows = with_account(cloud, terminal, work)
     stale = [row for row in rows if row.owned.ours and row.owned.pod.status == "EXITED"]
     if as_json:
-        terminal.print(json.dumps([row.plain() for row in stale], indent=2))
+        terminal.document([row.plain() for row in stale])
         return
     shown = [
         [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,13 +52,6 @@ def plain(run: RunSummary) -> dict[str, Any]:
     data = to_plain(run)
     folder = data.pop("folder")
     return {"run_dir": str(folder), **data}
-
-
-def write_json(value: Any, terminal: Terminal) -> None:
-    """Print JSON; ASCII, so that nothing in it can steer a terminal."""
-    from runpod_deploy.record.tolerant import finite  # noqa: PLC0415 - only for JSON
-
-    terminal.print(json.dumps(finite(value), indent=2, default=str, allow_nan=False))
 
 
 def run_table(runs: Sequence[RunSummary], terminal: Terminal) -> list[str]:

@@ -11,7 +11,7 @@ import typer
 
 from runpod_deploy.cli.amounts import count, duration, size, usd
 from runpod_deploy.cli.arguments import Quiet, Verbose
-from runpod_deploy.cli.history import AsJson, Root, cost, folders_in, plain, run_table, write_json
+from runpod_deploy.cli.history import AsJson, Root, cost, folders_in, plain, run_table
 from runpod_deploy.cli.layout import INDENT, Row, flow, labelled, pad
 from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.terminal import Terminal, open_terminal
@@ -83,9 +83,9 @@ def _one(name: str, root: Path | None, output: SummaryFormat, terminal: Terminal
 
         if manifest is None:
             raise InvalidInput(f"the run in {where} left no manifest to make a statement about")
-        write_json(statement(manifest), terminal)
+        terminal.document(statement(manifest))
     elif output is SummaryFormat.JSON:
-        write_json(plain(summary), terminal)
+        terminal.document(plain(summary))
     elif not terminal.quiet:
         terminal.print("\n".join(_told(summary, terminal)))
     return EXIT_OK if summary.succeeded else JobFailed.exit_code
@@ -101,7 +101,7 @@ def _many(folders: list[Path], output: SummaryFormat, terminal: Terminal) -> int
     sums = total(runs)
     if output is SummaryFormat.JSON:
         totals = {name: getattr(sums, name) for name in sums.__slots__}
-        write_json({"runs": [plain(run) for run in runs], "totals": totals}, terminal)
+        terminal.document({"runs": [plain(run) for run in runs], "totals": totals})
     elif runs:
         terminal.print("\n".join((*run_table(runs, terminal), *_totals(sums, terminal))))
     else:

@@ -32,5 +32,19 @@ def log_line(text: str) -> str:
 
 
 def json_line(document: Mapping[str, Any]) -> str:
-    """Return one line of ASCII, in which a CI runner finds no command of its own either."""
-    return json.dumps(finite(document), allow_nan=False).replace("##[", "#\\u0023[")
+    """Return one line of JSON; see `json_document`."""
+    return _json(document, indent=None)
+
+
+def json_document(document: Any) -> str:
+    """Return data as JSON, the way every command writes it for programs.
+
+    ASCII: no locale can spoil it, nothing in it steers a terminal, and half characters of file names
+    survive. A CI runner finds no command of its own in it either. Paths are texts.
+    """
+    return _json(document, indent=2)
+
+
+def _json(document: Any, *, indent: int | None) -> str:
+    text = json.dumps(finite(document), indent=indent, default=str, allow_nan=False)
+    return text.replace("##[", "#\\u0023[")

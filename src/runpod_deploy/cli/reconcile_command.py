@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -154,4 +153,4 @@ def _print_json(whole: Reconciled, *, with_unknown: bool, terminal: Terminal) ->
         ],
         "unknown_pods": dict(whole.unknown) if with_unknown else {},
     }
-    terminal.print(json.dumps(data, indent=2))
+    terminal.document(data)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runpod_deploy.cli.arguments import Quiet, Verbose
-from runpod_deploy.cli.history import AsJson, Root, folders_in, plain, run_table, write_json
+from runpod_deploy.cli.history import AsJson, Root, folders_in, plain, run_table
 from runpod_deploy.cli.terminal import Terminal, open_terminal
 from runpod_deploy.errors import EXIT_OK, InvalidInput, JobFailed
 
@@ -52,7 +52,7 @@ def ls_runs_command(
         return
     runs = list(iter_summaries(kept))
     if as_json:
-        write_json([plain(run) for run in runs], terminal)
+        terminal.document([plain(run) for run in runs])
         return
     terminal.print("\n".join(run_table(runs, terminal)) if runs else "no runs")
     if len(kept) < len(folders):
@@ -80,7 +80,7 @@ def compare_runs_command(
     a, b = find_run(left, place), find_run(right, place)
     rows = compare(a, b)
     if as_json:
-        write_json(
+        terminal.document(
             {
                 "left": str(a),
                 "right": str(b),
@@ -94,8 +94,7 @@ def compare_runs_command(
                     }
                     for row in rows
                 ],
-            },
-            terminal,
+            }
         )
     else:
         shown = [row for row in rows if everything or not row.same]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runpod_deploy.cli.arguments import Quiet, Verbose
-from runpod_deploy.cli.history import AsJson, Root, write_json
+from runpod_deploy.cli.history import AsJson, Root
 from runpod_deploy.cli.terminal import Terminal, open_terminal
 from runpod_deploy.errors import RunpodDeployError
 
@@ -51,7 +51,7 @@ def status_command(
     seen = _cloud(status, terminal, offline=offline)
     tail = last_lines(status, lines)
     if as_json:
-        write_json(as_data(status, seen, tail, now), terminal)
+        terminal.document(as_data(status, seen, tail, now))
     else:
         terminal.print(render(status, seen, tail, now, terminal))
 

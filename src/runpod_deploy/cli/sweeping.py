@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from runpod_deploy.cli.amounts import count, usd
 from runpod_deploy.cli.failures import report
 from runpod_deploy.cli.layout import table
 from runpod_deploy.cli.planning import PlannedSweep
+from runpod_deploy.cli.printable import json_line
 from runpod_deploy.cli.signals import SignalDesk
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.cli.unhurried import unhurried
@@ -173,7 +173,7 @@ class _Desk:
     def _event(self, event: Event) -> None:
         self.watch.sweep = step_sweep(self.watch.sweep, event)
         if self.show.json:
-            self.terminal.print(json.dumps(event.line(), ensure_ascii=False))
+            self.terminal.print(json_line(event.line()))
         else:
             self.view.event(event)
 
@@ -184,8 +184,7 @@ class _Desk:
 
         def told(event: Event) -> None:
             if self.show.json:
-                line = {"shard": name, **event.line()}
-                self.terminal.print(json.dumps(line, ensure_ascii=False))
+                self.terminal.print(json_line({"shard": name, **event.line()}))
             else:
                 self.view.run_event(name, event)
 
@@ -228,7 +227,7 @@ def _status(run: SweepRun, signal: str | None) -> int:
 def _tell(outcome: SweepOutcome, desk: _Desk, status: int) -> None:
     run, terminal = outcome.run, desk.terminal
     if desk.show.json:
-        terminal.print(json.dumps(result(outcome, status), ensure_ascii=False))
+        terminal.print(json_line(result(outcome, status)))
         return
     write = terminal.alert if desk.show.run_dir else terminal.print
     head = headline(run)

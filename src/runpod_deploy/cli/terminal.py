@@ -54,6 +54,12 @@ class Terminal:
         """Write what was asked for to stdout."""
         self._write(self.stdout, text)
 
+    def document(self, value: object) -> None:
+        """Write data as JSON to stdout: every `--json` of one document goes through here."""
+        from runpod_deploy.cli.printable import json_document  # noqa: PLC0415 - few need it
+
+        self._write(self.stdout, json_document(value))
+
     def data(self, content: bytes) -> None:
         """Write bytes to stdout exactly as they are."""
         self.stdout.flush()

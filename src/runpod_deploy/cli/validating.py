@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -154,31 +153,25 @@ def show(checked: Sequence[Checked], choice: Choice, how: str, terminal: Termina
     if how == "text":
         _show_text(checked, terminal)
     elif how == "json":
-        terminal.data(_encoded(_as_json(checked, choice)))
+        terminal.document(_as_json(checked, choice))
     else:
-        found = [one for file in checked for one in file.diagnostics]
-        terminal.data(_for_programs(found, how, terminal))
+        _for_programs([one for file in checked for one in file.diagnostics], how, terminal)
         for file in checked:
             _tell_strict(file, terminal)
     if choice.searched:
         _show_totals(checked, choice, terminal)
 
 
-def _for_programs(found: list[Diagnostic], how: str, terminal: Terminal) -> bytes:
+def _for_programs(found: list[Diagnostic], how: str, terminal: Terminal) -> None:
     where: dict[str, Any] = {"environ": terminal.environ, "cwd": Path.cwd()}
     if how == "github":
         from runpod_deploy.cli.annotations import render_github  # noqa: PLC0415 - only for this
 
-        return render_github(found, **where).encode(errors="backslashreplace")
+        terminal.data(render_github(found, **where).encode(errors="backslashreplace"))
+        return
     from runpod_deploy.cli.sarif import render_sarif  # noqa: PLC0415 - likewise
 
-    return _encoded(render_sarif(found, **where))
-
-
-def _encoded(document: dict[str, Any]) -> bytes:
-    """Return JSON in UTF-8, whatever the locale: half characters of file names as its escapes."""
-    text = json.dumps(document, indent=2, ensure_ascii=False)
-    return f"{text}\n".encode(errors="backslashreplace")
+    terminal.document(render_sarif(found, **where))
 
 
 def _show_text(checked: Sequence[Checked], terminal: Terminal) -> None:

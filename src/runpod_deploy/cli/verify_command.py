@@ -1,6 +1,5 @@
 """`plan verify`: prove that a saved plan is what its commit gives."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,8 +46,7 @@ def verify_command(
     toplevel = _toplevel(plan, project)
     result = verify(plan_file, plan, toplevel, allow_paths=allow_path or ())
     if as_json:
-        document = verify_document(plan_file, result)
-        terminal.print(json.dumps(document, indent=2, ensure_ascii=True))
+        terminal.document(verify_document(plan_file, result))
     else:
         show(plan_file, result, terminal)
     return PlanRefused.exit_code if result.drifts else EXIT_OK

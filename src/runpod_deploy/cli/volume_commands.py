@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -50,7 +49,7 @@ def ls_command(
     terminal = open_terminal(verbose=verbose, quiet=quiet)
     rows = with_account(cloud, terminal, _see_all)
     if as_json:
-        terminal.print(json.dumps([_plain(row) for row in rows], indent=2))
+        terminal.document([_plain(row) for row in rows])
         return
     if not rows:
         terminal.print("no network volumes")
@@ -108,7 +107,7 @@ def create_command(
 
     volume = with_account(cloud, terminal, work)
     if as_json:
-        terminal.print(json.dumps(_plain(Seen(volume=volume, pods=())), indent=2))
+        terminal.document(_plain(Seen(volume=volume, pods=())))
     else:
         terminal.print(volume.id)
         terminal.say(
