@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from runpod_deploy.errors import Diagnostic, Position
-from runpod_deploy.schema.text_places import place_in_flow
+from runpod_deploy.schema.text_places import place_in_text
 
 CloudType = Literal["SECURE", "COMMUNITY", "ANY"]
 Prefer = Literal["gpu", "datacenter", "price"]
@@ -61,25 +61,16 @@ class JobSource:
             column: Column within that line, from 1.
 
         Returns:
-            The exact place; of a folded block (`>`), or of what an alias or a tag stands before,
-            the place where it begins.
+            The exact place; where an alias stands for the text, the place of the alias.
         """
         start = self.locate(pointer)
-        written = (self.line(start) or "")[start.column - 1 :]
-        if written.startswith("|"):
-            indent = self._indent_of_block(pointer, start, written)
-            return Position(file=start.file, line=start.line + line, column=indent + column)
-        if not written or written.startswith((">", "&", "!", "*")):
-            return start
-        place = place_in_flow(self._lines(start), (start.line, start.column), (line, column))
+        place = place_in_text(
+            self._lines(start),
+            (start.line, start.column),
+            (line, column),
+            key_column=self.keys[pointer].column if pointer in self.keys else None,
+        )
         return start if place is None else Position(file=start.file, line=place[0], column=place[1])
-
-    def _indent_of_block(self, pointer: str, start: Position, header: str) -> int:
-        said = next((int(one) for one in header[1:3] if one in "123456789"), 0)
-        if said:
-            return self.locate_key(pointer).column - 1 + said
-        body = self._lines(start)[start.line :]
-        return next((len(text) - len(text.lstrip(" ")) for text in body if text.strip()), 0)
 
     def line(self, position: Position) -> str | None:
         """Return the text of the line at `position`, or None when it is beyond the file."""

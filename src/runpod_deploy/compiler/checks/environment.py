@@ -1,6 +1,5 @@
 """Lints about secrets and variables: whether they arrive, and whether they stay secret."""
 
-import re
 from collections.abc import Iterator
 
 from runpod_deploy.compiler.checks.lint import Lint
@@ -100,12 +99,13 @@ def secrets_in_job(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa
         found = list(all_secrets(content))
         if not found and key and named_secret(key, text):
             found = [("a secret, by its name", 0)]
-        block = re.fullmatch(r"/run/body|/\w+/\d+/command", pointer)
         for kind, offset in found:
+            before = content[content.rfind(b"\n", 0, offset) + 1 : offset]
             yield SECRET_IN_JOB.at(
                 pointer,
                 f"It looks like {kind}.",
-                line=content.count(b"\n", 0, offset) + 1 if block else 0,
+                line=content.count(b"\n", 0, offset) + 1,
+                column=len(before.decode(errors="replace")) + 1,
                 hidden=True,
             )
 
