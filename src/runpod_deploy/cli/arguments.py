@@ -134,7 +134,9 @@ def one_file(argument: Path | None, option: Path | None, *, what: str = "job fil
     chosen = argument or option
     if chosen is None:
         raise InvalidInput(
-            f"no {what} was named", help="Name it as an argument, or with --config FILE."
+            f"no {what} was named",
+            help="Name it as an argument, or with --config FILE. To begin one:\n"
+            "  runpod-deploy init",
         )
     return chosen
 

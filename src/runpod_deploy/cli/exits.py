@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 EXIT_TABLE: tuple[tuple[int, str], ...] = (
     (EXIT_OK, "it worked"),
     (JobFailed.exit_code, "the job, or a step on the way to it, failed"),
-    (EXIT_CHANGED, "something differs, for commands that only compare"),
+    (EXIT_CHANGED, "something differs (--detailed-exitcode), or cleanup left a pod"),
     (StockOut.exit_code, "no candidate GPU could be had"),
     (InvalidInput.exit_code, "the job file, the plan file or the usage is wrong"),
     (AccountError.exit_code, "API key or balance"),

@@ -40,7 +40,7 @@ def validate_command(
         list[Path] | None,
         typer.Argument(
             metavar="JOB.yaml|DIR...",
-            help="Job files, and folders whose job files are looked for.",
+            help="Job files, and folders whose job files are looked for; by default this folder.",
             show_default=False,
         ),
     ] = None,

@@ -14,6 +14,7 @@ from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
 from runpod_deploy.facts.job_files import find_job_files
 from runpod_deploy.facts.plan_job import load_job, plan_job
 from runpod_deploy.facts.plan_sweep import check_any, each_config
+from runpod_deploy.facts.project import is_everything
 from runpod_deploy.schema.job import JobConfig
 
 if TYPE_CHECKING:
@@ -51,11 +52,19 @@ class Checked:
 def chosen(named: Sequence[Path]) -> Choice:
     """Return the job files among `named` and in the folders among them, each once.
 
+    Args:
+        named: Files and folders; without any, the working folder.
+
     Raises:
-        InvalidInput: Nothing was named, or a folder holds no job file.
+        InvalidInput: A folder holds no job file, or nothing was named where no project can be.
     """
     if not named:
-        raise InvalidInput("no job file was named", help="Name at least one, or a folder.")
+        if is_everything(Path.cwd()):
+            raise InvalidInput(
+                "no job file was named, and this folder holds everything there is",
+                help="Name the file, or the folder of the project:\n  runpod-deploy validate DIR",
+            )
+        named = (Path(),)
     jobs: dict[Path, None] = {}
     skipped: dict[Path, str] = {}
     for path in named:
@@ -64,10 +73,12 @@ def chosen(named: Sequence[Path]) -> Choice:
             continue
         found = find_job_files(path)
         if not found.jobs:
+            where = f"the working folder, {Path.cwd()}" if path == Path() else str(path)
             raise InvalidInput(
-                f"there is no job file in {path}",
+                f"there is no job file in {where}",
                 help="In a folder, a .yaml or .yml file is a job file when its outermost keys say "
-                "so: `schema_version` beside another section, `pod` and `run`, or `extends`.",
+                "so: `schema_version` beside another section, `pod` and `run`, or `extends`. To "
+                "begin one:\n  runpod-deploy init",
             )
         jobs.update(dict.fromkeys(found.jobs))
         skipped.update(dict.fromkeys(found.parts, PART))

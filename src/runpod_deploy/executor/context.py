@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class RunContext:
         api_url: Base of the API, also told to the pod.
         late_bound: Token name to value, as far as known.
         secret_values: Secret name to the bytes that will lie on the pod; never printed.
+        allowed: Folders that files of secrets may lie in, links resolved; None: judged at the begin.
         commands: The leave to run the job's own commands on this machine; None: they may not.
         post: Sends a webhook its message.
         pod: The pod in hand; None before provisioning and after its release.
@@ -83,6 +84,7 @@ class RunContext:
     funds: Callable[[], Awaitable[Funds]] | None = None
     late_bound: dict[str, str] = field(default_factory=dict)
     secret_values: dict[str, bytes] = field(default_factory=dict)
+    allowed: Sequence[Path] | None = None
     commands: LocalCommands | None = None
     post: Post = post
     undo: UndoStack = field(default_factory=UndoStack)

@@ -83,7 +83,7 @@ async def _webhook(ctx: RunContext, message: Message) -> str | None:
     if ctx.plan.notify is None:
         return None
     try:
-        address = read_address(ctx.plan.notify, ctx.project_root, ctx.environ)
+        address = read_address(ctx.plan.notify, ctx.project_root, ctx.environ, allowed=ctx.allowed)
     except WebhookFailed as error:
         return str(error)
     body, why = json.dumps(message).encode(), ""

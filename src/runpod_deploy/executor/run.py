@@ -42,6 +42,7 @@ from runpod_deploy.executor.ssh.keys import SALT_BYTES, derive_key, read_public_
 from runpod_deploy.executor.webhook import webhook_texts
 from runpod_deploy.facts.approvals import SeenApproval
 from runpod_deploy.facts.git import git_state
+from runpod_deploy.facts.project import project_at
 from runpod_deploy.record.atomic import write_atomic
 from runpod_deploy.record.journal import Journal, Sink, utc_stamp
 from runpod_deploy.record.ledger import Ledger, ledger_file
@@ -148,6 +149,7 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
     plan_file = checked.plan_file
     git = await asyncio.to_thread(git_state, project_root, environ)
     owner = owner_id(environ)
+    allowed = project_at(project_root, plan_file.plan.job.file, allow_paths).allowed
     extra_keys = _extra_keys(plan_file)
     ports = await ForwardedPorts.bound(plan_file.plan.forward, listeners.progress.message)
     cloud = RunPodCloud(target.api_url, target.api_key, target.label)
@@ -161,8 +163,8 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
         run_id = f"{plan_file.plan.job.run_id_prefix}-{folder.stamp}"
         listeners.opened(folder.path, run_id)
         # From the first line on, no sink shows a secret that can be read now.
-        texts, _ = known_texts(plan_file.plan.secrets, project_root, environ)
-        hidden = webhook_texts(plan_file.plan.notify, project_root, environ)
+        texts, _ = known_texts(plan_file.plan.secrets, project_root, environ, allowed=allowed)
+        hidden = webhook_texts(plan_file.plan.notify, project_root, environ, allowed=allowed)
         masker = Masker([target.api_key, *texts, *hidden])
         journal = Journal(folder.path, masker=masker, now=clock.now, sinks=listeners.sinks)
         lock = RunLock.take(folder.path, owner=owner, now=clock.now())
@@ -196,6 +198,7 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
             random_suffix=random_suffix,
             late_bound=late_bound,
             commands=commands,
+            allowed=allowed,
         )
         ports.dial = ctx.dial
         note_start(ctx)

@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runpod_deploy.compiler.plan import PlanSecret
+from runpod_deploy.executor.named_files import read_named
 
 
-def secret_file(secret: PlanSecret, project_root: Path) -> Path:
-    """Return the file of a secret as the check of the job file saw it: `~` is the home folder.
-
-    Raises:
-        OSError: `~` stands for a home that is not known.
-    """
-    try:
-        return project_root / Path(secret.file or "").expanduser()
-    except RuntimeError as error:
-        raise FileNotFoundError(str(error)) from error
-
-
-def read_secret(secret: PlanSecret, project_root: Path, environ: Mapping[str, str]) -> bytes:
+def read_secret(
+    secret: PlanSecret,
+    project_root: Path,
+    environ: Mapping[str, str],
+    *,
+    allowed: Sequence[Path] | None = None,
+) -> bytes:
     """Return what will lie on the pod of a secret of variables or of a file.
+
+    Args:
+        allowed: As of `read_named`.
 
     Raises:
         OSError: Its file cannot be read.
         KeyError: One of its variables is not set.
     """
     if secret.file is not None:
-        return secret_file(secret, project_root).read_bytes()
+        return read_named(secret.file, project_root, allowed)
     lines = [f"export {name}={shlex.quote(environ[name])}\n" for name in secret.env]
     return "".join(lines).encode()
 
 
 def known_texts(
-    secrets: tuple[PlanSecret, ...], project_root: Path, environ: Mapping[str, str]
+    secrets: tuple[PlanSecret, ...],
+    project_root: Path,
+    environ: Mapping[str, str],
+    *,
+    allowed: Sequence[Path] | None = None,
 ) -> tuple[list[str], list[str]]:
     """Return every secret text that can be read now, and the names of secrets that cannot.
 
@@ -49,7 +51,7 @@ def known_texts(
             continue
         texts += [environ[name] for name in secret.env if name in environ]
         try:
-            content = read_secret(secret, project_root, environ)
+            content = read_secret(secret, project_root, environ, allowed=allowed)
         except (OSError, KeyError):
             unknown.append(secret.name)
             continue

@@ -5,12 +5,13 @@ The address is a secret: whoever has it can write there. No message of ours show
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from runpod_deploy._version import __version__
 from runpod_deploy.compiler.plan import PlanNotify
+from runpod_deploy.executor.named_files import read_named
 from runpod_deploy.executor.runpod.address import is_loopback
 
 ONE_TRY_SEC = 10.0
@@ -31,8 +32,17 @@ def has_webhook(notify: PlanNotify | None) -> bool:
     )
 
 
-def read_address(notify: PlanNotify, project_root: Path, environ: Mapping[str, str]) -> str:
+def read_address(
+    notify: PlanNotify,
+    project_root: Path,
+    environ: Mapping[str, str],
+    *,
+    allowed: Sequence[Path] | None = None,
+) -> str:
     """Return the address of a plan's webhook.
+
+    Args:
+        allowed: As of `read_named`.
 
     Raises:
         WebhookFailed: It is not there, or is no https address.
@@ -40,8 +50,8 @@ def read_address(notify: PlanNotify, project_root: Path, environ: Mapping[str, s
     if notify.webhook_file is not None:
         where = f"the file {notify.webhook_file!r}"
         try:
-            text = (project_root / Path(notify.webhook_file).expanduser()).read_text()
-        except (OSError, RuntimeError, UnicodeDecodeError) as error:
+            text = read_named(notify.webhook_file, project_root, allowed).decode()
+        except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it cannot be read as text"
             raise WebhookFailed(f"its address is in {where}: {why}") from None
     else:
@@ -68,13 +78,17 @@ def _checked(address: str, where: str) -> str:
 
 
 def webhook_texts(
-    notify: PlanNotify | None, project_root: Path, environ: Mapping[str, str]
+    notify: PlanNotify | None,
+    project_root: Path,
+    environ: Mapping[str, str],
+    *,
+    allowed: Sequence[Path] | None = None,
 ) -> list[str]:
     """Return what no sink may show of a plan's webhook: its address, and the path that is its key."""
     if notify is None or not has_webhook(notify):
         return []
     try:
-        address = read_address(notify, project_root, environ)
+        address = read_address(notify, project_root, environ, allowed=allowed)
     except WebhookFailed:
         return []
     path = urlsplit(address).path.strip("/")

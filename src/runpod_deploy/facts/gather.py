@@ -159,8 +159,8 @@ def _root_refusal(project: Project) -> Finding | None:
             pointer="/local/project_root",
             code="missing-path",
             summary="The project root is missing",
-            detail="There is no such folder; `local.project_root` is relative to the folder of "
-            "the job file.",
+            detail=f"There is no folder `{project.root}`; `local.project_root` is relative to the "
+            "folder of the job file.",
         )
     if not project.may_touch(project.root):
         return Finding(

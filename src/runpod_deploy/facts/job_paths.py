@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from runpod_deploy.compiler.findings import Finding, below
@@ -9,8 +10,16 @@ from runpod_deploy.compiler.lifecycle import state_file
 from runpod_deploy.compiler.resolve import Resolved
 from runpod_deploy.errors import Severity
 from runpod_deploy.facts.project import Project, at_home
+from runpod_deploy.schema.near_miss import near_miss
+from runpod_deploy.schema.opening import NotAFile, read_judged
 
 MAX_SCRIPT_BYTES = 4 * 2**20
+_MAX_NEIGHBOURS = 1000
+_OF_THE_PROJECT = (
+    "Only what lies in the project travels: put it there, or choose another `local.project_root`. "
+    "Keys and accounts are for `secrets:`, which takes them from variables of your environment:\n"
+    "  - {name: aws, destination: /root/.secrets/aws.env, env: [AWS_ACCESS_KEY_ID]}"
+)
 
 
 def named_paths(config: Resolved, project: Project, failed: frozenset[str]) -> list[Finding]:
@@ -61,20 +70,57 @@ def _check(pointer: str, path: str, project: Project, *, needed: bool) -> Iterat
             detail=f"`{path}` exists on one machine only; a plan holds paths relative to the "
             "project root.",
             suggestion=_relative(path, project),
+            help=None if _relative(path, project) else _OF_THE_PROJECT,
         )
         return
     place = project.locate(path)
     if not project.may_touch(place):
         yield _outside(pointer, path, place, project)
     elif not _exists(place):
+        yield _missing(pointer, path, place, project, needed=needed)
+    elif secret and not place.is_file():
         yield Finding(
             pointer=pointer,
-            severity=Severity.ERROR if needed else Severity.WARNING,
-            code="missing-path",
-            summary="A local path is missing",
-            detail=f"There is no `{path}` in the project root."
-            + ("" if needed else " It must be there when the plan is applied."),
+            code="not-a-file",
+            summary="A secret is no file",
+            detail=f"`{path}` is {_kind(place)}, and was not opened. A secret is the content of a "
+            "file.",
+            help="Name a file, or take the secret from a variable of your environment by `env`.",
         )
+
+
+def _missing(pointer: str, path: str, place: Path, project: Project, *, needed: bool) -> Finding:
+    return Finding(
+        pointer=pointer,
+        severity=Severity.ERROR if needed else Severity.WARNING,
+        code="missing-path",
+        summary="A local path is missing",
+        detail=f"There is no `{path}` in the project root, `{project.root}`."
+        + ("" if needed else " It must be there when the plan is applied."),
+        suggestion=_near(path, place),
+    )
+
+
+def _near(path: str, place: Path) -> str | None:
+    """Return the path with the name of a neighbour that was probably meant."""
+    start, slash, name = path.rstrip("/").rpartition("/")
+    if name != place.name:  # a link, which is there
+        return None
+    try:
+        names = [entry.name for entry in islice(place.parent.iterdir(), _MAX_NEIGHBOURS)]
+    except OSError:
+        return None
+    near = near_miss(name, sorted(names))
+    return None if near is None else f"{start}{slash}{near}"
+
+
+def _kind(place: Path) -> str:
+    try:
+        mode = place.stat().st_mode
+    except OSError:
+        return "nothing that can be looked at"
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
 
 
 def _outside(pointer: str, path: str, place: Path, project: Project) -> Finding:
@@ -110,14 +156,13 @@ def read_script(config: Resolved, project: Project) -> tuple[str | None, list[Fi
         return None, []
     place = project.locate(config.run.script)
     try:
-        status = place.stat()
-        # A pipe would wait for ever.
-        if not stat.S_ISREG(status.st_mode):
-            return None, [_unfit(f"`{config.run.script}` is not a file.")]
-        if status.st_size > MAX_SCRIPT_BYTES:
+        content = read_judged(place, MAX_SCRIPT_BYTES + 1)
+        if len(content) > MAX_SCRIPT_BYTES:
             limit = MAX_SCRIPT_BYTES // 2**20
             return None, [_unfit(f"`{config.run.script}` is larger than {limit} MiB.")]
-        return place.read_bytes().decode(), []
+        return content.decode(), []
+    except NotAFile:
+        return None, [_unfit(f"`{config.run.script}` is not a file.")]
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         return None, [_unfit(f"`{config.run.script}` is not UTF-8 text (line {line}).")]

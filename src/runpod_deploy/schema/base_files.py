@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runpod_deploy.schema.boundary import Boundary, boundary_of
 from runpod_deploy.schema.near_miss import near_miss
+from runpod_deploy.schema.opening import NotAFile, read_judged
 from runpod_deploy.schema.yaml_text import MAX_BYTES
 
 ReadBase = Callable[[str], bytes]
@@ -101,11 +102,11 @@ def _refuse_outside(path: str, place: Path, boundary: Boundary) -> None:
 
 
 def _read(place: Path, path: str) -> bytes:
-    # A pipe would wait for ever.
-    if place.exists() and not place.is_file():
-        raise BaseRefused("not-a-file", "Extended file is no file", f"`{path}` is no file.")
-    with place.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
+    try:
+        return read_judged(place, MAX_BYTES + 1)
+    except NotAFile:
+        refusal = BaseRefused("not-a-file", "Extended file is no file", f"`{path}` is no file.")
+        raise refusal from None
 
 
 def _neighbours(folder: Path) -> list[str]:

@@ -11,7 +11,7 @@ from runpod_deploy.schema.extends import extends, with_bases
 from runpod_deploy.schema.job import JobConfig, JobSource
 from runpod_deploy.schema.near_miss import near_miss
 from runpod_deploy.schema.plain import from_plain
-from runpod_deploy.schema.read_file import read_file, refuse_link_outside
+from runpod_deploy.schema.read_file import read_inside
 from runpod_deploy.schema.report import MAX_DIAGNOSTICS, Report, Stop, shorten
 from runpod_deploy.schema.v2.version import is_version_2
 from runpod_deploy.schema.validate import VERSION, job_schema, validate
@@ -61,8 +61,7 @@ def load(
     path = Path(path)
     report = Report(file=display if display is not None else str(path))
     try:
-        refuse_link_outside(path, allow_paths, report)
-        raw = read_file(path, report)
+        raw = read_inside(path, allow_paths, report)
         tree = WorkTree(path.parent, allow_paths)
         return _load(raw, variables or {}, path.name, tree, report)
     except _Partly as left:
@@ -106,8 +105,7 @@ def read_job_file(path: Path) -> bytes:
     """
     report = Report(file=str(path))
     try:
-        refuse_link_outside(path, (), report)
-        return read_file(path, report)
+        return read_inside(path, (), report)
     except Stop:
         raise invalid(report) from None
 

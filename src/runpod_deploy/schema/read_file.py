@@ -1,25 +1,49 @@
 """Reads the bytes of the one file that this package reads."""
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
 from runpod_deploy.schema.boundary import boundary_of
 from runpod_deploy.schema.near_miss import near_miss
+from runpod_deploy.schema.opening import NotAFile, read_judged
 from runpod_deploy.schema.report import Report, Stop
 from runpod_deploy.schema.yaml_text import MAX_BYTES
 
 _MAX_NEIGHBOURS = 1000
 
 
-def read_file(path: Path, report: Report) -> bytes:
+def read_inside(path: Path, allow_paths: Sequence[Path], report: Report) -> bytes:
+    """Return the content of the job file `path`, unless it is a link out of its repository.
+
+    What was judged is what is read, whatever is put in its place meanwhile.
+
+    Raises:
+        Stop: It is such a link, or it cannot be read; `report` says why.
+    """
+    return read_file(path, report, place=_judged(path, allow_paths, report))
+
+
+def read_file(path: Path, report: Report, *, place: Path | None = None) -> bytes:
     """Return the content of `path`, at most one byte beyond the limit of a job file.
+
+    Args:
+        path: What messages are about.
+        report: Takes what is wrong.
+        place: Where `path` leads to, links resolved, when nothing else may be read.
 
     Raises:
         Stop: It cannot be read; `report` says why.
     """
     try:
+        if place is not None:
+            return read_judged(place, MAX_BYTES + 1)
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
+    except NotAFile as error:
+        if error.errno == errno.EISDIR:
+            raise _directory(path, report) from None
+        problem = "It is a pipe, a socket or a device."
     except FileNotFoundError:
         raise _missing(path, report) from None
     except IsADirectoryError:
@@ -36,27 +60,20 @@ def read_file(path: Path, report: Report) -> bytes:
     )
 
 
-def refuse_link_outside(path: Path, allow_paths: Sequence[Path], report: Report) -> None:
-    """Refuse a job file that is a link out of its repository: findings quote lines of the file.
+def _judged(path: Path, allow_paths: Sequence[Path], report: Report) -> Path | None:
+    """Return where a job file is, links resolved; None for what is read as it is named.
 
-    A stranger's pull request may hold such a link. What the shell hands over (`/dev/stdin`,
-    `<(command)`) is nobody's but the user's.
-
-    Raises:
-        Stop: It is one; `report` says so, and nothing has been read.
+    A stranger's pull request may hold a link, and findings quote lines of the file. What the shell
+    hands over (`/dev/stdin`, `<(command)`) is nobody's but the user's.
     """
     try:
-        if not path.is_symlink():
-            return
         folder, place = path.parent.resolve(), path.resolve()
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ):  # no such name, or links in circles: reading says so
-        return
+    except (OSError, RuntimeError, ValueError):  # no such name, links in circles: reading says so
+        return None
     if any(folder.is_relative_to(own) for own in ("/dev", "/proc")):
-        return
+        return None
+    if place == folder / path.name:
+        return place
     boundary = boundary_of(folder, allow_paths)
     if not boundary.holds(place):
         raise report.fatal(
@@ -67,6 +84,7 @@ def refuse_link_outside(path: Path, allow_paths: Sequence[Path], report: Report)
             None,
             help=f"If that is meant, name the file itself:\n  {place}",
         )
+    return place
 
 
 def _missing(path: Path, report: Report) -> Stop:

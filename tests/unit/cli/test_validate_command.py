@@ -39,15 +39,34 @@ def test_one_bad_file_fails_the_lot_and_hides_nothing(project: Path, call: Call)
     assert "bad.yaml" in err
 
 
-def test_nothing_to_check_is_a_usage_error(project: Path, call: Call) -> None:
-    """An empty glob, or a folder without a job file, does not pass for success."""
+def test_nothing_to_check_is_a_usage_error(
+    project: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder without a job file does not pass for success, whether it was named or not."""
     (project / "empty").mkdir()
 
-    assert 4 == call("validate")[0]
     status, _, err = call("validate", "empty")
     assert status == 4
     assert "no job file in empty" in err
     assert "`schema_version`" in err
+    monkeypatch.chdir(project / "empty")
+    status, _, err = call("validate")
+    assert status == 4
+    assert f"no job file in the working folder, {project / 'empty'}" in err
+    assert "runpod-deploy init" in err
+
+
+def test_without_a_name_the_working_folder_is_checked(
+    jobs: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`validate` alone checks the job files of this folder, but never those of a whole home."""
+    monkeypatch.chdir(jobs)
+
+    assert (4, "good.yaml: ok\nwarned.yaml: ok\n") == call("validate")[:2]
+    monkeypatch.setenv("HOME", str(jobs))
+    status, out, err = call("validate")
+    assert (4, "") == (status, out)
+    assert "validate DIR" in err
 
 
 @pytest.mark.usefixtures("jobs")

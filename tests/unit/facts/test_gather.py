@@ -262,11 +262,40 @@ def test_what_is_needed_at_apply_only_warns(project: Path) -> None:
 
 
 def test_secrets_are_never_read(project: Path) -> None:
-    """A secret file is only looked at for being there: reading this one would never end."""
-    os.mkfifo(project / "key")
-    over = {"secrets": [{"name": "k", "destination": "/k", "file": "key"}]}
+    """A secret that is no file is told, with what it is; opening this pipe would never end."""
+    os.mkfifo(project / "pipe")
+    (project / "folder").mkdir()
+    over = {
+        "secrets": [
+            {"name": "k", "destination": "/k", "file": "pipe"},
+            {"name": "l", "destination": "/l", "file": "folder"},
+        ],
+        "notify": {"webhook": {"file": "folder/../pipe"}},
+    }
+    facts = looked_up(project, over)
 
-    assert () == looked_up(project, over).diagnostics
+    assert ["not-a-file"] * 3 == errors(facts)
+    assert ["a pipe", "a folder", "a pipe"] == [
+        one.detail.split("is ")[1].split(",")[0] for one in facts.diagnostics
+    ]
+
+
+def test_a_missing_path_says_where_it_was_looked_for(project: Path) -> None:
+    """The project root is named, and the neighbour that was probably meant."""
+    grown(project, "data/train.csv")
+    over = {"local": {"required_paths": ["data/trian.csv", "no/folder"]}}
+    near, alone = looked_up(project, over).diagnostics
+
+    assert f"no `data/trian.csv` in the project root, `{project}`." in near.detail
+    assert ["data/train.csv", None] == [near.suggestion, alone.suggestion]
+
+
+def test_a_path_of_the_machine_is_told_what_travels(project: Path) -> None:
+    """Whoever stages an account's file learns that secrets have a section of their own."""
+    facts = looked_up(project, {"staging": [CODE | {"source": "~/.aws/credentials"}]})
+
+    assert ["absolute-path"] == errors(facts)
+    assert "`secrets:`" in (facts.diagnostics[0].help or "")
 
 
 def test_the_script_is_read_as_it_is(project: Path) -> None:

@@ -9,6 +9,7 @@ from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.local_commands import LocalCommandFailed
 from runpod_deploy.executor.secret_values import read_secret
 from runpod_deploy.executor.webhook import WebhookFailed, has_webhook, read_address
+from runpod_deploy.facts.project import at_home
 
 
 async def do(ctx: RunContext) -> None:
@@ -77,7 +78,7 @@ def _webhook(ctx: RunContext) -> Iterator[Diagnostic]:
     if notify is None or not has_webhook(notify):
         return
     try:
-        read_address(notify, ctx.project_root, ctx.environ)
+        read_address(notify, ctx.project_root, ctx.environ, allowed=ctx.allowed)
     except WebhookFailed as error:
         yield _problem(
             "webhook-missing",
@@ -95,17 +96,26 @@ def _read(ctx: RunContext, secret: PlanSecret) -> bytes | Diagnostic:
             "Secret missing",
             f"Secret {secret.name!r} needs the environment variable{'s' * (len(unset) > 1)} "
             f"{', '.join(unset)}, which this command was not given.",
-            f"export {unset[0]}=…",
+            f"Set {'it' if len(unset) == 1 else 'them'} first:"
+            + "".join(f"\n  export {name}=…" for name in unset),
         )
     try:
-        return read_secret(secret, ctx.project_root, ctx.environ)
+        return read_secret(secret, ctx.project_root, ctx.environ, allowed=ctx.allowed)
     except OSError as error:
+        where = ctx.project_root / at_home(secret.file or "")
+        why = "there is none" if isinstance(error, FileNotFoundError) else _told(error)
         return _problem(
             "secret-missing",
             "Secret missing",
-            f"Secret {secret.name!r} is to come from the file {secret.file!r}: {error}",
-            "Create the file where this command runs; it is never part of the plan.",
+            f"Secret {secret.name!r} is to come from the file {secret.file!r}, looked for at {where}: "
+            f"{why}.",
+            "Put the file there; what it holds is never part of a plan.",
         )
+
+
+def _told(error: OSError) -> str:
+    said = error.strerror or str(error)
+    return f"{said[:1].lower()}{said[1:]}"
 
 
 async def _ask(ctx: RunContext, secret: PlanSecret) -> bytes | Diagnostic:

@@ -10,13 +10,15 @@ from urllib.parse import quote
 
 import pytest
 
-from runpod_deploy.compiler.plan import Plan
+from runpod_deploy.compiler.plan import Plan, PlanNotify
 from runpod_deploy.errors import InvalidInput
 from runpod_deploy.executor.local_commands import (
     LocalCommandFailed,
     LocalCommands,
     refuse_commands,
 )
+from runpod_deploy.executor.secret_values import known_texts, read_secret
+from runpod_deploy.executor.webhook import WebhookFailed, read_address
 from support.plans import changed, script, secret, small_plan
 from support.rig import Rig, RigMaker
 
@@ -155,3 +157,47 @@ def test_a_plan_with_commands_is_refused_without_leave() -> None:
     with pytest.raises(InvalidInput, match="pass show hub") as raised:
         refuse_commands([plan, plan], None)
     assert 1 == str(raised.value).count("pass show hub")
+
+
+def test_every_missing_secret_is_told_with_its_cure(make_rig: RigMaker) -> None:
+    """Each variable has a line to copy; a file is told by its place, without the system's code."""
+    plan = replace(
+        small_plan(),
+        secrets=(
+            secret("two", env=("HF_A", "HF_B")),
+            secret("gone", env=(), file="no/such"),
+            secret("folder", env=(), file="here"),
+        ),
+    )
+    rig = make_rig(plan)
+    (rig.ctx.project_root / "here").mkdir()
+    rig.run()
+
+    assert isinstance(rig.engine.failure, InvalidInput)
+    variables, gone, folder = rig.engine.failure.diagnostics
+    assert "Set them first:\n  export HF_A=…\n  export HF_B=…" == variables.help
+    assert gone.detail.endswith(f"at {rig.ctx.project_root}/no/such: there is none.")
+    assert folder.detail.endswith("/here: is a directory.")
+
+
+@pytest.mark.parametrize("how", ["secret", "webhook"])
+def test_a_secret_that_became_a_link_out_of_the_project_is_not_read(
+    make_rig: RigMaker, how: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A path that was right when the plan was held against the project is judged again at reading."""
+    other = tmp_path_factory.mktemp("somebody")
+    (other / "key").write_text("https://not.yours/key")
+    rig = make_rig(replace(small_plan(), secrets=(secret(env=(), file="key"),)))
+    root = rig.ctx.project_root
+    (root / "key").symlink_to(other / "key")
+    if how == "secret":
+        with pytest.raises(PermissionError):
+            read_secret(rig.ctx.plan.secrets[0], root, {}, allowed=(root,))
+        assert ([], ["hf"]) == known_texts(rig.ctx.plan.secrets, root, {}, allowed=(root,))
+    else:
+        notify = PlanNotify(on=(), webhook_env=None, webhook_file="key", command=None)
+        with pytest.raises(WebhookFailed, match="leads out"):
+            read_address(notify, root, {}, allowed=(root,))
+    assert b"https://not.yours/key" == read_secret(
+        rig.ctx.plan.secrets[0], root, {}, allowed=(root, other)
+    )
