@@ -141,10 +141,11 @@ def build(word: str | None = None) -> typer.Typer:
     for one in COMMANDS:
         if word in (None, one.name.split(" ")[0]):
             function = getattr(_module(one.module), one.function)
-            app.command(one.name, cls=LeanCommand, epilog=examples(*one.examples))(function)
-    for name, module in GROUPS.items():
+            shown = examples(*one.examples)
+            app.command(one.name, cls=LeanCommand, epilog=shown, short_help=one.brief)(function)
+    for name, (module, brief) in GROUPS.items():
         if word in (None, name):
-            app.add_typer(_module(module).commands, name=name)
+            app.add_typer(_module(module).commands, name=name, short_help=brief)
     return app
 
 

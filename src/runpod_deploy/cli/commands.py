@@ -8,12 +8,14 @@ class Command:
     """A command by its words, such as `plan diff`.
 
     Attributes:
+        brief: What it does, in the list of all commands: one line of 80 columns there.
         module: The module of this package that has it; imported only when the command is asked for.
         function: Its name there.
         examples: Shown at the end of its help.
     """
 
     name: str
+    brief: str
     module: str
     function: str
     examples: tuple[str, ...]
@@ -22,6 +24,7 @@ class Command:
 COMMANDS = (
     Command(
         name="init",
+        brief="Begin a job: a commented file, ready for an editor.",
         module="init_command",
         function="init_command",
         examples=(
@@ -31,6 +34,7 @@ COMMANDS = (
     ),
     Command(
         name="plan",
+        brief="Show everything that would be done, and do none of it.",
         module="plan_command",
         function="plan_command",
         examples=(
@@ -43,6 +47,7 @@ COMMANDS = (
     ),
     Command(
         name="plan diff",
+        brief="Show in what two plans differ.",
         module="plan_diff_command",
         function="plan_diff_command",
         examples=(
@@ -52,6 +57,7 @@ COMMANDS = (
     ),
     Command(
         name="plan sign",
+        brief="Approve a saved plan with an SSH key.",
         module="sign_command",
         function="sign_command",
         examples=(
@@ -61,6 +67,7 @@ COMMANDS = (
     ),
     Command(
         name="plan verify",
+        brief="Compile a saved plan again from its commit.",
         module="verify_command",
         function="verify_command",
         examples=(
@@ -71,6 +78,7 @@ COMMANDS = (
     ),
     Command(
         name="validate",
+        brief="Check job files: what is wrong, with its place.",
         module="validate_command",
         function="validate_command",
         examples=(
@@ -80,6 +88,7 @@ COMMANDS = (
     ),
     Command(
         name="estimate",
+        brief="Show what a run would cost.",
         module="estimate_command",
         function="estimate_command",
         examples=(
@@ -89,18 +98,21 @@ COMMANDS = (
     ),
     Command(
         name="gpu-list",
+        brief="List GPU types with memory, price and stock.",
         module="catalog_commands",
         function="gpu_list_command",
         examples=("runpod-deploy gpu-list --datacenter EU-RO-1 --gpu-count 2",),
     ),
     Command(
         name="gpu-prices",
+        brief="List prices of one GPU, the cheapest first.",
         module="catalog_commands",
         function="gpu_prices_command",
         examples=("runpod-deploy gpu-prices --cloud-type SECURE",),
     ),
     Command(
         name="gpu-inventory",
+        brief="Show which candidates of a job are free now.",
         module="catalog_commands",
         function="gpu_inventory_command",
         examples=(
@@ -110,12 +122,14 @@ COMMANDS = (
     ),
     Command(
         name="schema",
+        brief="Print a JSON Schema, for editors and programs.",
         module="schema_command",
         function="schema_command",
         examples=("runpod-deploy schema job -o .runpod-deploy/job.schema.json",),
     ),
     Command(
         name="migrate",
+        brief="Write a version 2 job file in version 3.",
         module="migrate_command",
         function="migrate_command",
         examples=(
@@ -125,6 +139,7 @@ COMMANDS = (
     ),
     Command(
         name="apply",
+        brief="Carry out a saved plan or a job file, after a yes.",
         module="apply_commands",
         function="apply_command",
         examples=(
@@ -134,12 +149,14 @@ COMMANDS = (
     ),
     Command(
         name="run",
+        brief="Plan a job file and carry it out without a question.",
         module="apply_commands",
         function="run_command",
         examples=("runpod-deploy run -c job.yaml --var seed=8 --json > events.jsonl",),
     ),
     Command(
         name="status",
+        brief="Tell where a run stands, and what it costs.",
         module="status_command",
         function="status_command",
         examples=(
@@ -149,6 +166,7 @@ COMMANDS = (
     ),
     Command(
         name="logs",
+        brief="Print a run's log, also while it runs.",
         module="logs_command",
         function="logs_command",
         examples=(
@@ -158,6 +176,7 @@ COMMANDS = (
     ),
     Command(
         name="resume",
+        brief="Carry on a run that was killed or detached from.",
         module="resume_commands",
         function="resume_command",
         examples=(
@@ -167,6 +186,7 @@ COMMANDS = (
     ),
     Command(
         name="cancel",
+        brief="End a run from elsewhere; twice, at once.",
         module="cancel_command",
         function="cancel_command",
         examples=(
@@ -176,18 +196,21 @@ COMMANDS = (
     ),
     Command(
         name="attach",
+        brief="Watch a run again.",
         module="resume_commands",
         function="attach_command",
         examples=("runpod-deploy attach last",),
     ),
     Command(
         name="detach",
+        brief="Leave a job alone on its pod.",
         module="resume_commands",
         function="detach_command",
         examples=("runpod-deploy detach last",),
     ),
     Command(
         name="ssh",
+        brief="Log in to the pod of a run.",
         module="ssh_command",
         function="ssh_command",
         examples=(
@@ -197,6 +220,7 @@ COMMANDS = (
     ),
     Command(
         name="manifest-summary",
+        brief="Tell how a run ended and what came back.",
         module="manifest_summary_command",
         function="manifest_summary_command",
         examples=(
@@ -207,24 +231,28 @@ COMMANDS = (
     ),
     Command(
         name="ls-runs",
+        brief="List runs, the newest last.",
         module="runs_commands",
         function="ls_runs_command",
         examples=("runpod-deploy ls-runs --limit 5",),
     ),
     Command(
         name="compare-runs",
+        brief="Show what differed between two runs.",
         module="runs_commands",
         function="compare_runs_command",
         examples=("runpod-deploy compare-runs 20260514T120000Z last",),
     ),
     Command(
         name="events",
+        brief="Tell what happened in a run, event by event.",
         module="events_commands",
         function="events_command",
         examples=("runpod-deploy events last",),
     ),
     Command(
         name="events-query",
+        brief="Search the events of all runs.",
         module="events_commands",
         function="events_query_command",
         examples=(
@@ -234,6 +262,7 @@ COMMANDS = (
     ),
     Command(
         name="report",
+        brief="Write a page about a run, or about all of them.",
         module="report_command",
         function="report_command",
         examples=(
@@ -243,6 +272,7 @@ COMMANDS = (
     ),
     Command(
         name="reconcile",
+        brief="Compare planned, accrued and billed cost.",
         module="reconcile_command",
         function="reconcile_command",
         examples=(
@@ -252,6 +282,7 @@ COMMANDS = (
     ),
     Command(
         name="reap",
+        brief="List or delete your pods that nobody wants any more.",
         module="fleet_commands",
         function="reap_command",
         examples=(
@@ -261,12 +292,14 @@ COMMANDS = (
     ),
     Command(
         name="ls-stale",
+        brief="List your stopped pods, whose disks go on costing.",
         module="fleet_commands",
         function="ls_stale_command",
         examples=("runpod-deploy ls-stale --json",),
     ),
     Command(
         name="cleanup",
+        brief="Stop or delete pods of yours that are left.",
         module="fleet_commands",
         function="cleanup_command",
         examples=(
@@ -276,6 +309,7 @@ COMMANDS = (
     ),
     Command(
         name="capture-env",
+        brief="Print commit, branch and lock file as JSON.",
         module="capture_env_command",
         function="capture_env_command",
         examples=("runpod-deploy capture-env > environment.json",),
@@ -283,11 +317,12 @@ COMMANDS = (
 )
 
 GROUPS = {
-    "emulator": "emulator_commands",
-    "export": "export_commands",
-    "volume": "volume_commands",
+    "emulator": ("emulator_commands", "A small RunPod on this machine, to rehearse on."),
+    "export": ("export_commands", "Write a job in the form of another tool."),
+    "volume": ("volume_commands", "The account's network volumes."),
 }
-"""Words with commands of their own below them, and the module that has them as `commands`."""
+"""Words with commands of their own below them: the module that has them as `commands`, and what they
+are about."""
 
 
 def asked_for(words: list[str]) -> str | None:

@@ -60,10 +60,10 @@ def pulumi_command(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a Pulumi program that applies this plan once, with its network volume if it has one.
+    """Write a Pulumi program that applies this plan once.
 
-    Nothing is asked of RunPod. Running the program needs the extra `pulumi` and Pulumi's own
-    command line.
+    It has the network volume of the plan, if there is one. Nothing is asked of RunPod. Running the
+    program needs the extra `pulumi` and Pulumi's own command line.
     """
     from runpod_deploy.cli import planning  # noqa: PLC0415 - not for `--help`
     from runpod_deploy.cli.saving import save_all  # noqa: PLC0415 - likewise

@@ -150,7 +150,7 @@ def rm_command(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Remove them with everything on them, for good; not while a pod has them."""
+    """Remove them, and what is on them. One that a pod has stays."""
     from runpod_deploy.executor.network_volumes import (  # noqa: PLC0415 - not for `--help`
         pick,
         refuse_in_use,

@@ -1,6 +1,7 @@
 """Only the command that is asked for is built, and it is the same one."""
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 
 import pytest
@@ -28,6 +29,19 @@ def test_a_command_alone_is_as_among_all(word: str) -> None:
 def test_whatever_names_no_command_is_for_all_of_them(words: list[str]) -> None:
     """Help, flags before the command and misspelt commands need to know every command."""
     assert asked_for(words) is None
+
+
+def test_no_list_of_commands_is_cut(
+    call: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal of 80 columns every command has a whole sentence on its own line."""
+    monkeypatch.setenv("COLUMNS", "80")
+    for words in ([], *([name] for name in GROUPS)):
+        listed = call(*words, "--help")[1].partition("Commands:\n")[2].partition("\n\n")[0]
+        lines = listed.splitlines()
+        assert [] == [one for one in lines if not one.endswith(".") or one.endswith("..")], words
+        assert max(map(len, lines)) <= 80
+        assert words or len(lines) == len(COMMANDS) + len(GROUPS)
 
 
 def test_every_word_of_a_command_is_known() -> None:
