@@ -13,9 +13,9 @@ from runpod_deploy.cli.market_words import UNKNOWN, chance, estimate_rows, per_h
 from runpod_deploy.cli.plan_rows import secret_source, with_names
 from runpod_deploy.compiler.line_diff import lines_of
 from runpod_deploy.compiler.observed import CandidateOffer
+from runpod_deploy.compiler.payload_files import LARGEST
 from runpod_deploy.compiler.plan import Candidate, Plan, PlanFile, Script
 
-LARGEST = 10
 _NAME = 50
 
 

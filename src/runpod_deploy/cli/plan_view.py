@@ -9,9 +9,9 @@ from runpod_deploy.cli.layout import INDENT, Row, flow, labelled, section, table
 from runpod_deploy.cli.plan_rows import secret_source, with_names
 from runpod_deploy.cli.printable import block, line
 from runpod_deploy.cli.style import Style
+from runpod_deploy.compiler.payload_files import LARGEST, sums_of
 from runpod_deploy.compiler.plan import PlanFile, Script
 
-LARGEST = 10
 MOST_CANDIDATES = 30
 _PREFERRED = {
     "gpu": "each GPU in every place, then the next GPU",
@@ -119,20 +119,22 @@ class _View:
         return section("Payload", note, body, self.style)
 
     def _largest(self) -> list[str]:
-        every = [
-            (entry.size, entry.path or "(the file itself)", label)
-            for label, entries in self.plan_file.payload.items()
-            for entry in entries
-            if entry.type == "file"
-        ]
-        if len(every) < 2:
+        payload = self.plan_file.payload
+        sums = {label: sums_of(entries) for label, entries in payload.items()}
+        files = sum(len(payload[label]) - one.links for label, one in sums.items())
+        if files < 2:
             return []
-        several = len(self.plan_file.payload) > 1
+        several = len(payload) > 1
+        every = [
+            (bytes_, path or "(the file itself)", label)
+            for label, one in sums.items()
+            for bytes_, path in one.largest
+        ]
         rows = [
             [size(bytes_), f"{label}: {path}" if several else path]
             for bytes_, path, label in nlargest(LARGEST, every, key=lambda one: one[0])
         ]
-        rest = f" of {len(every):,}" if len(every) > LARGEST else ""
+        rest = f" of {files:,}" if files > LARGEST else ""
         head = self.style.dim(f"{INDENT}the largest {len(rows)}{rest}:")
         return [head, *table(rows, self.style, right="r")]
 

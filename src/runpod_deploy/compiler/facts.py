@@ -1,6 +1,6 @@
 """What the compiler has to be told, because it may not look: the files of the project, as data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -40,7 +40,7 @@ class Facts:
     """
 
     job_file: str
-    payload: Mapping[str, tuple[PayloadEntry, ...]] = field(default_factory=dict)
+    payload: Mapping[str, Sequence[PayloadEntry]] = field(default_factory=dict)
     excludes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     marks: Mapping[str, tuple[Mark, ...]] = field(default_factory=dict)
     requirements: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -11,6 +11,15 @@ from runpod_deploy.compiler.plan import PayloadEntry
 def tree_sha256(entries: Sequence[PayloadEntry]) -> str:
     """Return `sha256:` and the hex digest over RFC 8785 of the list of `entries`.
 
+    Raises:
+        CanonicalError: A path or link target is not Unicode text.
+    """
+    return f"sha256:{hashlib.sha256(canonical_list(entries)).hexdigest()}"
+
+
+def canonical_list(entries: Sequence[PayloadEntry]) -> bytes:
+    """Return the list of `entries` as RFC 8785 JSON, whose digest is the identity of the tree.
+
     Written out by hand for the six known keys: payloads have tens of thousands of entries.
 
     Raises:
@@ -18,7 +27,7 @@ def tree_sha256(entries: Sequence[PayloadEntry]) -> str:
     """
     text = ",".join(map(_canonical_entry, entries))
     try:
-        return f"sha256:{hashlib.sha256(f'[{text}]'.encode()).hexdigest()}"
+        return f"[{text}]".encode()
     except UnicodeEncodeError as error:
         raise CanonicalError("a path holds a lone surrogate and is not Unicode text") from error
 

@@ -7,7 +7,7 @@ absolute local path, time, host name, price or secret value may ever be put in; 
 only while the plan is applied stand as late-bound tokens `@@rd:NAME@@` (see `late_bound`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -468,5 +468,5 @@ class PlanFile:
     plan_hash: str
     plan_id: str
     plan: Plan
-    payload: Mapping[str, tuple[PayloadEntry, ...]]
+    payload: Mapping[str, Sequence[PayloadEntry]]
     observed: Observed

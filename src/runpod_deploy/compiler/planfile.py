@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runpod_deploy.compiler.canonical import CanonicalError, quote, sha256
+from runpod_deploy.compiler.payload_files import PayloadFiles
 from runpod_deploy.compiler.plan import PLAN_FORMAT, Observed, PayloadEntry, Plan, PlanFile
 from runpod_deploy.compiler.planfile_json import parse
 from runpod_deploy.compiler.soundness import unsound
@@ -32,7 +33,10 @@ def make_plan_file(
         plan_hash=plan_hash(plan),
         plan_id=plan_id,
         plan=plan,
-        payload={label: tuple(entries) for label, entries in payload.items()},
+        payload={
+            label: entries if isinstance(entries, PayloadFiles) else tuple(entries)
+            for label, entries in payload.items()
+        },
         observed=observed,
     )
 

@@ -3,7 +3,7 @@
 from runpod_deploy.compiler import lease
 from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.local_paths import artifact_path, in_project
-from runpod_deploy.compiler.payload import total_bytes, tree_sha256
+from runpod_deploy.compiler.payload_files import sums_of
 from runpod_deploy.compiler.plan import (
     PlanAdmission,
     PlanArtifact,
@@ -79,6 +79,7 @@ def staging(config: Resolved, facts: Facts) -> tuple[PlanStaging, ...]:
     sealed = []
     for entry in config.staging:
         files = facts.payload.get(entry.label, ())
+        sums = sums_of(files)
         sealed.append(
             PlanStaging(
                 label=entry.label,
@@ -87,9 +88,9 @@ def staging(config: Resolved, facts: Facts) -> tuple[PlanStaging, ...]:
                 excludes=facts.excludes.get(entry.label, ()),
                 gitignore=entry.gitignore,
                 delete=entry.delete,
-                tree_sha256=tree_sha256(files),
+                tree_sha256=sums.tree_sha256,
                 files=len(files),
-                bytes=total_bytes(files),
+                bytes=sums.bytes,
             )
         )
     return tuple(sealed)

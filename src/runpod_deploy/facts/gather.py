@@ -61,7 +61,7 @@ def gather_resolution(
     *,
     use_cache: bool = True,
     environ: Mapping[str, str] | None = None,
-    payload: Mapping[str, tuple[PayloadEntry, ...]] | None = None,
+    payload: Mapping[str, Sequence[PayloadEntry]] | None = None,
     found: Found | None = None,
 ) -> Facts:
     """Return what `gather` returns, for a job that is rendered already.
@@ -192,10 +192,10 @@ class _Survey:
 
     environ: Mapping[str, str]
     use_cache: bool
-    known: Mapping[str, tuple[PayloadEntry, ...]] | None
+    known: Mapping[str, Sequence[PayloadEntry]] | None
     found: Found
     own: tuple[str, ...]
-    payload: dict[str, tuple[PayloadEntry, ...]] = field(default_factory=dict)
+    payload: dict[str, Sequence[PayloadEntry]] = field(default_factory=dict)
     excludes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     marks: dict[str, tuple[Mark, ...]] = field(default_factory=dict)
     requirements: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -223,5 +223,5 @@ class _Survey:
         found = self.found[key]
         self.payload[entry.label] = found.entries
         self.marks[entry.label] = marks(str(source), found.flagged)
-        self.requirements[entry.label] = read_requirements(source, found.entries)
+        self.requirements[entry.label] = read_requirements(source, found.requirements)
         self.findings += in_the_way(found, index)

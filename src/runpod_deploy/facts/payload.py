@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runpod_deploy.compiler.findings import Finding
-from runpod_deploy.compiler.plan import PayloadEntry
+from runpod_deploy.compiler.payload_files import PayloadFiles
+from runpod_deploy.facts.digest_cache import now_ns
 from runpod_deploy.facts.filters import filter_rules
+from runpod_deploy.facts.known_tree import Choice, KnownTree, recall, remember
+from runpod_deploy.facts.requirements import requirement_files
 from runpod_deploy.facts.seal import seal
-from runpod_deploy.facts.walk import Obstacle, walk
+from runpod_deploy.facts.walk import Obstacle, rule_files_above, rule_names, walk
 
 _SHOWN = 10
 _TOLD: Mapping[Obstacle, tuple[str, str, str]] = {
@@ -43,11 +46,13 @@ class Payload:
         entries: Its files and links.
         obstacles: What stands in the way: kind to paths.
         flagged: Paths of files that hold something worth a warning, and the flags of `scan`.
+        requirements: Paths of files that say what is to be installed.
     """
 
-    entries: tuple[PayloadEntry, ...]
+    entries: PayloadFiles
     obstacles: Mapping[Obstacle, tuple[str, ...]]
     flagged: tuple[tuple[str, int], ...] = ()
+    requirements: tuple[str, ...] = ()
 
 
 def find_payload(
@@ -71,12 +76,30 @@ def find_payload(
         environ: Says where digests are kept.
         look: Whether to look for what is worth a warning, while the files are read.
     """
-    walked = walk(source, filter_rules(excludes), ignore_top, gitignore=gitignore)
-    sealed = seal(source, walked.found, use_cache=use_cache, environ=environ, look=look)
-    obstacles = {kind: tuple(sorted(paths)) for kind, paths in walked.obstacles.items()}
-    if sealed.unread:
-        obstacles["unreadable"] = (*obstacles.get("unreadable", ()), *sealed.unread)
-    return Payload(entries=sealed.entries, obstacles=obstacles, flagged=sealed.flagged)
+    above = rule_files_above(source, ignore_top, rule_names(gitignore=gitignore))
+    choice = Choice(source=source, excludes=excludes, gitignore=gitignore, above=above)
+    known = recall(choice, environ) if use_cache and look else None
+    obstacles: dict[Obstacle, tuple[str, ...]] = {}
+    if known is None:
+        began = now_ns()
+        walked = walk(source, filter_rules(excludes), ignore_top, gitignore=gitignore, above=above)
+        sealed = seal(source, walked.found, use_cache=use_cache, environ=environ, look=look)
+        obstacles |= {kind: tuple(sorted(paths)) for kind, paths in walked.obstacles.items()}
+        if sealed.unread:
+            obstacles["unreadable"] = (*obstacles.get("unreadable", ()), *sealed.unread)
+        known = KnownTree(
+            entries=PayloadFiles(sealed.entries),
+            flagged=sealed.flagged,
+            requirements=requirement_files(source, sealed.entries),
+        )
+        if use_cache and look and sealed.steady:
+            remember(choice, known, walked, began, environ)
+    return Payload(
+        entries=known.entries,
+        obstacles=obstacles,
+        flagged=known.flagged,
+        requirements=known.requirements,
+    )
 
 
 def in_the_way(payload: Payload, index: int) -> Iterator[Finding]:

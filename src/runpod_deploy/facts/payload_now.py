@@ -69,4 +69,4 @@ def _read(
         raise PlanRefused(
             f"the plan is stale: {staging.source} now holds what cannot travel: {paths[0]} ({kind})"
         )
-    return found.entries
+    return found.entries.entries

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from runpod_deploy.compiler.plan import PayloadEntry
@@ -10,21 +11,22 @@ from runpod_deploy.compiler.plan import PayloadEntry
 _MAX_FILES = 20
 _MAX_BYTES = 2**18
 _MAX_DEPTH = 2
-_NAMES = re.compile(r"pyproject\.toml|[\w.-]*requirements[\w.-]*\.txt|requirements/[\w.-]+\.txt")
+NAMES = re.compile(r"pyproject\.toml|[\w.-]*requirements[\w.-]*\.txt|requirements/[\w.-]+\.txt")
 
 
-def read_requirements(source: Path, entries: Sequence[PayloadEntry]) -> dict[str, str]:
-    """Return the text of each such file near the top of `source`, by its path in there.
+def requirement_files(source: Path, entries: Iterable[PayloadEntry]) -> tuple[str, ...]:
+    """Return the paths of such files near the top of `source`: at most 20 files of 256 KiB."""
+    chosen = (one.path for one in entries if one.type == "file" and _is_one(one, source))
+    return tuple(islice(chosen, _MAX_FILES))
 
-    At most 20 files of 256 KiB; one that is no UTF-8 or cannot be read is left out.
+
+def read_requirements(source: Path, paths: Iterable[str]) -> dict[str, str]:
+    """Return the text of each of the files, by its path in `source`.
+
+    One that is no UTF-8 or cannot be read is left out.
     """
-    chosen = [entry for entry in entries if entry.type == "file" and _is_one(entry, source)]
-    texts = {}
-    for entry in chosen[:_MAX_FILES]:
-        text = _read(source / entry.path if entry.path else source)
-        if text is not None:
-            texts[entry.path] = text
-    return texts
+    texts = {path: _read(source / path if path else source) for path in paths}
+    return {path: text for path, text in texts.items() if text is not None}
 
 
 def _is_one(entry: PayloadEntry, source: Path) -> bool:
@@ -34,7 +36,7 @@ def _is_one(entry: PayloadEntry, source: Path) -> bool:
     folder, _, name = path.rpartition("/")
     near = path.count("/") <= _MAX_DEPTH and entry.size <= _MAX_BYTES
     inner = folder.rpartition("/")[2]
-    return near and bool(_NAMES.fullmatch(name) or _NAMES.fullmatch(f"{inner}/{name}"))
+    return near and bool(NAMES.fullmatch(name) or NAMES.fullmatch(f"{inner}/{name}"))
 
 
 def _read(path: Path) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runpod_deploy.compiler.plan import PayloadEntry
-from runpod_deploy.facts.digest import Digest, digest_files
+from runpod_deploy.facts.digest import Digest, digest_files, same_content
 from runpod_deploy.facts.digest_cache import (
     Key,
     Known,
@@ -32,11 +32,13 @@ class Sealed:
         entries: Those that were read, in the order they were found.
         unread: The paths of those that could not be.
         flagged: Paths of files that hold something worth a warning, and the flags of `scan`.
+        steady: Whether each file was read as it was found.
     """
 
     entries: tuple[PayloadEntry, ...]
     unread: tuple[str, ...]
     flagged: tuple[tuple[str, int], ...] = ()
+    steady: bool = True
 
 
 def seal(
@@ -77,7 +79,11 @@ def seal(
         for one, digest in zip(files, digests, strict=True)
         if digest.flags & ~LOOKED_AT and one.path in wanted
     )
-    return Sealed(entries=tuple(entries), unread=tuple(unread), flagged=flagged)
+    steady = not unread and all(
+        digest.status is one.status or same_content(digest.status, one.status)
+        for one, digest in zip(files, digests, strict=True)
+    )
+    return Sealed(entries=tuple(entries), unread=tuple(unread), flagged=flagged, steady=steady)
 
 
 def _with_cache(

@@ -6,7 +6,7 @@ Folders travel only as far as there are files in them, as in git: an empty folde
 import os
 import posixpath
 import stat
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 from runpod_deploy.facts.gitignore import IgnoreFile, parse
 from runpod_deploy.facts.rules import FOLDER, PathRules
+from runpod_deploy.facts.trace import ENTERED, PASSED_OVER, RULES, TAKEN, Seen, seen
 
 GITIGNORE = ".gitignore"
 RUNPODIGNORE = ".runpodignore"
@@ -40,10 +41,12 @@ class Walk:
     Attributes:
         found: Sorted by the bytes of `path`, which is relative to the source.
         obstacles: What cannot travel and was not excluded: kind to paths, as shown to a user.
+        folders: Every folder that was looked into, in the order in which that was done.
     """
 
     found: list[Found] = field(default_factory=list)
     obstacles: dict[Obstacle, list[str]] = field(default_factory=dict)
+    folders: list[Seen] = field(default_factory=list)
 
     def hit(self, kind: Obstacle, path: str) -> None:
         """Note one thing that cannot travel."""
@@ -51,8 +54,21 @@ class Walk:
         self.obstacles.setdefault(kind, []).append(shown)
 
 
+class RuleFile(NamedTuple):
+    """An ignore file above a source."""
+
+    name: str
+    folder: Path
+    content: bytes
+
+
 def walk(
-    source: Path, filters: PathRules, ignore_from: Path | None, *, gitignore: bool = True
+    source: Path,
+    filters: PathRules,
+    ignore_from: Path | None,
+    *,
+    gitignore: bool = True,
+    above: Sequence[RuleFile] | None = None,
 ) -> Walk:
     """Return what travels when `source` is staged.
 
@@ -61,6 +77,7 @@ def walk(
         filters: Filter patterns relative to the source; what they say goes before ignore files.
         ignore_from: The topmost folder whose ignore files count, at or above `source`; None: none.
         gitignore: Whether `.gitignore` counts; `.runpodignore` does in any case.
+        above: What `rule_files_above` said, when it was asked already.
     """
     result = Walk()
     status = source.stat()
@@ -70,9 +87,12 @@ def walk(
     if not stat.S_ISDIR(status.st_mode):
         result.hit("special-file", source.name)
         return result
-    names = () if ignore_from is None else (RUNPODIGNORE, GITIGNORE)[: 1 + gitignore]
-    above = () if ignore_from is None else _ignore_files_above(source, ignore_from, names)
-    _Walker(str(source), filters, result, names).run(tuple(above))
+    names = () if ignore_from is None else rule_names(gitignore=gitignore)
+    if above is None:
+        above = () if ignore_from is None else rule_files_above(source, ignore_from, names)
+    _Walker(str(source), filters, result, names).run(
+        tuple(tuple(_parsed(one, source) for one in above if one.name == name) for name in names)
+    )
     result.found.sort(key=_path)
     return result
 
@@ -81,19 +101,25 @@ def _path(found: Found) -> str:
     return found.path
 
 
-def _ignore_files_above(
-    source: Path, top: Path, names: tuple[str, ...]
-) -> Iterator[tuple[IgnoreFile, ...]]:
-    """Yield, for each name of ignore files, those above `source`, the deepest first."""
+def rule_names(*, gitignore: bool) -> tuple[str, ...]:
+    """Return the names of the ignore files that count, the strongest first."""
+    return (RUNPODIGNORE, GITIGNORE)[: 1 + gitignore]
+
+
+def rule_files_above(source: Path, top: Path, names: tuple[str, ...]) -> tuple[RuleFile, ...]:
+    """Return the ignore files above `source` up to `top`: of each name the deepest first."""
     folders = [folder for folder in source.parents if folder.is_relative_to(top)]
-    for name in names:
-        found = []
-        for folder in folders:
-            file = folder / name
-            if file.is_file() and not file.is_symlink():
-                prefix = f"/{source.relative_to(folder).as_posix()}"
-                found.append(IgnoreFile(parse(file.read_bytes()), prefix.encode()))
-        yield tuple(found)
+    return tuple(
+        RuleFile(name, folder, (folder / name).read_bytes())
+        for name in names
+        for folder in folders
+        if (folder / name).is_file() and not (folder / name).is_symlink()
+    )
+
+
+def _parsed(file: RuleFile, source: Path) -> IgnoreFile:
+    prefix = f"/{source.relative_to(file.folder).as_posix()}"
+    return IgnoreFile(parse(file.content), prefix.encode())
 
 
 _Ignores = tuple[tuple[IgnoreFile, ...], ...]
@@ -128,6 +154,8 @@ class _Walker:
         ignores = self._with_own(listed, prefix, ignores)
         rules = tuple(chain.from_iterable(ignores))
         below = []
+        done = bytearray()
+        statuses: list[os.stat_result] = []
         anchored = b"/" + os.fsencode(prefix)
         for entry in listed:
             name = entry.name
@@ -136,11 +164,15 @@ class _Walker:
             if folder:
                 raw += FOLDER
             if self._dropped(anchored + raw, raw, rules):
-                continue
-            if folder:
+                decides = name in self._ignore_names and not folder
+                done.append(_noted(entry, statuses) if decides else PASSED_OVER)
+            elif folder:
+                done.append(ENTERED)
                 below.append((f"{prefix}{name}/", ignores))
             else:
-                self._take(entry, prefix + name)
+                done.append(TAKEN)
+                self._take(entry, prefix + name, statuses)
+        self._result.folders.append(seen(prefix, bytes(done), listed, statuses))
         return below
 
     def _with_own(self, listed: list["os.DirEntry[str]"], prefix: str, above: _Ignores) -> _Ignores:
@@ -171,12 +203,13 @@ class _Walker:
                 return said
         return False
 
-    def _take(self, entry: "os.DirEntry[str]", path: str) -> None:
+    def _take(self, entry: "os.DirEntry[str]", path: str, statuses: list[os.stat_result]) -> None:
         if not _is_utf8(path):
             self._result.hit("name-not-utf8", path)
             return
         try:
             status = entry.stat(follow_symlinks=False)
+            statuses.append(status)
             if stat.S_ISREG(status.st_mode):
                 self._result.found.append(Found(path, status))
             elif stat.S_ISLNK(status.st_mode):
@@ -190,20 +223,37 @@ class _Walker:
     def _take_link(self, path: str, status: os.stat_result, target: str) -> None:
         if not _is_utf8(target):
             self._result.hit("name-not-utf8", path)
-        elif self._stays_inside(path, target):
+        elif stays_inside(self._root, self._real_root, path, target):
             self._result.found.append(Found(path, status, target))
         else:
             self._result.hit("link-leaves-source", f"{path} → {target}")
 
-    def _stays_inside(self, path: str, target: str) -> bool:
-        """Return whether a link leads into the source, here and wherever the tree is copied to."""
-        if target.startswith("/"):
-            return False
-        folder = path.rpartition("/")[0]
-        written = posixpath.normpath(f"{folder}/{target}" if folder else target)
-        real = os.path.realpath(f"{self._root}/{path}")
-        root = self._real_root
-        return written.split("/")[0] != ".." and (real == root or real.startswith(f"{root}/"))
+
+def _noted(entry: "os.DirEntry[str]", statuses: list[os.stat_result]) -> int:
+    """Add the status of an ignore file that does not travel; one that is gone counts as a name."""
+    try:
+        statuses.append(entry.stat(follow_symlinks=False))
+    except OSError:
+        return PASSED_OVER
+    return RULES
+
+
+def stays_inside(root: str, real_root: str, path: str, target: str) -> bool:
+    """Return whether a link leads into its source, here and wherever the tree is copied to.
+
+    Args:
+        root: The source.
+        real_root: The same without links.
+        path: The link, relative to it.
+        target: Where the link leads, as it is written.
+    """
+    if target.startswith("/"):
+        return False
+    folder = path.rpartition("/")[0]
+    written = posixpath.normpath(f"{folder}/{target}" if folder else target)
+    real = os.path.realpath(f"{root}/{path}")
+    inside = real == real_root or real.startswith(f"{real_root}/")
+    return written.split("/")[0] != ".." and inside
 
 
 def _is_utf8(text: str) -> bool:

@@ -1,11 +1,12 @@
 """Lints about the files that would be sent."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from runpod_deploy.compiler.checks.lint import Lint
 from runpod_deploy.compiler.facts import Facts, Mark, MarkKind
 from runpod_deploy.compiler.findings import Finding
+from runpod_deploy.compiler.payload_files import sums_of
 from runpod_deploy.compiler.plan import PayloadEntry
 from runpod_deploy.compiler.resolve import Resolved
 from runpod_deploy.compiler.secret_looking import NAMES
@@ -68,7 +69,6 @@ LINTS = (
     TORCH_INDEX,
 )
 
-LARGE_BYTES = 2**30
 _SHOWN = 10
 _SECRET_NAME = re.compile(NAMES)
 _TOOL = re.compile(r"(?:^|[\"'\s])runpod-deploy(?![\w.-])", re.MULTILINE)
@@ -99,17 +99,25 @@ def empty(config: Resolved, facts: Facts) -> Iterator[Finding]:
 def secret_files(config: Resolved, facts: Facts) -> Iterator[Finding]:
     """No file travels that is called like a secret, or that the job itself names as one."""
     for index, entry in _stagings(config, facts):
-        own = {_below(entry.source, file) for file in _secret_files(config)}
-        named = [
-            item.path or entry.source
-            for item in facts.payload[entry.label]
-            if item.path in own or _SECRET_NAME.fullmatch(_name(item, entry))
-        ]
+        own = {_below(entry.source, file) for file in _secret_files(config)} - {None}
+        named = _secret_named(facts.payload[entry.label], entry, own)
         if named:
             yield SECRET_STAGED.at(
                 f"/staging/{index}/source",
                 f"`{entry.label}` sends what looks like a secret: {_listed(named)}.",
             )
+
+
+def _secret_named(
+    files: Sequence[PayloadEntry], entry: StagingEntry, own: Set[str | None]
+) -> list[str]:
+    if own or len(files) == 1:
+        return [
+            item.path or entry.source
+            for item in files
+            if item.path in own or _SECRET_NAME.fullmatch(_name(item, entry))
+        ]
+    return list(sums_of(files).secret_named)
 
 
 def _secret_files(config: Resolved) -> Iterator[str]:
@@ -123,11 +131,7 @@ def _secret_files(config: Resolved) -> Iterator[str]:
 def large_files(config: Resolved, facts: Facts) -> Iterator[Finding]:
     """No file travels that is very large."""
     for index, entry in _stagings(config, facts):
-        large = [
-            item.path or entry.source
-            for item in facts.payload[entry.label]
-            if item.size >= LARGE_BYTES
-        ]
+        large = [path or entry.source for path in sums_of(facts.payload[entry.label]).huge]
         if large:
             yield LARGE_FILE.at(
                 f"/staging/{index}/source",
