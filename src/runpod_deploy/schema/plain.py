@@ -1,8 +1,9 @@
 """Frozen dataclasses to plain JSON-like data and back, by their type annotations.
 
 Both directions are total over the types we use: str, int, float, bool, None, `StrEnum`, `Literal`,
-tuples of one item type, string-keyed mappings, unions with None, and nested dataclasses. Reading is
-strict: an unknown key or a value of another type raises `PlainDataError` with a JSON pointer.
+tuples and sequences of one item type, string-keyed mappings, unions with None, and nested
+dataclasses. Reading is strict: an unknown key or a value of another type raises `PlainDataError`
+with a JSON pointer.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Any, Literal, TypeVar, Union
@@ -80,7 +81,7 @@ def _reader(kind: Any) -> Reader:  # noqa: PLR0911 - one branch per kind of type
         return _union_reader(arguments)
     if origin is Literal:
         return _literal_reader(arguments)
-    if origin is tuple:
+    if origin in (tuple, Sequence):
         return _list_reader(_reader(arguments[0]))
     if origin is not None and issubclass(origin, Mapping):
         return _mapping_reader(_reader(arguments[1]))

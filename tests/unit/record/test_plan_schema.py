@@ -4,6 +4,7 @@ import dataclasses
 import json
 import types
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ def shape_of(kind: Any, defs: dict[str, Any]) -> dict[str, Any]:  # noqa: PLR091
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Literal:
         return {"enum": list(arguments)}
-    if origin is tuple:
+    if origin in (tuple, Sequence):
         return {"type": "array", "items": shape_of(arguments[0], defs)}
     if origin in (typing.Union, types.UnionType):
         parts = [shape_of(one, defs) for one in arguments]
