@@ -1,5 +1,6 @@
 """Whatever lies in a run folder, reading it never fails and never makes up a success."""
 
+import contextlib
 import json
 import tempfile
 from pathlib import Path
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forensic_cases import MANIFEST_2, OURS, line
+from runpod_deploy.errors import InvalidInput
 from runpod_deploy.forensics import (
     compare,
     iter_events,
@@ -17,7 +19,18 @@ from runpod_deploy.forensics import (
     summarise,
     walk_run_dirs,
 )
+from runpod_deploy.forensics.find import find_run
+from runpod_deploy.forensics.intoto import statement
+from runpod_deploy.forensics.log import log_of, offset_of_last
 from runpod_deploy.forensics.query import Filter, query
+from runpod_deploy.forensics.report.run_data import run_data
+from runpod_deploy.forensics.status import read_status
+from runpod_deploy.forensics.typical import typical_run
+from runpod_deploy.record.failure import classify
+from runpod_deploy.record.records import JobEnd, Run
+from runpod_deploy.record.run_request import asked
+from runpod_deploy.record.states import RunState
+from runpod_deploy.record.tolerant import finite
 
 JSON = st.recursive(
     st.none()
@@ -64,6 +77,21 @@ def _lines(rows: list[dict[str, Any]]) -> bytes:
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 
+OTHERS = (
+    *("run.log", "commands.log", "dmesg_tail.txt", "nvidia_smi_start.txt", "nvidia_smi_end.txt"),
+    *("pod_describe_start.json", "pod_describe_end.json", "remote_env.json", "source.patch"),
+    *(".executor.json", ".apply.json", ".pulled.json", ".request.json", "known_hosts"),
+    # Beside those that a case always draws, another time: a plan that is not the manifest.
+    "plan.json",
+)
+KILLED = JobEnd(
+    outcome="failed",
+    exit_code=137,
+    cause="exit_code",
+    log_bytes=0,
+    success_marker_seen=None,
+    failure_markers_seen=(),
+)
 BENT_EVENTS = st.lists(st.sampled_from(EVENTS).flatmap(bent), max_size=8).map(b"\n".join)
 MANIFESTS = (
     bent(OURS)
@@ -79,9 +107,14 @@ MANIFESTS = (
     events=st.none() | damaged(_lines(EVENTS)) | BENT_EVENTS,
     metrics=st.none() | damaged(_lines([{"ts_utc": "t", "gpus": [{"util_pct": 1}]}])),
     freeze=st.none() | st.binary(max_size=80),
+    others=st.dictionaries(st.sampled_from(OTHERS), st.binary(max_size=80) | MANIFESTS),
 )
 def test_no_file_of_a_run_folder_breaks_a_reader(
-    manifest: bytes | None, events: bytes | None, metrics: bytes | None, freeze: bytes | None
+    manifest: bytes | None,
+    events: bytes | None,
+    metrics: bytes | None,
+    freeze: bytes | None,
+    others: dict[str, bytes],
 ) -> None:
     """Bytes, truncations, other orders and other types are read as far as they make sense."""
     with tempfile.TemporaryDirectory() as root:
@@ -93,6 +126,7 @@ def test_no_file_of_a_run_folder_breaks_a_reader(
             ("metrics.jsonl", metrics),
             ("pip_freeze.txt", freeze),
             ("plan.json", manifest),
+            *others.items(),
         ):
             if content is not None:
                 (folder / name).write_bytes(content)
@@ -101,12 +135,23 @@ def test_no_file_of_a_run_folder_breaks_a_reader(
         run = summarise(folder)
         read = load_manifest(folder)
         if read is not None:
-            assert run.succeeded is (read.get("failed") is False)
+            assert not run.succeeded or read["failed"] is False
+            assert not run.succeeded or read.get("state", "SUCCEEDED") == "SUCCEEDED"
+            with contextlib.suppress(InvalidInput):
+                json.dumps(statement(read), allow_nan=False)
         list(iter_events(folder))
         for sample in iter_metrics(folder):
             assert sample.gpus == tuple(sorted(sample.gpus, key=lambda gpu: gpu.index))
         compare(folder, folder)
         list(query([folder], [Filter("event", "run_started")]))
+        assert read_status(folder, 1.8e9).folder == folder
+        if log_of(folder).exists():
+            offset_of_last(log_of(folder), 3)
+        asked(folder)
+        typical_run(Path(root), "new", cloud="runpod", gpu=None)
+        assert find_run("last", Path(root)) == folder
+        classify(Run(state=RunState.FAILED, job_end=KILLED), folder)
+        json.dumps(finite(run_data(folder)), default=str, allow_nan=False)
 
 
 @settings(max_examples=200, deadline=None)

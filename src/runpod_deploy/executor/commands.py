@@ -10,11 +10,11 @@ from runpod_deploy.compiler.plan import Script
 from runpod_deploy.errors import CommandFailed, StepFailed
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.untrusted import printable
+from runpod_deploy.record.failure import COMMAND_HEAD, COMMAND_LOG
 from runpod_deploy.record.masking import StreamMasker
 
 TAIL_LINES = 12
 LONGEST_SHOWN = 1000
-COMMAND_LOG = "commands.log"
 
 
 async def run_phase(ctx: RunContext, phase: str) -> None:
@@ -81,7 +81,7 @@ async def _stream(ctx: RunContext, script: Script, tail: deque[bytes]) -> int:
             tail.extend(line[-LONGEST_SHOWN:] for line in lines)
             rest = rest[-LONGEST_SHOWN:]
 
-        log.write(f"--- {script.name}\n".encode())
+        log.write(f"{COMMAND_HEAD}{script.name}\n".encode())
         try:
             async for piece in ctx.need_transport().stream(
                 f"{name} {shlex.join(words)} 2>&1 </dev/null"

@@ -20,7 +20,7 @@ BUILDER = "urn:runpod-deploy:executor"
 
 
 def statement(manifest: Manifest) -> dict[str, Any]:
-    """Return the statement about the results of a run.
+    """Return the statement about the results of a run, as JSON can say it: without NaN.
 
     Raises:
         InvalidInput: The manifest holds no digest of any result.
@@ -31,6 +31,11 @@ def statement(manifest: Manifest) -> dict[str, Any]:
             "the manifest holds no digest of a result, so there is nothing to make a statement about",
             help="Results have digests when a run of this tool verified them.",
         )
+    told: dict[str, Any] = tolerant.finite(_statement(manifest, subjects))
+    return told
+
+
+def _statement(manifest: Manifest, subjects: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "_type": STATEMENT,
         "subject": subjects,

@@ -43,7 +43,8 @@ class RunSummary:
         folder: The run folder as it was given.
         read_from: `manifest`, `events` (the run wrote no manifest: it goes on, or it was killed) or
             `nothing`.
-        state: `RunState` as text; of files without one `SUCCEEDED` or `FAILED`, by `failed`.
+        state: `RunState` as text; of files without one `SUCCEEDED` or `FAILED`, by `failed`. A file
+            that says it succeeded and contradicts that is `FAILED`.
         succeeded: Only what says so succeeded.
         started_at, ended_at: ISO 8601, UTC.
         failure: `{kind, text, evidence}` where the manifest says why it failed.
@@ -106,14 +107,14 @@ def iter_summaries(folders: Sequence[Path]) -> Iterator[RunSummary]:
 
 
 def _from_manifest(folder: Path, data: Manifest) -> RunSummary:
-    failed = data.get("failed")
+    said = tolerant.text(data, "state") or "SUCCEEDED"
     deploy, cost = _section(data, "deploy_metadata"), _section(data, "cost")
     return RunSummary(
         folder=folder,
         read_from="manifest",
         job_name=tolerant.text(data, "job_name"),
         run_id=tolerant.text(data, "run_id"),
-        state=tolerant.text(data, "state") or ("SUCCEEDED" if failed is False else "FAILED"),
+        state="FAILED" if said == "SUCCEEDED" and not data.succeeded else said,
         succeeded=data.succeeded,
         cause=tolerant.text(data, "cause"),
         exit_code=data.exit_code,

@@ -1,25 +1,28 @@
 """Why a run failed, with the line that proves it.
 
 How the run ended is known from its events; what made the job end so stands in its log, if anywhere.
-A line counts only near the log's end: what a job survived is not what ended it.
 """
 
 from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from runpod_deploy.record.evidence import NEAR_THE_END, find_evidence
 from runpod_deploy.record.reading import open_regular
 from runpod_deploy.record.run import Run, RunState
 
-NEAR_THE_END_LINES = 400
 _TAIL_BYTES = 256 * 1024
 _LONGEST_LINE = 2000
 LOG_NAME = "run.log"
+COMMAND_LOG = "commands.log"
+COMMAND_HEAD = "--- "
+"""Begins the line before what a command printed."""
+_RUN_COMMANDS = frozenset({"setup", "preflight"})
 DMESG_NAME = "dmesg_tail.txt"
 
 
@@ -90,69 +93,44 @@ _BY_CAUSE: Mapping[str, str] = {
     "UnknownOutcome": "unknown",
 }
 
-# What stands before the last line of a traceback: torchrun's `[rank0]: `, the bar of a group.
-_LEAD = r"^(?:\s|\[rank\d+\]:|\|)*"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    (
-        "cuda_oom",
-        re.compile(
-            r"CUDA out of memory|OutOfMemoryError|CUDA_ERROR_OUT_OF_MEMORY|CUBLAS_STATUS_ALLOC_FAILED"
-            r"|RESOURCE_EXHAUSTED: Out of memory|HIP out of memory"
-        ),
-    ),
-    (
-        "cuda_mismatch",
-        re.compile(
-            r"NVIDIA driver on your system is too old|CUDA driver version is insufficient"
-            r"|no kernel image is available for execution|CUDA_ERROR_(?:NO_BINARY_FOR_GPU|SYSTEM_"
-            r"DRIVER_MISMATCH|UNSUPPORTED_PTX_VERSION)|provided PTX was compiled with an unsupported"
-            r"|Driver/library version mismatch|forward compatibility was attempted on non supported HW"
-            r"|unsatisfied condition: cuda>="
-        ),
-    ),
-    ("disk_full", re.compile(r"No space left on device|Disk quota exceeded|ENOSPC")),
-    (
-        "host_oom",
-        re.compile(
-            _LEAD
-            + r"MemoryError\b|Cannot allocate memory|DefaultCPUAllocator: (?:can't|not enough)"
-            r"|oom-kill|DataLoader worker .* is killed by signal: Killed"
-        ),
-    ),
-    ("import_error", re.compile(_LEAD + r"(?:ModuleNotFoundError|ImportError): ")),
-    (
-        "auth",
-        re.compile(
-            r"401 (?:Client Error|Unauthorized)|403 (?:Client Error|Forbidden)|GatedRepoError"
-            r"|Invalid (?:user token|API key|credentials)|Permission denied \(publickey"
-            r"|authentication required|AccessDenied\b"
-        ),
-    ),
-)
 _KERNEL = re.compile(r"Out of memory: Killed process|Memory cgroup out of memory|oom-kill:")
 
 
 def classify(run: Run, folder: Path) -> Failure | None:
     """Return why the run in `folder` failed; None for one that succeeded or goes on.
 
-    Reads the end of the log and the kernel's messages; what cannot be read proves nothing.
+    Reads the end of the log that tells, and the kernel's messages; what cannot be read proves nothing.
     """
     if run.state is RunState.SUCCEEDED or not run.state.final:
         return None
     kind = _BY_CAUSE.get(run.cause or "")
     code = run.job_end.exit_code if run.job_end else None
-    if kind in {None, "unknown"} and code != 0:
-        found = _in_the_log(folder)
-        if found is not None:
-            return found
-        if code in {137, -9} or kind == "unknown":
-            killed = _in_the_kernels_messages(folder)
-            if killed is not None:
-                return killed
-    if kind is None and code is not None and (128 < code < 160 or code < 0):
-        return Failure(kind="killed", text=f"The job was ended by {_signal(code)}.")
-    return _by_cause(kind, run, code)
+    log = _log_that_tells(run, kind)
+    if kind not in {None, "unknown"} or code == 0 or log is None:
+        return _by_cause(kind, run, code)
+    known, evidence = _in_the_log(folder / log, code)
+    if known in {None, "killed"}:
+        killed = _in_the_kernels_messages(folder) if known or _may_be_killed(code) else None
+        if killed is not None:
+            return Failure(kind="host_oom", text=KINDS["host_oom"], evidence=killed)
+    if known is not None and known != "killed":
+        return Failure(kind=known, text=KINDS[known], evidence=evidence)
+    if known or (code is not None and (128 < code < 160 or code < 0)):
+        return Failure(kind="killed", text=_killed(code), evidence=evidence)
+    return replace(_by_cause(kind, run, code), evidence=evidence)
+
+
+def _log_that_tells(run: Run, kind: str | None) -> str | None:
+    """Return the log in which the reason may stand: the job's, or that of the commands before it."""
+    if run.job_end is not None or kind == "unknown":
+        return LOG_NAME
+    failed = next((one.name for one in reversed(run.steps) if one.state == "failed"), None)
+    return COMMAND_LOG if failed in _RUN_COMMANDS else None
+
+
+def _may_be_killed(code: int | None) -> bool:
+    return code in {None, 137, -9}
 
 
 def _by_cause(kind: str | None, run: Run, code: int | None) -> Failure:
@@ -164,42 +142,54 @@ def _by_cause(kind: str | None, run: Run, code: int | None) -> Failure:
     return Failure(kind="step", text=(error or KINDS["step"]).partition("\n")[0])
 
 
-def _signal(code: int) -> str:
+def _killed(code: int | None) -> str:
+    """Return what is known of the signal that ended a job, or one of its processes."""
+    if code is None or not (128 < code < 160 or code < 0):
+        return "A process of the job was ended by signal SIGKILL."
     number = -code if code < 0 else code - 128
     try:
-        return f"signal {signal.Signals(number).name}"
+        name = signal.Signals(number).name
     except ValueError:
-        return f"signal {number}"
+        return f"The job was ended by signal {number}."
+    if name == "SIGKILL":
+        return (
+            "The job was ended by signal SIGKILL. The kernel does that when memory is full; "
+            "its messages do not tell, or cannot be read on this host."
+        )
+    return f"The job was ended by signal {name}."
 
 
-def _in_the_log(folder: Path) -> Failure | None:
-    """Return what the last telling line near the log's end says."""
-    for number, text in _last_lines(folder / LOG_NAME):
-        for kind, pattern in _PATTERNS:
-            found = pattern.search(text)
-            if found is not None:
-                return _proved(kind, LOG_NAME, number, text, found)
-    return None
+def _in_the_log(log: Path, code: int | None) -> tuple[str | None, Evidence | None]:
+    """Return which kind of failure a log's end proves, and the line that tells most of it."""
+    first, lines = _last_lines(log)
+    if log.name == COMMAND_LOG:
+        # Those before the last one ended well.
+        heads = [at for at, text in enumerate(lines) if text.startswith(COMMAND_HEAD)]
+        lines, first = lines[heads[-1] :] if heads else lines, first + (heads[-1] if heads else 0)
+    found = find_evidence(lines, code)
+    if found is None:
+        return None, None
+    text = lines[found.at]
+    return found.kind, _proof(log.name, first + found.at, text, found.start, found.end)
 
 
-def _in_the_kernels_messages(folder: Path) -> Failure | None:
-    for number, text in _last_lines(folder / DMESG_NAME):
-        found = _KERNEL.search(text)
+def _in_the_kernels_messages(folder: Path) -> Evidence | None:
+    first, lines = _last_lines(folder / DMESG_NAME)
+    for at in range(len(lines) - 1, -1, -1):
+        found = _KERNEL.search(lines[at])
         if found is not None:
-            return _proved("host_oom", DMESG_NAME, number, text, found)
+            return _proof(DMESG_NAME, first + at, lines[at], found.start(), found.end())
     return None
 
 
-def _proved(kind: str, file: str, line: int, text: str, found: re.Match[str]) -> Failure:
+def _proof(file: str, line: int, text: str, begin: int, end: int) -> Evidence:
     # Of a very long line the part that is the proof.
-    start = 0 if found.end() <= _LONGEST_LINE else found.start() - _LONGEST_LINE // 2
-    shown = text[start : start + _LONGEST_LINE].strip()
-    evidence = Evidence(file=file, line=line, text=shown)
-    return Failure(kind=kind, text=KINDS[kind], evidence=evidence)
+    start = 0 if end <= _LONGEST_LINE else max(0, begin - _LONGEST_LINE // 2)
+    return Evidence(file=file, line=line, text=text[start : start + _LONGEST_LINE].strip())
 
 
-def _last_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield number and text of the last lines, the last one first."""
+def _last_lines(path: Path) -> tuple[int, list[str]]:
+    """Return the last lines as they were seen on a screen, and the number of the first of them."""
     try:
         with open_regular(path) as stream:
             before = 0
@@ -210,12 +200,16 @@ def _last_lines(path: Path) -> Iterator[tuple[int, str]]:
                 before += stream.read(min(1 << 20, start - at)).count(b"\n")
             lines = stream.read(_TAIL_BYTES).split(b"\n")
     except OSError:
-        return
-    kept = list(enumerate(lines, start=before + 1))[-NEAR_THE_END_LINES:]
-    for number, raw in reversed(kept):
-        # A progress bar draws many lines over one another; only the last drawing was seen.
-        text = raw.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
-        yield number, _COLOUR.sub("", text)
+        return 1, []
+    kept = lines[-NEAR_THE_END:]
+    first = before + 1 + len(lines) - len(kept)
+    return first, [_seen(raw) for raw in kept]
+
+
+def _seen(raw: bytes) -> str:
+    # A progress bar draws many lines over one another; only the last drawing was seen.
+    text = raw.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
+    return _COLOUR.sub("", text)
 
 
 def failure_json(failure: Failure | None) -> dict[str, Any] | None:

@@ -82,8 +82,16 @@ class Manifest(Mapping[str, Any]):
 
     @property
     def succeeded(self) -> bool:
-        """Whether the run succeeded; a file that does not say so did not."""
-        return self.get("failed") is False
+        """Whether the run succeeded: a file that does not say so did not, nor one that contradicts itself.
+
+        Files of the predecessor have neither a state, an exit code, nor pods that leaked.
+        """
+        return (
+            self.get("failed") is False
+            and self.get("state", "SUCCEEDED") == "SUCCEEDED"
+            and self.get("exit_code") in (None, 0)
+            and not self.get("leaked_pod_ids")
+        )
 
     @property
     def plan_hash(self) -> str | None:

@@ -81,6 +81,12 @@ def test_the_end_of_a_failed_log_is_shown(watch: Watch, events: Sequence[Event])
     ]
     proof = {"text": "Out of memory", "evidence": {"file": "run.log", "line": 1, "text": "OOM"}}
     assert "its log ends" not in summary.render(replace(ending, failure=proof), PLAIN, width=80)
+    # An error of no known kind is one line of what was said last; a signal may have no line at all.
+    for kind, evidence in (("exit_code", proof["evidence"]), ("killed", None)):
+        failure = {"kind": kind, "text": "It ended.", "evidence": evidence}
+        told = summary.render(replace(ending, failure=failure), PLAIN, width=80)
+        assert "because         It ended." in told
+        assert "its log ends    Traceback" in told
 
 
 def test_a_pod_known_only_by_name_is_to_be_looked_for(

@@ -1,6 +1,9 @@
 """One run in typed facts, from manifests of every version, from events alone, from nothing."""
 
+import json
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +34,28 @@ def test_the_second_format_of_the_predecessor_is_read(tmp_path: Path) -> None:
     assert (run.cost_usd, run.price_source) == (0.6, "pod_describe")
     assert (run.git_sha, run.git_dirty, run.lockfile) == ("ab" * 20, True, "uv.lock")
     assert (run.artifacts[0].required, run.artifacts[0].error) == (False, "rsync exit 23")
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        ({"state": "LEAKED"}, "LEAKED"),
+        ({"state": "WORKING"}, "WORKING"),
+        ({"state": 7}, "FAILED"),
+        ({"state": None}, "FAILED"),
+        ({"exit_code": 1}, "FAILED"),
+        ({"leaked_pod_ids": ["p1"]}, "FAILED"),
+        ({"failed": True}, "FAILED"),
+        ({"failed": 0}, "FAILED"),
+    ],
+)
+def test_a_file_that_contradicts_itself_did_not_succeed(
+    tmp_path: Path, said: dict[str, Any], state: str
+) -> None:
+    """The gate believes no flag alone: state, exit code and leaked pods must agree with it."""
+    run = summarise(make_run(tmp_path, "20260601T000000Z", {**OURS, **said}))
+
+    assert (run.state, run.succeeded) == (state, False)
 
 
 def test_our_manifest_tells_what_was_accrued(tmp_path: Path) -> None:
@@ -105,6 +130,17 @@ def test_a_statement_names_every_result_by_its_digest(tmp_path: Path) -> None:
         {"sha256": "0f" * 32},
     ]
     assert told["predicate"]["runDetails"]["metadata"]["finishedOn"] == "2026-06-01T00:10:00Z"
+
+
+def test_a_statement_is_json_whatever_the_file_holds(tmp_path: Path) -> None:
+    """NaN and infinities, which Python's own reader takes for numbers, become null."""
+    odd = {**OURS, "gpu_count": math.nan, "variables": {"x": math.inf}, "run_id": -math.inf}
+    manifest = load_manifest(make_run(tmp_path, "20260601T000000Z", odd))
+    assert manifest is not None
+    told = statement(manifest)
+
+    assert json.dumps(told, allow_nan=False)
+    assert told["predicate"]["buildDefinition"]["externalParameters"]["variables"] == {"x": None}
 
 
 def test_without_digests_there_is_no_statement(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from runpod_deploy.record.failure import KINDS, NEAR_THE_END_LINES, Evidence, Failure, classify
+from runpod_deploy.record.evidence import NEAR_THE_END
+from runpod_deploy.record.failure import KINDS, Evidence, Failure, classify
 from runpod_deploy.record.records import JobEnd, Run, StepRecord
 from runpod_deploy.record.states import RunState
 
@@ -113,7 +114,7 @@ def test_the_last_telling_line_counts(tmp_path: Path) -> None:
 
 def test_what_stands_far_from_the_end_was_survived(tmp_path: Path) -> None:
     """Hundreds of lines later the job had gone on."""
-    later = "step\n" * (NEAR_THE_END_LINES + 1)
+    later = "step\n" * (NEAR_THE_END + 1)
     (tmp_path / "run.log").write_text(f"CUDA out of memory, smaller batch\n{later}")
 
     assert kind(tmp_path, failed()) == "exit_code"
@@ -131,9 +132,10 @@ def test_lines_of_a_large_log_keep_their_number(tmp_path: Path) -> None:
 
 def test_the_kernel_says_who_was_killed_for_memory(tmp_path: Path) -> None:
     """Exit code 137 alone is a signal; with the kernel's line it was memory."""
-    assert classify(failed(code=137), tmp_path) == Failure(
-        kind="killed", text="The job was ended by signal SIGKILL."
-    )
+    alone = classify(failed(code=137), tmp_path)
+    assert alone is not None
+    assert (alone.kind, alone.evidence) == ("killed", None)
+    assert alone.text.startswith("The job was ended by signal SIGKILL. The kernel does that when ")
     (tmp_path / "dmesg_tail.txt").write_text("ok\n[1] Out of memory: Killed process 7 (python)\n")
     found = classify(failed(code=137), tmp_path)
 
@@ -179,6 +181,51 @@ def test_an_unknown_end_is_explained_where_the_log_does(tmp_path: Path) -> None:
     assert kind(tmp_path, run) == "unknown"
     (tmp_path / "run.log").write_text("No space left on device\n")
     assert kind(tmp_path, run) == "disk_full"
+
+
+def test_a_line_of_the_shell_shows_what_was_killed(tmp_path: Path) -> None:
+    """The kernel's own line is the better proof, where there is one."""
+    line = "/workspace/run.sh: line 9:  1234 Killed                  python train.py"
+    (tmp_path / "run.log").write_text(f"CUDA out of memory, smaller batch\n{line}\n")
+    found = classify(failed(code=137), tmp_path)
+
+    assert found is not None
+    assert found.kind == "killed"
+    assert found.evidence == Evidence(file="run.log", line=2, text=line)
+    (tmp_path / "dmesg_tail.txt").write_text("Memory cgroup out of memory: Killed process 1234\n")
+    assert kind(tmp_path, failed(code=137)) == "host_oom"
+
+
+def test_an_error_of_no_known_kind_is_shown_as_well(tmp_path: Path) -> None:
+    """The kind stays that of the exit code; the line is the last exception, not one survived."""
+    (tmp_path / "run.log").write_text(
+        "CUDA out of memory, smaller batch\nTraceback (most recent call last):\n"
+        '  File "t.py", line 3, in <module>\n    main()\nValueError: bad\n'
+    )
+    assert classify(failed(), tmp_path) == Failure(
+        kind="exit_code",
+        text="The job ended with exit code 1.",
+        evidence=Evidence(file="run.log", line=5, text="ValueError: bad"),
+    )
+
+
+def test_a_command_before_the_job_is_explained_by_its_own_output(tmp_path: Path) -> None:
+    """What the commands before it printed, and ended well, proves nothing."""
+    run = Run(
+        state=RunState.FAILED,
+        cause="remote_command",
+        steps=(StepRecord(name="setup", state="failed", error="setup-2 ended with exit status 1."),),
+    )
+    head = "--- setup-1\nModuleNotFoundError: No module named 'x'\n--- setup-2\n"
+    (tmp_path / "commands.log").write_text(f"{head}quiet\n")
+    assert kind(tmp_path, run) == "step"
+    (tmp_path / "commands.log").write_text(f"{head}OSError: [Errno 28] No space left on device\n")
+    found = classify(run, tmp_path)
+
+    assert found is not None
+    assert found.kind == "disk_full"
+    assert found.evidence is not None
+    assert (found.evidence.file, found.evidence.line) == ("commands.log", 4)
 
 
 def test_a_step_that_failed_speaks_for_itself(tmp_path: Path) -> None:

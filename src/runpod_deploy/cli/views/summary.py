@@ -14,6 +14,7 @@ from runpod_deploy.cli.views.watch import Watch, shown
 from runpod_deploy.record.manifest import MANIFEST_NAME, wall_time
 
 _MOST_WARNINGS = 3
+_TOLD_BY_THE_LOG = frozenset({"exit_code", "killed"})
 MARKS = {True: "✓", False: "✗"}
 
 
@@ -68,10 +69,12 @@ def render(ending: Ending, style: Style, *, width: int, unicode: bool = True) ->
 def _facts(ending: Ending) -> Iterable[Row]:
     watch = ending.watch
     proof = (ending.failure or {}).get("evidence")
-    if ending.failure and proof:
-        text = f"{ending.failure['text']}\n{proof['file']}:{proof['line']}: {proof['text']}"
-        yield Row(label="because", text=text)
-    elif ending.log_tail:
+    kind = (ending.failure or {}).get("kind")
+    if ending.failure and (proof or kind == "killed"):
+        shown = f"\n{proof['file']}:{proof['line']}: {proof['text']}" if proof else ""
+        yield Row(label="because", text=f"{ending.failure['text']}{shown}")
+    # A cause that is proved needs no more; what only failed may be understood by what was said last.
+    if ending.log_tail and (not proof or kind in _TOLD_BY_THE_LOG):
         yield Row(label="its log ends", text="\n".join(ending.log_tail))
     pod = watch.run.pod
     if pod is not None:
