@@ -17,7 +17,7 @@ from runpod_deploy.cli import exits
 from runpod_deploy.cli.arguments import examples
 from runpod_deploy.cli.commands import COMMANDS, GROUPS, asked_for
 from runpod_deploy.cli.lean import LeanCommand, spared
-from runpod_deploy.cli.terminal import open_terminal, remember_verbosity
+from runpod_deploy.cli.terminal import deafen, open_terminal, remember_verbosity
 from runpod_deploy.errors import EXIT_OK, EXIT_SIGINT, InvalidInput
 
 PROGRAM = "runpod-deploy"
@@ -180,4 +180,4 @@ def _let_go(stream: TextIO) -> None:
     try:
         stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        deafen(stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,11 +14,10 @@ from runpod_deploy.cli.history import AsJson, Root, folders_in
 from runpod_deploy.cli.terminal import Terminal, open_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from runpod_deploy.forensics.query import Filter
     from runpod_deploy.record.events import Event
-
-DEFAULT_ROOT = "artifacts/runpod"
 
 
 def events_command(
@@ -34,26 +34,32 @@ def events_command(
 ) -> None:
     """Tell what happened in a run, event by event; --verbose leaves none out."""
     from runpod_deploy.cli.printable import json_line  # noqa: PLC0415 - not for `--help`
-    from runpod_deploy.cli.views.story import Story  # noqa: PLC0415 - likewise
     from runpod_deploy.forensics.find import find_run  # noqa: PLC0415 - likewise
     from runpod_deploy.forensics.load import iter_events  # noqa: PLC0415 - likewise
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
     folder = find_run(run, root if root is not None else Path())
+    events = iter_events(folder)
+    lines = (json_line(event.line()) for event in events) if as_json else _told(events, terminal)
+    with contextlib.suppress(BrokenPipeError):  # as of `events | head`
+        for text in lines:
+            terminal.stream(text)
+
+
+def _told(events: Iterable[Event], terminal: Terminal) -> Iterator[str]:
+    from runpod_deploy.cli.views.story import Story  # noqa: PLC0415 - not for `--help`
+
     story = Story(verbose=terminal.verbose)
     began: float | None = None
-    for event in iter_events(folder):
-        if as_json:
-            terminal.print(json_line(event.line()))
-            continue
+    for event in events:
         at = _seconds(event)
         began = at if began is None else began
         after = "" if at is None or began is None else f"{at - began:9.1f}s"
         told = story.tell(event)
         if told is not None:
-            terminal.print(_line(after, told.step, told.text, _tones(terminal)[told.tone]))
+            yield _line(after, told.step, told.text, _tones(terminal)[told.tone])
         elif terminal.verbose:
-            terminal.print(_line(after, story.step, _plain(event), terminal.out.dim))
+            yield _line(after, story.step, _plain(event), terminal.out.dim)
 
 
 def _seconds(event: Event) -> float | None:
@@ -117,19 +123,39 @@ def events_query_command(
     wanted = [parse_filter(one) for one in filters or ()]
     earliest = None if since is None else parse_since(since, datetime.now(UTC))
     found = 0
-    for match in query(folders_in(root), wanted, earliest):
-        found += 1
-        if as_json:
-            terminal.print(json_line({**match.event.line(), "run_dir": str(match.folder)}))
-        else:
-            _print_match(match.folder, match.event, terminal)
+    try:
+        for match in query(folders_in(root), wanted, earliest):
+            found += 1
+            if as_json:
+                shown = {**match.event.line(), "run_dir": str(match.folder)}
+                terminal.stream(json_line(shown))
+            else:
+                terminal.stream(_match(match.folder, match.event, terminal))
+    except BrokenPipeError:
+        return  # as of `events-query | head`: how many there are was not found out
+    if not found:
+        _tell_unknown(wanted, terminal)
     if not as_json:
         terminal.say(f"{found:,} event{'' if found == 1 else 's'}")
 
 
-def _print_match(folder: Path, event: Event, terminal: Terminal) -> None:
+def _tell_unknown(wanted: Sequence[Filter], terminal: Terminal) -> None:
+    """Say of a name that no event has; one that another version writes may still be found."""
+    from runpod_deploy.cli.printable import line  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.record.events import EVENT_TYPES  # noqa: PLC0415 - likewise
+    from runpod_deploy.schema.near_miss import near_miss  # noqa: PLC0415 - likewise
+
+    for name in (one.text for one in wanted if one.key == "event"):
+        if name not in EVENT_TYPES:
+            near = near_miss(name, EVENT_TYPES)
+            meant = f"; did you mean `{near}`?" if near else ""
+            terminal.alert(f"warning: this version knows no event `{line(name)}`{meant}")
+            terminal.alert("`runpod-deploy schema event` describes all that there are.")
+
+
+def _match(folder: Path, event: Event, terminal: Terminal) -> str:
     from runpod_deploy.cli.printable import line  # noqa: PLC0415 - not for `--help`
 
     at = event.ts_utc[:19].replace("T", " ") or "?"
     run = terminal.out.dim(line(folder.name))
-    terminal.print(f"{run}  {line(at)}  {line(_plain(event))}")
+    return f"{run}  {line(at)}  {line(_plain(event))}"

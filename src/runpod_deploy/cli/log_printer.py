@@ -75,4 +75,4 @@ class LogPrinter:
     def _lines(self, lines: list[str]) -> None:
         if lines:
             self.printed = True
-            self._terminal.print("\n".join(lines))
+            self._terminal.stream("\n".join(lines))

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from runpod_deploy.cli.arguments import Quiet, Verbose
 from runpod_deploy.cli.history import AsJson, Root, folders_in, plain, run_table
-from runpod_deploy.cli.terminal import Terminal, open_terminal
+from runpod_deploy.cli.terminal import open_terminal
 from runpod_deploy.errors import EXIT_OK, InvalidInput, JobFailed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from runpod_deploy.forensics.compare import Row
 
 ProjectRoot = Annotated[
     Path | None,
@@ -47,8 +43,9 @@ def ls_runs_command(
     folders = folders_in(root or project_root)
     kept = folders[-limit:] if limit else folders
     if print_run_dir:
-        for folder in kept:
-            terminal.print(str(folder))
+        with contextlib.suppress(BrokenPipeError):  # as of `ls-runs | head`
+            for folder in kept:
+                terminal.stream(str(folder))
         return
     runs = list(iter_summaries(kept))
     if as_json:
@@ -71,7 +68,8 @@ def compare_runs_command(
     quiet: Quiet = False,
 ) -> int:
     """Show what differed between two runs; exits 1 if either did not succeed."""
-    from runpod_deploy.forensics.compare import compare  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.cli.compare_view import compare_lines  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.forensics.compare import compare  # noqa: PLC0415 - likewise
     from runpod_deploy.forensics.find import find_run  # noqa: PLC0415 - likewise
     from runpod_deploy.forensics.summary import summarise  # noqa: PLC0415 - likewise
 
@@ -98,44 +96,6 @@ def compare_runs_command(
         )
     else:
         shown = [row for row in rows if everything or not row.same]
-        terminal.print("\n".join(_told(a, b, shown, terminal)))
+        terminal.print("\n".join(compare_lines(a, b, shown, terminal)))
     ok = summarise(a).succeeded and summarise(b).succeeded
     return EXIT_OK if ok else JobFailed.exit_code
-
-
-def _told(a: Path, b: Path, rows: Sequence[Row], terminal: Terminal) -> Iterator[str]:
-    from runpod_deploy.cli.layout import pad  # noqa: PLC0415 - not for `--help`
-    from runpod_deploy.cli.printable import line  # noqa: PLC0415 - likewise
-
-    style = terminal.out
-    yield f"A  {line(str(a))}"
-    yield f"B  {line(str(b))}"
-    if not rows:
-        yield style.good("Nothing differs.")
-    room = (terminal.width - 4 - 24) // 2 - 1
-    section = ""
-    for row in rows:
-        if row.section != section:
-            section = row.section
-            yield ""
-            yield style.bold(section)
-        left, right = _value(row.left), _value(row.right)
-        if max(len(left), len(right)) > room or len(row.name) > 24:
-            yield f"  {line(row.name)}"
-            yield f"    A  {_clipped(line(left), terminal.width - 8)}"
-            yield f"    B  {_clipped(line(right), terminal.width - 8)}"
-        else:
-            text = f"  {pad(line(row.name), 24)}  {pad(line(left), room)}  {line(right)}"
-            yield style.dim(text) if row.same else text
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return str(value)
-
-
-def _clipped(text: str, room: int) -> str:
-    return text if len(text) <= room else text[: room - 1] + "…"

@@ -1,5 +1,6 @@
 """Where a command's words go: data to stdout, everything else to stderr, and how loudly."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -51,7 +52,16 @@ class Terminal:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def print(self, text: str = "") -> None:
-        """Write what was asked for to stdout."""
+        """Write what was asked for to stdout; where nobody reads any more (`| head`), nowhere."""
+        with contextlib.suppress(BrokenPipeError):
+            self.stream(text)
+
+    def stream(self, text: str) -> None:
+        """Write one line of many to stdout.
+
+        Raises:
+            BrokenPipeError: Nobody reads any more, so that the lines to come need not be found.
+        """
         self._write(self.stdout, text)
 
     def document(self, value: object) -> None:
@@ -61,19 +71,23 @@ class Terminal:
         self._write(self.stdout, json_document(value))
 
     def data(self, content: bytes) -> None:
-        """Write bytes to stdout exactly as they are."""
-        self.stdout.flush()
-        self.stdout.buffer.write(content)
-        self.stdout.flush()
+        """Write bytes to stdout exactly as they are; where nobody reads any more, nowhere."""
+        try:
+            self.stdout.flush()
+            self.stdout.buffer.write(content)
+            self.stdout.flush()
+        except BrokenPipeError:
+            deafen(self.stdout)
 
     def say(self, text: str = "") -> None:
         """Tell the person something in passing; with --quiet nothing."""
         if not self.quiet:
-            self._write(self.stderr, text)
+            self.alert(text)
 
     def alert(self, text: str) -> None:
         """Write a warning or an error, also with --quiet."""
-        self._write(self.stderr, text)
+        with contextlib.suppress(BrokenPipeError):
+            self._write(self.stderr, text)
 
     def findings(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Write diagnostics to stderr; of those that stop nothing, --quiet drops the notes."""
@@ -84,8 +98,20 @@ class Terminal:
             self.alert(render_text(kept, color=self.err.color))
 
     def _write(self, stream: TextIO, text: str) -> None:
-        stream.write((defused(text) if self.github else text) + "\n")
-        stream.flush()
+        try:
+            stream.write((defused(text) if self.github else text) + "\n")
+            stream.flush()
+        except BrokenPipeError:
+            deafen(stream)
+            raise
+
+
+def deafen(stream: TextIO) -> None:
+    """Let everything that is still written to a stream go nowhere: nobody reads it any more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with contextlib.suppress(OSError, ValueError):  # it has no descriptor, or is closed
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def defused(text: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from forensic_cases import MANIFEST_2, OURS, line, make_run
+from runpod_deploy.cli.app import build
 from runpod_deploy.record.events import EVENT_TYPES
 
 Call = Callable[..., tuple[int, str, str]]
@@ -106,6 +107,28 @@ def test_a_comparison_shows_what_differs(runs: tuple[Path, Path], call: Call) ->
     assert "Nothing differs." in call("compare-runs", "last", "last")[1]
 
 
+def test_a_comparison_speaks_of_money_times_and_lines(runs: tuple[Path, Path], call: Call) -> None:
+    """Amounts are rounded as everywhere, unless that hides the difference; a script is a diff."""
+    for folder, rate, body in ((runs[0], 0.690000001, "a\nb\n"), (runs[1], 1.23456789, "a\nc\n")):
+        plan = {
+            "scripts": [{"name": "run", "text": body}],
+            "rates": [f"{rate}\nx"],
+            "x_usd": 1 + rate / 1000,
+        }
+        (folder / "plan.json").write_text(json.dumps({"plan": plan}))
+        price = {**OURS, "gpu_price_per_hour_usd": rate, "wall_time_sec": rate * 1000}
+        (folder / "runpod_deploy_pull_manifest.json").write_text(json.dumps(price))
+    code, told, _ = call("compare-runs", runs[0].name, "last")
+
+    assert code == 0
+    rows = [text.split() for text in told.splitlines()]
+    assert ["price_per_hour_usd", "$0.69/h", "$1.23/h"] in rows
+    assert ["wall_time_sec", "11m", "30s", "20m", "35s"] in rows
+    assert ["x_usd", "1.000690000001", "1.00123456789"] in rows
+    assert [["-b"], ["+c"]] == [row for row in rows if row in (["-b"], ["+c"])]
+    assert "\\x0a" not in told
+
+
 def test_events_are_told_as_a_story(runs: tuple[Path, Path], call: Call) -> None:
     """Seconds since the start, the step, a sentence; escapes of a hostile text stay visible."""
     _, told, _ = call("events", str(runs[0]))
@@ -127,6 +150,45 @@ def test_events_of_all_runs_are_searched(runs: tuple[Path, Path], call: Call) ->
     assert count == "2 events\n"
     assert [Path(json.loads(row)["run_dir"]).name for row in rows] == [run.name for run in runs]
     assert call("events-query", "--since", "soon")[0] == 4
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_name_that_no_event_has_is_told(call: Call) -> None:
+    """With what was probably meant, also where programs read; nothing found is no failure."""
+    code, told, said = call("events-query", "--filter", "event=step_startd", "--json")
+
+    assert (code, told) == (0, "")
+    assert "knows no event `step_startd`; did you mean `step_started`?" in said
+    assert "knows no event" not in call("events-query", "--filter", "event=job_ended")[2]
+    assert "knows no event" not in call("events-query", "--filter", "code=nosuch")[2]
+
+
+def test_nobody_who_reads_on_is_no_failure(
+    runs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`| head -1`: every command ends quietly, and a gate with what it found."""
+    for *words, status in (
+        ("events-query", "--json", 0),
+        ("events-query", 0),
+        ("events", "last", 0),
+        ("events", "last", "--json", 0),
+        ("logs", "last", 0),
+        ("ls-runs", 0),
+        ("ls-runs", "--json", 0),
+        ("ls-runs", "--print-run-dir", 0),
+        ("manifest-summary", "last", 0),
+        ("manifest-summary", "--root", ".", "--json", 1),
+        ("compare-runs", runs[0].name, "last", 1),
+        ("status", "last", 0),
+        ("schema", "event", 0),
+    ):
+        read, write = os.pipe()
+        os.close(read)
+        with open(write, "w", encoding="utf-8") as stdout:  # noqa: PTH123 - a descriptor
+            monkeypatch.setattr("sys.stdout", stdout)
+            found = build()(words, standalone_mode=False)
+        assert (found or 0) == status, words
+        assert "error" not in capfd.readouterr().err
 
 
 def test_a_statement_is_about_one_run(runs: tuple[Path, Path], call: Call) -> None:

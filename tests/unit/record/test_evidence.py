@@ -63,7 +63,9 @@ def test_a_log_cut_anywhere_is_no_error(case: Case) -> None:
         assert found is None or found.at <= case.text.count("\n", 0, end)
 
 
-@pytest.mark.parametrize("unit", ["a/", "Free memory on device ", "line 1: 1 ", '  File "x", line ', "("])
+@pytest.mark.parametrize(
+    "unit", ["a/", "Free memory on device ", "line 1: 1 ", '  File "x", line ', "("]
+)
 def test_a_line_made_to_be_slow_is_read_as_fast_as_any(unit: str) -> None:
     """Hostile text of the size of all that is looked at takes no time to speak of."""
     assert find_evidence([unit * (256 * 1024 // len(unit))], 1) is None

@@ -214,7 +214,9 @@ def test_a_command_before_the_job_is_explained_by_its_own_output(tmp_path: Path)
     run = Run(
         state=RunState.FAILED,
         cause="remote_command",
-        steps=(StepRecord(name="setup", state="failed", error="setup-2 ended with exit status 1."),),
+        steps=(
+            StepRecord(name="setup", state="failed", error="setup-2 ended with exit status 1."),
+        ),
     )
     head = "--- setup-1\nModuleNotFoundError: No module named 'x'\n--- setup-2\n"
     (tmp_path / "commands.log").write_text(f"{head}quiet\n")
