@@ -50,7 +50,18 @@ Count = Annotated[
 ]
 
 
+Named = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="GPU",
+        help="Only types that are called so, in whole or in part.",
+        show_default=False,
+    ),
+]
+
+
 def gpu_list_command(
+    gpu: Named = None,
     datacenter: Annotated[
         str | None,
         typer.Option(
@@ -74,7 +85,7 @@ def gpu_list_command(
     query = _query(cloud_type, gpu_count)
     market = open_market(cloud, terminal, refresh=refresh)
     reading = market.read(query)
-    offers = sorted(reading.offers, key=lambda one: one.id)
+    offers = sorted(_named(reading.offers, gpu), key=lambda one: one.id)
     if datacenter is not None:
         offers = [
             one
@@ -95,6 +106,7 @@ def gpu_list_command(
 
 
 def gpu_prices_command(
+    gpu: Named = None,
     cloud_type: Type = CloudType.ANY,
     cloud: Cloud = None,
     refresh: Refresh = False,
@@ -110,7 +122,9 @@ def gpu_prices_command(
     query = _query(cloud_type, "1")
     market = open_market(cloud, terminal, refresh=refresh)
     reading = market.read(query, max_age_sec=PRICES_KEPT_SEC)
-    offers = sorted(reading.offers, key=lambda one: (_cheapest(one, query.clouds), one.id))
+    offers = sorted(
+        _named(reading.offers, gpu), key=lambda one: (_cheapest(one, query.clouds), one.id)
+    )
     if as_json:
         rows = [_row(one, query.clouds, None, prices=True, stock=False) for one in offers]
         _print_reading(terminal, str(market.target.label), reading, rows)
@@ -163,6 +177,24 @@ def _query(cloud_type: CloudType, gpu_count: str) -> Any:
         )
     clouds = ("SECURE", "COMMUNITY") if cloud_type is CloudType.ANY else (cloud_type.value,)
     return StockQuery(gpu_count=int(gpu_count), clouds=clouds)
+
+
+def _named(offers: Sequence[GpuOffer], gpu: str | None) -> list[GpuOffer]:
+    """Return the GPU types that are meant: the one of that id, else those that are called so."""
+    from runpod_deploy.compiler.listed import near_names  # noqa: PLC0415 - not for `--help`
+
+    known = {one.id: one for one in offers}
+    if gpu is None:
+        return list(offers)
+    if gpu in known:
+        return [known[gpu]]
+    near = near_names(gpu, known, most=len(known))
+    if not near:
+        raise InvalidInput(
+            f"the catalog has no GPU type called {gpu}",
+            help="To see all of them:\n  runpod-deploy gpu-list",
+        )
+    return [known[name] for name in near]
 
 
 def _head(terminal: Terminal, title: str, label: str, reading: Reading) -> None:

@@ -101,14 +101,20 @@ COMMANDS = (
         brief="List GPU types with memory, price and stock.",
         module="catalog_commands",
         function="gpu_list_command",
-        examples=("runpod-deploy gpu-list --datacenter EU-RO-1 --gpu-count 2",),
+        examples=(
+            "runpod-deploy gpu-list",
+            "runpod-deploy gpu-list H100 --datacenter EU-RO-1 --gpu-count 2",
+        ),
     ),
     Command(
         name="gpu-prices",
         brief="List prices of one GPU, the cheapest first.",
         module="catalog_commands",
         function="gpu_prices_command",
-        examples=("runpod-deploy gpu-prices --cloud-type SECURE",),
+        examples=(
+            "runpod-deploy gpu-prices --cloud-type SECURE",
+            "runpod-deploy gpu-prices RTX4090",
+        ),
     ),
     Command(
         name="gpu-inventory",

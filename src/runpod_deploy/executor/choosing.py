@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from runpod_deploy.compiler.listed import listed, near_names
 from runpod_deploy.compiler.market import asking_order, reason
 from runpod_deploy.compiler.observed import CandidateOffer
 from runpod_deploy.compiler.plan import Candidate
@@ -108,10 +109,26 @@ def nothing_had(ring: Ring) -> RunpodDeployError:
             help="That says nothing about stock: try again later.",
         )
     return StockOut(
-        f"No candidate could be had; nothing is left running.\n{rows}",
-        help="Add GPUs to pod.gpu_order, widen pod.datacenters to `any`, allow COMMUNITY in "
-        "pod.cloud_type, or wait: capacity.wait_minutes goes round the candidates again.",
+        f"No candidate could be had; nothing is left running.\n{rows}", help=_advice(ring)
     )
+
+
+def _advice(ring: Ring) -> str:
+    """Return what may help: a name that is not in the catalog is no matter of waiting."""
+    wrong = sorted(ring.unlisted & {one.gpu for one in ring.candidates})
+    lines = []
+    for gpu in wrong:
+        near = near_names(gpu, listed("gpu"))
+        meant = f"; near it {'is' if len(near) == 1 else 'are'} {', '.join(near)}" if near else ""
+        lines.append(f"The catalog has no {gpu}{meant}.")
+    if wrong:
+        lines.append("Correct pod.gpu_order; the ids are those of:\n  runpod-deploy gpu-list")
+    if any(one.gpu not in ring.unlisted for one in ring.candidates):
+        lines.append(
+            "Add GPUs to pod.gpu_order, widen pod.datacenters to `any`, allow COMMUNITY in "
+            "pod.cloud_type, or wait: capacity.wait_minutes goes round the candidates again."
+        )
+    return "\n".join(lines)
 
 
 async def _offers(
@@ -127,6 +144,8 @@ async def _offers(
             told = f"The catalog gives no prices: {error.message}"
             _tell_once(ctx, ring, "catalog-unavailable", told)
         return None
+    known = {one.id for one in rows}
+    ring.unlisted = frozenset(one.gpu for one in plan.candidates if known and one.gpu not in known)
     return candidate_offers(plan, rows, the_volume(plan, [volume] if volume else []))
 
 

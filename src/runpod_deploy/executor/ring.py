@@ -32,6 +32,7 @@ class Ring:
             and without those one round is all.
         told: What was said once and need not be said again in each round.
         prices: USD per hour of each candidate's whole pod, as far as the catalog says.
+        unlisted: GPU types that the catalog does not know.
     """
 
     candidates: Sequence[Candidate]
@@ -40,6 +41,7 @@ class Ring:
     refusals: list[Refusal] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
     prices: dict[Candidate, float] = field(default_factory=dict)
+    unlisted: frozenset[str] = frozenset()
     round: int = 0
     _waiting: list[Candidate] = field(init=False)
 

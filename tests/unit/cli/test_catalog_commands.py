@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,37 @@ def test_gpu_list_asks_only_the_cloud_that_is_named(fake: Counter, call: Call) -
     assert "Secure" not in out
     assert "$" not in out
     assert [("COMMUNITY",)] == [query.clouds for query in fake.cloud.asked]
+
+
+@pytest.mark.parametrize("command", ["gpu-list", "gpu-prices"])
+@pytest.mark.parametrize(
+    ("named", "shown"),
+    [
+        ("A40", ["NVIDIA A40"]),
+        ("NVIDIA L4", ["NVIDIA L4"]),
+        ("nvidial4", ["NVIDIA L4"]),
+        ("nvidia", ["NVIDIA A40", "NVIDIA L4", "NVIDIA X"]),
+    ],
+)
+def test_a_gpu_is_found_by_a_part_of_its_name(
+    fake: Counter, call: Call, command: str, named: str, shown: list[str]
+) -> None:
+    """Its whole id means that one, a part all that have it; what nothing is called is told."""
+    assert fake
+    status, out, _ = call(command, named, "--json")
+    assert (0, shown) == (status, sorted(one["id"] for one in json.loads(out)["gpus"]))
+    status, out, err = call(command, "MI300")
+    assert (4, "") == (status, out)
+    assert "no GPU type called MI300" in err
+
+
+def test_json_is_ascii(fake: Counter, call: Call) -> None:
+    """No locale can spoil what a program reads."""
+    fake.cloud.offers.append(replace(A40, id="NVIDIA Ω ::x"))
+    out = call("gpu-list", "--json")[1]
+
+    assert out.isascii()
+    assert "NVIDIA Ω ::x" in {one["id"] for one in json.loads(out)["gpus"]}
 
 
 def test_gpu_prices_begin_with_the_cheapest(fake: Counter, call: Call) -> None:

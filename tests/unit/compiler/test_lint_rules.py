@@ -10,6 +10,7 @@ from compiler_cases import job
 from runpod_deploy.compiler.checks.every import LINTS
 from runpod_deploy.compiler.compile import check_job
 from runpod_deploy.compiler.facts import Facts, Mark
+from runpod_deploy.compiler.listed import listed, listed_price
 from runpod_deploy.compiler.plan import PayloadEntry
 from runpod_deploy.errors import Severity
 
@@ -67,6 +68,10 @@ SETS_OFF: list[tuple[str, dict[str, Any]]] = [
     ("secret-in-job", {"pod": {"env": {"DB_PASSWORD": "k3-correct-horse"}}}),
     ("secret-in-job", {"run": {"body": "true", "env": {"WANDB_API_KEY": "0a" * 20}}}),
     ("secret-in-job", {"variables": {"password": "hunter2hunter2"}}),
+    ("cap-before-runtime", {"budget": {"cost_cap_usd": 1, "max_runtime_minutes": 240}}),
+    ("cap-before-runtime", {"budget": {"cost_cap_usd": 0.05}}),
+    ("literal-variable", {"remote_env": {"exports": {"PATH": "/x:$PATH"}}}),
+    ("literal-variable", {"run": {"body": "true", "env": {"HF_HOME": "${HOME}/hf"}}}),
     ("tee-hides-failure", {"run": {"body": "python x.py | tee log\n", "strict": False}}),
     ("wait-ends-script", body("a &\nwait -n\n")),
     ("background-end", body("python train.py &\n")),
@@ -129,6 +134,13 @@ SETS_NOTHING_OFF: list[tuple[str, dict[str, Any]]] = [
     ("secret-in-job", {"pod": {"env": {"EOS_TOKEN": "endoftext50256", "MAX_TOKEN": "40960000"}}}),
     ("secret-in-job", {"variables": {"api_key": "{{ env.KEY_1 }}", "token": "mask-15"}}),
     ("secret-in-job", {"run": {"body": "true", "env": {"DB_PASSWORD": "/root/secrets/db1"}}}),
+    ("cap-before-runtime", {"budget": {"cost_cap_usd": 2.1, "max_runtime_minutes": 240}}),
+    ("cap-before-runtime", {"budget": {"cost_cap_usd": 0.1}}),
+    (
+        "cap-before-runtime",
+        {"pod": {"gpu_order": ["NVIDIA A30"]}, "budget": {"cost_cap_usd": 0.01}},
+    ),
+    ("literal-variable", {"run": {"body": "true", "env": {"PRICE": "5$ or $5", "A": "a$"}}}),
     ("tee-hides-failure", {"run": {"body": "python x.py | tee log\n"}}),
     (
         "tee-hides-failure",
@@ -162,6 +174,7 @@ PAYLOADS: list[tuple[str, Facts]] = [
         staged(entry("a.py"), marks={"code": (Mark(path="a.py", kind="secret", line=3),)}),
     ),
     ("large-file", staged(entry("x.bin", 2**30))),
+    ("disk-too-small", staged(entry("x.bin", 20 * 10**9 + 1))),
     (
         "user-path-in-file",
         staged(entry("a.py"), marks={"code": (Mark(path="a.py", kind="user-path", line=3),)}),
@@ -189,6 +202,7 @@ QUIET_PAYLOADS: list[tuple[str, Facts]] = [
     ("nothing-staged", staged(entry("a"))),
     ("secret-staged", staged(entry(".env.example"), entry("secrets.py"))),
     ("large-file", staged(entry("x.bin", 2**30 - 1))),
+    ("disk-too-small", staged(entry("x.bin", 20 * 10**9))),
     (
         "tool-in-payload",
         staged(entry("a"), requirements={"code": {"pyproject.toml": 'name = "runpod-deploy"\n'}}),
@@ -250,6 +264,44 @@ def test_every_lint_has_a_case_for_and_against() -> None:
     assert codes == {code for code, _ in (*SETS_OFF, *PAYLOADS)}
     marks = {"secret-in-file", "user-path-in-file"}
     assert codes - marks == {code for code, _ in (*SETS_NOTHING_OFF, *QUIET_PAYLOADS)}
+
+
+def test_a_cap_is_held_against_the_cheapest_price_that_is_known() -> None:
+    """All GPUs and disks count, what was said goes before the list, and unknown prices are told."""
+    pod = {"gpu_order": ["NVIDIA L4", "NVIDIA A30", "NVIDIA L40S"], "gpu_count": 2}
+    over = {"pod": pod, "budget": {"cost_cap_usd": 1, "max_runtime_minutes": 120}}
+    (one,) = [
+        each
+        for each in check_job(job(over), Facts(job_file="job.yaml"))
+        if each.code == "cap-before-runtime"
+    ]
+
+    assert one.detail == (
+        "At 0.98 USD per hour (2 × NVIDIA L4 in Secure Cloud, by the prices of this release) the cap "
+        "of 1.00 USD is reached after 61 minutes of the 120 allowed by `max_runtime_minutes`. What "
+        "`NVIDIA A30` costs is not known to this release."
+    )
+    over["budget"]["assumed_hourly_rate_usd"] = 0.4
+    assert "cap-before-runtime" not in told(over)
+
+
+def test_each_disk_is_held_against_what_is_sent_to_it() -> None:
+    """What lies on the mounted disk does not count for the container's."""
+    mounted = {**CODE, "destination": "/workspace/app"}
+    facts = staged(entry("x.bin", 25 * 10**9))
+    storage = {"mode": "ephemeral", "volume_gb": 20}
+
+    assert "disk-too-small" in told({"staging": [mounted], "storage": storage}, facts)
+    storage = {"mode": "ephemeral", "volume_gb": 30}
+    assert "disk-too-small" not in told({"staging": [mounted], "storage": storage}, facts)
+    assert "disk-too-small" not in told({"staging": [mounted], "storage": VOLUME}, facts)
+
+
+def test_every_price_of_the_list_is_understood() -> None:
+    """What the hover says about a GPU is a price in a cloud, or that none is known."""
+    for gpu, told_of in listed("gpu").items():
+        prices = [listed_price(gpu, cloud) for cloud in ("SECURE", "COMMUNITY")]
+        assert any(prices) or told_of.endswith("Price not known."), gpu
 
 
 def test_a_secret_is_not_repeated() -> None:

@@ -1,14 +1,12 @@
 """Lints about names that RunPod gives: GPU types and data centers."""
 
-import re
 from collections.abc import Iterator, Mapping
 
 from runpod_deploy.compiler.checks.lint import Lint
 from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.findings import Finding
+from runpod_deploy.compiler.listed import listed, near_names
 from runpod_deploy.compiler.resolve import Resolved
-from runpod_deploy.schema.near_miss import near_miss
-from runpod_deploy.schema.validate import job_schema
 
 UNKNOWN_GPU = Lint(
     code="unknown-gpu",
@@ -26,38 +24,11 @@ UNKNOWN_DATACENTER = Lint(
     cure="Take the id from the list in an editor that knows the schema.",
 )
 LINTS = (UNKNOWN_GPU, UNKNOWN_DATACENTER)
-_SHOWN, _SHORTEST = 3, 4
-
-
-def _facts(name: str) -> Mapping[str, str]:
-    """Return each id of the open list `name` of the schema with what is known about it."""
-    choice = job_schema()["$defs"][name]["anyOf"][0]
-    return dict(zip(choice["enum"], choice["enumDescriptions"], strict=True))
-
-
-def _words(name: str) -> set[str]:
-    return set(re.findall(r"[a-z0-9.]+", name.lower()))
-
-
-def _meant(word: str, known: Mapping[str, str]) -> list[str]:
-    """Return the ids that hold all the words of `word`, or it as one, else the one spelt most alike."""
-    wanted = _words(word)
-    together = "".join(re.findall(r"[a-z0-9]+", word.lower()))
-    having = [
-        name
-        for name in known
-        if (wanted and wanted <= _words(name))
-        or (len(together) >= _SHORTEST and together in re.sub(r"[^a-z0-9]", "", name.lower()))
-    ]
-    if having:
-        return sorted(having, key=lambda name: (len(_words(name)), name))[:_SHOWN]
-    near = near_miss(word, known)
-    return [] if near is None else [near]
 
 
 def gpu_ids(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule
     """Each GPU type is one of RunPod's."""
-    known = _facts("gpu")
+    known = listed("gpu")
     for index, name in enumerate(config.pod.gpu_order):
         if name not in known:
             yield _unknown(UNKNOWN_GPU, f"/pod/gpu_order/{index}", name, known, "GPU types")
@@ -67,7 +38,7 @@ def datacenter_ids(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa
     """Each data center is one of RunPod's."""
     if isinstance(config.pod.datacenters, str):
         return
-    known = _facts("datacenter")
+    known = listed("datacenter")
     for index, name in enumerate(config.pod.datacenters):
         if name not in known and name != "any":
             pointer = f"/pod/datacenters/{index}"
@@ -75,7 +46,7 @@ def datacenter_ids(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa
 
 
 def _unknown(lint: Lint, pointer: str, name: str, known: Mapping[str, str], kind: str) -> Finding:
-    meant = _meant(name, known)
+    meant = near_names(name, known)
     listed = "\n".join(f"  {one}: {known[one]}" for one in meant)
     return lint.at(
         pointer,

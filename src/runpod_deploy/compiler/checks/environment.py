@@ -1,5 +1,6 @@
 """Lints about secrets and variables: whether they arrive, and whether they stay secret."""
 
+import re
 from collections.abc import Iterator
 
 from runpod_deploy.compiler.checks.lint import Lint
@@ -33,7 +34,16 @@ SECRET_IN_JOB = Lint(
     cure="Take it back where it was issued, and name a variable of your environment below "
     "`secrets`, such as:\n  - {name: hub, destination: /root/.secrets/hub.env, env: [HF_TOKEN]}",
 )
-LINTS = (SECRET_NOT_SOURCED, SOURCE_FILE_UNMADE, SECRET_IN_JOB)
+LITERAL_VARIABLE = Lint(
+    code="literal-variable",
+    summary="A variable in a value is not filled in",
+    why="Values of `env` and `exports` are taken as they are written, so `$PATH` in them is a dollar "
+    "sign and four letters. A PATH that is set so holds no program, and not even the shell is found.",
+    cure="Fill it in where a shell reads it, in the script or in a file of "
+    "`remote_env.source_files`:\n  export PATH=/opt/bin:$PATH",
+)
+LINTS = (SECRET_NOT_SOURCED, SOURCE_FILE_UNMADE, SECRET_IN_JOB, LITERAL_VARIABLE)
+_VARIABLE = re.compile(r"\$(?:\{[A-Za-z_]\w*\}|[A-Za-z_]\w*)")
 
 
 def unread_secrets(config: Resolved, facts: Facts) -> Iterator[Finding]:
@@ -110,4 +120,21 @@ def secrets_in_job(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa
             )
 
 
-RULES = (unread_secrets, unmade_files, secrets_in_job)
+def literal_variables(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule
+    """No value of an environment looks as if a shell read it."""
+    mappings = {
+        "/pod/env": config.pod.env,
+        "/remote_env/exports": config.remote_env.exports,
+        "/run/env": config.run.env,
+    }
+    for at, held in mappings.items():
+        for key, text in held.items():
+            found = _VARIABLE.search(text)
+            if found is not None:
+                yield LITERAL_VARIABLE.at(
+                    child(at, key),
+                    f"`{key}` is exported with `{found[0]}` in it, letter by letter.",
+                )
+
+
+RULES = (unread_secrets, unmade_files, secrets_in_job, literal_variables)

@@ -5,6 +5,7 @@ from runpod_deploy.compiler.checks import (
     catalog,
     environment,
     image,
+    limits,
     machine,
     naming,
     network_volume,
@@ -36,7 +37,6 @@ RULES: tuple[Rule, ...] = (
     outcome.script_can_start,
     outcome.script_line_ends,
     outcome.markers,
-    outcome.cap_before_runtime,
     outcome.caps,
     outcome.idle_measured,
     outcome.state_file,
@@ -49,6 +49,7 @@ RULES: tuple[Rule, ...] = (
     *shell.RULES,
     *network_volume.RULES,
     *payload.RULES,
+    *limits.RULES,
 )
 
 LINTS: tuple[Lint, ...] = (
@@ -58,5 +59,6 @@ LINTS: tuple[Lint, ...] = (
     *shell.LINTS,
     *network_volume.LINTS,
     *payload.LINTS,
+    *limits.LINTS,
 )
 """What only warns, for the page of lints and for `lint.ignore`."""

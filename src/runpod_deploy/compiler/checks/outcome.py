@@ -72,29 +72,6 @@ def markers(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG00
             )
 
 
-def cap_before_runtime(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule
-    """A cap that ends the run before its time is told about."""
-    budget = config.budget
-    rates = (
-        ("assumed_hourly_rate_usd", budget.assumed_hourly_rate_usd),
-        ("max_price_per_hour_usd", config.pod.max_price_per_hour_usd),
-    )
-    name, rate = next(((name, rate) for name, rate in rates if rate), ("", None))
-    if rate is None or budget.max_runtime_minutes is None:
-        return
-    minutes = budget.cost_cap_usd / rate * 60
-    if minutes < budget.max_runtime_minutes:
-        yield Finding(
-            pointer="/budget/cost_cap_usd",
-            severity=Severity.WARNING,
-            code="cap-before-runtime",
-            summary="The cost cap is reached before the runtime limit",
-            detail=f"At {rate:.2f} USD per hour ({name}) the cap of {budget.cost_cap_usd:.2f} USD "
-            f"is reached after {minutes:.0f} minutes, of the {budget.max_runtime_minutes:.0f} "
-            "that `max_runtime_minutes` allows.",
-        )
-
-
 def caps(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule
     """Caps are amounts that can be reached."""
     budget = config.budget

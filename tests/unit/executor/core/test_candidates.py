@@ -66,6 +66,25 @@ def test_waiting_goes_round_until_there_is_stock(make_rig: RigMaker) -> None:
     assert 300 < rig.clock.monotonic() < 360
 
 
+def test_a_name_that_the_catalog_lacks_is_no_matter_of_waiting(make_rig: RigMaker) -> None:
+    """The near name is told; what helps against a real shortage is told only where there is one."""
+    plan = small_plan()
+    wrong = Candidate(gpu="RTX4090", datacenter=None, cloud="SECURE")
+    helps = []
+    for candidates in ((wrong,), (wrong, L4)):
+        rig = make_rig(replace(plan, candidates=candidates))
+        rig.cloud.offers = [
+            GpuOffer(id=L4.gpu, memory_gb=24, secure_price=0.5, community_price=None)
+        ]
+        sold_out(rig)
+        rig.run()
+        assert isinstance(rig.engine.failure, StockOut)
+        helps.append(rig.engine.failure.help or "")
+
+    assert all("no RTX4090; near it is NVIDIA GeForce RTX 4090." in one for one in helps)
+    assert [False, True] == ["wait_minutes" in one for one in helps]
+
+
 def test_waiting_ends(make_rig: RigMaker) -> None:
     """Once `wait_minutes` have passed no further round begins."""
     rig = make_rig(changed(small_plan(), capacity={"wait_minutes": 5.0}))
