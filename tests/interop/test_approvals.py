@@ -188,6 +188,32 @@ def test_what_does_not_count_is_refused_with_its_reason(office: Office) -> None:
     assert 0 == status, output
 
 
+def test_a_sweep_is_signed_checked_by_ssh_keygen_and_applied(office: Office) -> None:
+    """One statement is over all its plans, and the sweep's journal says whose approval counted."""
+    office.bench.job(variables={"seed": "0"}, matrix={"axes": {"seed": ["1", "2"]}})
+    office.plan()
+    ann = office.key("ann")
+    office.allow("ann")
+    assert "has none" in refused(office)
+    statement = office.sign(ann)
+    check = ("-Y", "verify", "-f", "allowed", "-I", "ann@example.org", "-n", "runpod-deploy")
+    good = office.keygen(*check, "-s", f"{statement}.sig", data=statement.read_bytes())
+    assert 0 == good.returncode, good.stderr
+    said = json.loads(statement.read_bytes())
+    whole = json.loads((office.folder / "plan.json").read_bytes())
+    observed = jcs.canonicalize([one["observed"] for one in whole["shards"]])
+    assert jcs.canonicalize(said) == statement.read_bytes()
+    assert (whole["plan_hash"], whole["plan_id"]) == (said["plan_hash"], said["plan_id"])
+    assert f"sha256:{hashlib.sha256(observed).hexdigest()}" == said["observed_sha256"]
+
+    status, output = office.apply(1, "--only", "seed=2")
+    assert 0 == status, output
+    (journal,) = office.folder.glob("artifacts/runpod/.sweeps/*/events.jsonl")
+    told = [json.loads(one) for one in journal.read_text().splitlines()]
+    approved = [one["principals"] for one in told if one["event"] == "plan_approved"]
+    assert ["ann@example.org"] == approved
+
+
 def refused(office: Office) -> str:
     """Return why the plan is refused for lack of approvals."""
     status, output = office.apply()

@@ -205,7 +205,8 @@ def _apply(
                 "--detach goes with one run: somebody has to begin the other runs of a sweep",
                 help="Leave it later, by Ctrl-C and `d`; `resume` takes it up again.",
             )
-        planned = prepared(planned, sweep, demands, allow=allow or (), again=again)
+        planned = prepared(planned, sweep, allow=allow or (), again=again)
+        planned = met(demands, planning.saved_at(planned, path), planned, terminal)
     else:
         sweep.refuse(path)
         planned = planning.for_saved(planned, allow=allow or (), again=again)
@@ -222,6 +223,7 @@ def _apply(
                 terminal,
                 None,
                 allow_commands=allow_commands,
+                policies=policies,
                 as_json=as_json,
                 print_run_dir=print_run_dir,
             )

@@ -3,14 +3,16 @@
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from runpod_deploy.cli.planning import Planned
+    from runpod_deploy.cli.planning import Planned, PlannedSweep
+    from runpod_deploy.facts.approvals import SeenApproval
 
+P = TypeVar("P", "Planned", "PlannedSweep")
 
 _APPROVED = frozenset(("payload", "image", "price"))
 """What `--allow` would let differ in earnest; all else is carried out as it was planned."""
@@ -29,11 +31,11 @@ class Demands:
     signers: Path | None = None
 
 
-def met(demands: Demands, path: Path, planned: "Planned", terminal: Terminal) -> "Planned":
-    """Return `planned` with who approved it.
+def met(demands: Demands, path: Path, planned: P, terminal: Terminal) -> P:
+    """Return a plan or a sweep with who approved it.
 
     Args:
-        path: The file that was named; approvals lie beside it.
+        path: The saved file; approvals lie beside it.
 
     Raises:
         PlanRefused: A demand is not met.
@@ -46,12 +48,18 @@ def met(demands: Demands, path: Path, planned: "Planned", terminal: Terminal) ->
                 help="Say how many must have signed, as --require-signature 1.",
             )
         return planned
-    return _approved(demands.signatures, demands.signers, path, planned, terminal)
+    good = _approved(demands.signatures, demands.signers, path, planned, terminal)
+    return replace(planned, approvals=good)
 
 
 def _approved(
-    needed: int, signers: Path | None, path: Path, planned: "Planned", terminal: Terminal
-) -> "Planned":
+    needed: int,
+    signers: Path | None,
+    path: Path,
+    planned: "Planned | PlannedSweep",
+    terminal: Terminal,
+) -> "tuple[SeenApproval, ...]":
+    from runpod_deploy.cli.planning import Planned  # noqa: PLC0415 - loaded already
     from runpod_deploy.facts import approvals  # noqa: PLC0415 - few ask for it
     from runpod_deploy.facts.allowed_signers import read_allowed_signers  # noqa: PLC0415 - likewise
 
@@ -68,7 +76,8 @@ def _approved(
             "--require-signature goes with a saved plan; what is compiled now, nobody has approved",
             help="runpod-deploy plan JOB.yaml -o plan.json",
         )
-    for part in sorted(_APPROVED & planned.allow):
+    allow = planned.allow if isinstance(planned, Planned) else frozenset()
+    for part in sorted(_APPROVED & allow):
         raise InvalidInput(
             f"--allow {part} does not go with --require-signature: it was approved as it stands in "
             "the plan",
@@ -79,7 +88,5 @@ def _approved(
     except OSError as error:
         raise InvalidInput(f"{signers} cannot be read: {error.strerror}") from error
     terminal.findings(allowed.notes)
-    good = approvals.require_approvals(
-        path, planned.plan_file, allowed, needed=needed, now=time.time()
-    )
-    return replace(planned, approvals=good)
+    what = planned.plan_file if isinstance(planned, Planned) else planned.sweep_file
+    return approvals.require_approvals(path, what, allowed, needed=needed, now=time.time())

@@ -54,6 +54,7 @@ class PlannedSweep:
         only: Names of the runs that are to be carried out; None: all.
         max_parallel: Runs under way at a time; None: as planned.
         folder: Folder of an earlier try of this sweep, which is taken up again.
+        approvals: Those that were asked for and count.
     """
 
     sweep_file: SweepFile
@@ -65,6 +66,7 @@ class PlannedSweep:
     only: frozenset[str] | None = None
     max_parallel: int | None = None
     folder: Path | None = None
+    approvals: tuple["SeenApproval", ...] = ()
 
     @property
     def plan_files(self) -> tuple[PlanFile, ...]:
@@ -236,6 +238,13 @@ def read_any(path: Path, *, project: Path | None) -> Planned | PlannedSweep:
     return PlannedSweep(sweep_file=sweep_file, diagnostics=(), project_root=root, saved=True)
 
 
+def saved_at(planned: PlannedSweep, path: Path) -> Path:
+    """Return where the file of a sweep lies; `path` is what was named."""
+    from runpod_deploy.record.sweep import SWEEP_NAME  # noqa: PLC0415 - sweeps only
+
+    return path if planned.folder is None else path / SWEEP_NAME
+
+
 def load_sweep(path: Path) -> SweepFile:
     """Read a saved sweep.
 
@@ -246,6 +255,11 @@ def load_sweep(path: Path) -> SweepFile:
     from runpod_deploy.compiler.sweepfile import loads  # noqa: PLC0415 - saved sweeps only
 
     return loads(path.read_bytes(), str(path))
+
+
+def load_plan_or_sweep(path: Path) -> PlanFile | SweepFile:
+    """Read a saved plan or sweep; otherwise as `load_plan`."""
+    return load_sweep(path) if is_saved_sweep(path) else load_plan(path)
 
 
 def load_plan(path: Path) -> PlanFile:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runpod_deploy.cli.printable import line
 from runpod_deploy.compiler.market import asks_the_same
 from runpod_deploy.compiler.policy.judge import judge
 from runpod_deploy.compiler.policy.rule import Judged
@@ -73,6 +74,49 @@ def hold(
         CloudError: The cloud could not be asked.
         AccountError: It refused the key.
     """
+    found, target = _judged(policies, plan_files, path, target, terminal)
+    if found:
+        terminal.findings(found)
+        raise refusal(found, ", and nothing was done")
+    return target
+
+
+def hold_again(
+    policies: Sequence[Policy],
+    plan_files: Sequence[PlanFile],
+    folder: Path,
+    target: Target,
+    terminal: Terminal,
+    *,
+    ended_by: str,
+) -> None:
+    """Refuse to carry on what was begun when a plan breaks a rule, by prices of now.
+
+    A refusal ends nothing: what is rented is looked after by its lease, as before.
+
+    Args:
+        plan_files: That of a run, or those of the runs of a sweep that are not over.
+        folder: That of the run or the sweep.
+        ended_by: What `cancel` knows a run of it by.
+
+    Raises:
+        PlanRefused, CloudError, AccountError: As `hold`.
+    """
+    found, _ = _judged(policies, plan_files, folder, target, terminal)
+    if found:
+        terminal.findings(found)
+        error = refusal(found, ", and was not carried on: all is as it was")
+        error.help = f"To end it:\n  runpod-deploy cancel {line(ended_by)}"
+        raise error
+
+
+def _judged(
+    policies: Sequence[Policy],
+    plan_files: Sequence[PlanFile],
+    path: Path,
+    target: Target | None,
+    terminal: Terminal,
+) -> tuple[tuple[Diagnostic, ...], Target | None]:
     found: dict[Diagnostic, None] = {}
     seen: list[tuple[Plan, ObservedCatalog | None]] = []
     for plan in (one.plan for one in plan_files):
@@ -86,7 +130,4 @@ def hold(
             known = Market(target=target, environ=terminal.environ, refresh=True).see(plan)
             seen.append((plan, known))
         found.update(dict.fromkeys(judge(policies, Judged(plan=plan, catalog=known), str(path))))
-    if found:
-        terminal.findings(tuple(found))
-        raise refusal(tuple(found), ", and nothing was done")
-    return target
+    return tuple(found), target

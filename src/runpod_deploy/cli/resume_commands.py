@@ -12,7 +12,14 @@ import typer
 
 from runpod_deploy.cli.amounts import usd
 from runpod_deploy.cli.apply_commands import AsJson, PrintRunDir
-from runpod_deploy.cli.arguments import AllowCommands, Quiet, Verbose
+from runpod_deploy.cli.arguments import (
+    AllowCommands,
+    AllowPath,
+    PolicyFiles,
+    Quiet,
+    Verbose,
+    policies_of,
+)
 from runpod_deploy.cli.history import Root
 from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.target import CloudName, runpod_target
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
     from runpod_deploy.executor.interrupts import Interrupts
     from runpod_deploy.executor.resuming import Begun
     from runpod_deploy.executor.run import Listeners, Outcome, Target
+    from runpod_deploy.schema.policy import Policy
 
 RunName = Annotated[
     str,
@@ -60,7 +68,9 @@ def resume_command(
     run: RunName = "last",
     root: Root = None,
     project: Project = None,
+    allow_path: AllowPath = None,
     allow_commands: AllowCommands = False,
+    policy: PolicyFiles = None,
     as_json: AsJson = False,
     print_run_dir: PrintRunDir = False,
     verbose: Verbose = False,
@@ -70,15 +80,23 @@ def resume_command(
     terminal = open_terminal(verbose=verbose, quiet=quiet)
     if as_json and print_run_dir:
         raise InvalidInput("--json and --print-run-dir exclude each other")
+    policies = policies_of(policy)
     if is_sweep_folder(Path(run)):
         from runpod_deploy.cli.sweep_resume import resume_sweep  # noqa: PLC0415 - sweeps only
 
         return resume_sweep(
             Path(run),
             terminal,
+            allow_paths=tuple(allow_path or ()),
             allow_commands=allow_commands,
+            policies=policies,
             as_json=as_json,
             print_run_dir=print_run_dir,
+        )
+    if allow_path:
+        raise InvalidInput(
+            "--allow-path goes with a sweep, whose other runs are still to begin; what a run may touch "
+            "was settled when it began"
         )
     folder = _folder(run, root)
     return carry_on(
@@ -86,6 +104,7 @@ def resume_command(
         terminal,
         project,
         allow_commands=allow_commands,
+        policies=policies,
         as_json=as_json,
         print_run_dir=print_run_dir,
     )
@@ -171,6 +190,7 @@ def carry_on(
     project: Path | None,
     *,
     allow_commands: bool = False,
+    policies: Sequence[Policy] = (),
     as_json: bool = False,
     print_run_dir: bool = False,
     forwards: Sequence[PlanForward] = (),
@@ -181,6 +201,7 @@ def carry_on(
         InvalidInput: The folder is no run's, or its project is not known.
         AccountError: There is no API key.
         JobFailed: The emulator that it began on is gone.
+        PlanRefused: Its plan breaks a rule of `policies`; the run is as it was.
     """
     from runpod_deploy.cli.applying import Show, carry  # noqa: PLC0415 - the whole executor
     from runpod_deploy.cli.leave import leave_again  # noqa: PLC0415 - likewise
@@ -193,6 +214,17 @@ def carry_on(
         commands = leave_again([begun.plan_file], terminal, given=allow_commands)
     root = _project_root(begun, project)
     target = target_of(begun.cloud, begun.api_url, terminal.environ)
+    if policies and not begun.run.state.final:
+        from runpod_deploy.cli.policing import hold_again  # noqa: PLC0415 - only with --policy
+
+        hold_again(
+            policies,
+            [begun.plan_file],
+            begun.folder,
+            target,
+            terminal,
+            ended_by=str(begun.folder),
+        )
 
     async def work(interrupts: Interrupts, listeners: Listeners) -> Outcome:
         return await resume(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from runpod_deploy.cli.amounts import count
 from runpod_deploy.cli.arguments import Quiet, Verbose
 from runpod_deploy.cli.terminal import open_terminal
 from runpod_deploy.errors import InvalidInput
@@ -17,7 +18,7 @@ _LONGEST_DAYS = 3660
 
 
 def sign_command(
-    plan: Annotated[Path, typer.Argument(metavar="PLAN.json", help="A saved plan.")],
+    plan: Annotated[Path, typer.Argument(metavar="PLAN.json", help="A saved plan, or sweep.")],
     key: Annotated[
         Path | None,
         typer.Option(
@@ -34,12 +35,13 @@ def sign_command(
     quiet: Quiet = False,
 ) -> None:
     """Approve a saved plan with an SSH key: `apply --require-signature` asks for it."""
-    from runpod_deploy.cli.planning import load_plan  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.cli.planning import load_plan_or_sweep  # noqa: PLC0415 - not for `--help`
     from runpod_deploy.compiler.approval import (  # noqa: PLC0415 - likewise
         NAMESPACE,
         approval_of,
         statement,
     )
+    from runpod_deploy.compiler.sweepfile import SweepFile  # noqa: PLC0415 - likewise
     from runpod_deploy.facts.approvals import approval_file, signature_file  # noqa: PLC0415
     from runpod_deploy.facts.signing_key import find_key, signature_over  # noqa: PLC0415
     from runpod_deploy.facts.sshsig import armoured, fingerprint  # noqa: PLC0415
@@ -48,7 +50,7 @@ def sign_command(
     terminal = open_terminal(verbose=verbose, quiet=quiet)
     until = expiry(expires, time.time())
     try:
-        plan_file = load_plan(plan)
+        plan_file = load_plan_or_sweep(plan)
     except OSError as error:
         raise InvalidInput(f"{plan} cannot be read: {error.strerror}") from error
     signer = find_key(key, terminal.environ, asks=terminal.asks)
@@ -63,9 +65,12 @@ def sign_command(
         write_atomic(signature_file(file), armoured(signature).encode())
     except OSError as error:
         raise InvalidInput(f"{file} cannot be written: {error.strerror}") from error
+    plans = plan_file.shards if isinstance(plan_file, SweepFile) else (plan_file,)
+    job = plans[0].plan.job
+    sweep = f", a sweep of {count(len(plans), 'run')}" if plan_file is not plans[0] else ""
     terminal.say(
         f"Approved {plan_file.plan_hash}\n"
-        f"  job      {plan_file.plan.job.name}, {plan_file.plan.job.file}\n"
+        f"  job      {job.name}, {job.file}{sweep}\n"
         f"  by       {fingerprint(signature.public_key)}, {signer.label}\n"
         f"  until    {until or 'there is a new plan'}"
     )

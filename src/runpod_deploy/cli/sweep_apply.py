@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from runpod_deploy.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from runpod_deploy.cli.demands import Demands
     from runpod_deploy.cli.planning import PlannedSweep
     from runpod_deploy.compiler.plan import PlanFile
     from runpod_deploy.compiler.sweepfile import SweepFile
@@ -74,7 +73,7 @@ def earlier_sweep(
         sweep_file=load_sweep(folder / SWEEP_NAME),
         diagnostics=(),
         project_root=project_root_of_sweep(folder),
-        saved=False,
+        saved=True,
         allow_paths=tuple(allow_paths),
         folder=folder.resolve(),
     )
@@ -83,7 +82,6 @@ def earlier_sweep(
 def prepared(
     planned: PlannedSweep,
     flags: SweepFlags,
-    demands: Demands,
     *,
     allow: Sequence[str],
     again: bool,
@@ -100,12 +98,7 @@ def prepared(
         )
     if allow:
         raise InvalidInput("--allow goes with the plan of one run; plan a changed sweep anew")
-    if demands.signatures is not None or demands.signers is not None:
-        raise InvalidInput(
-            "--require-signature goes with the plan of one run, and this is a sweep",
-            help="Sign and apply the plans of its runs one by one, each with --var AXIS=VALUE.",
-        )
-    if again and not planned.saved:
+    if again and (not planned.saved or planned.folder is not None):
         raise InvalidInput("--again goes with a saved sweep; that of a job file is always new")
     chosen = None if not flags.only else _chosen(planned.sweep_file, flags.only)
     return replace(planned, only=chosen, max_parallel=flags.max_parallel, again=again)

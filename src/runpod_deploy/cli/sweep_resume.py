@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 from runpod_deploy.cli.leave import leave_again
@@ -11,8 +11,11 @@ from runpod_deploy.cli.planning import load_sweep
 from runpod_deploy.cli.resume_commands import target_of
 from runpod_deploy.cli.sweeping import SweepShow, watch_sweep
 from runpod_deploy.cli.terminal import Terminal
+from runpod_deploy.compiler.plan import PlanFile
+from runpod_deploy.compiler.sweepfile import SweepFile
 from runpod_deploy.errors import InvalidInput
 from runpod_deploy.executor.interrupts import Interrupts
+from runpod_deploy.executor.sweep import shard
 from runpod_deploy.executor.sweep_run import (
     SweepListeners,
     SweepOutcome,
@@ -21,24 +24,32 @@ from runpod_deploy.executor.sweep_run import (
     continue_sweep,
 )
 from runpod_deploy.record.journal import JOURNAL_NAME, read_events
-from runpod_deploy.record.sweep import SWEEP_NAME, project_root_of_sweep
+from runpod_deploy.record.sweep import SWEEP_NAME, fold_sweep, project_root_of_sweep
 from runpod_deploy.record.tolerant import text
+from runpod_deploy.schema.policy import Policy
 
 
 def resume_sweep(
     folder: Path,
     terminal: Terminal,
     *,
+    allow_paths: Sequence[Path] = (),
     allow_commands: bool = False,
+    policies: Sequence[Policy] = (),
     as_json: bool = False,
     print_run_dir: bool = False,
 ) -> int:
     """Carry a sweep on to its end, watched, and return the exit status.
 
+    Args:
+        allow_paths: Folders outside of the project that plans of runs yet to begin may lead into.
+        policies: What the plans of all runs that are not over must keep.
+
     Raises:
         InvalidInput: The folder does not tell where the sweep began.
         AccountError: There is no API key.
         JobFailed: The emulator that it began on is gone.
+        PlanRefused: A plan breaks a rule; nothing was done.
     """
     folder = folder.resolve()
     sweep_file = load_sweep(folder / SWEEP_NAME)
@@ -54,6 +65,11 @@ def resume_sweep(
         )
     target = target_of(cloud, api_url, terminal.environ)
 
+    if policies:
+        from runpod_deploy.cli.policing import hold_again  # noqa: PLC0415 - only with --policy
+
+        left = _left(sweep_file, folder)
+        hold_again(policies, left, folder, target, terminal, ended_by="RUN")
     commands = leave_again(sweep_file.shards, terminal, given=allow_commands)
 
     def work(interrupts: Interrupts, listeners: SweepListeners) -> Awaitable[SweepOutcome]:
@@ -61,7 +77,7 @@ def resume_sweep(
             project_root=project_root_of_sweep(folder),
             target=target,
             environ=os.environ,
-            allow_paths=(),
+            allow_paths=allow_paths,
             listeners=listeners,
             commands=commands,
         )
@@ -71,3 +87,10 @@ def resume_sweep(
 
     show = SweepShow(json=as_json, run_dir=print_run_dir)
     return watch_sweep(sweep_file, target, terminal, show, work)
+
+
+def _left(sweep_file: SweepFile, folder: Path) -> list[PlanFile]:
+    """Return the plans of the runs that are not over."""
+    names = [shard(one).name for one in sweep_file.shards]
+    known = fold_sweep(read_events(folder / JOURNAL_NAME), names).shards
+    return [one for one in sweep_file.shards if not known[shard(one).name].over]

@@ -71,6 +71,7 @@ def apply_sweep(
         max_parallel=planned.max_parallel,
         saved=planned.saved,
         again=planned.again,
+        approvals=planned.approvals,
     )
 
     def work(interrupts: Interrupts, listeners: SweepListeners) -> Awaitable[SweepOutcome]:

@@ -1,4 +1,4 @@
-"""What somebody who approves a plan puts a signature under."""
+"""What somebody who approves a plan, or a sweep of them, puts a signature under."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 from runpod_deploy.compiler.canonical import canonical, sha256
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.planfile_json import parse
+from runpod_deploy.compiler.sweepfile import SweepFile
 from runpod_deploy.errors import InvalidInput
 from runpod_deploy.schema.plain import PlainDataError, from_plain, to_plain
 
@@ -22,7 +23,8 @@ class Approval:
     Attributes:
         type: `APPROVAL_TYPE`.
         plan_id: Of this one file: a plan made anew is another one, also under the same hash.
-        observed_sha256: Over what stands beside the plan: prices, commit, lock file.
+        observed_sha256: Over what stands beside the plan: prices, commit, lock file. For a sweep
+            over the list of that, one for each of its plans in order.
         expires: UTC, `YYYY-MM-DDTHH:MM:SSZ`; None: never.
     """
 
@@ -33,15 +35,22 @@ class Approval:
     expires: str | None
 
 
-def approval_of(plan_file: PlanFile, expires: str | None) -> Approval:
+def approval_of(plan_file: PlanFile | SweepFile, expires: str | None) -> Approval:
     """Return the statement that approves `plan_file`."""
     return Approval(
         type=APPROVAL_TYPE,
         plan_hash=plan_file.plan_hash,
         plan_id=plan_file.plan_id,
-        observed_sha256=sha256(to_plain(plan_file.observed)),
+        observed_sha256=sha256(_observed(plan_file)),
         expires=expires,
     )
+
+
+def _observed(plan_file: PlanFile | SweepFile) -> Any:
+    """Return what stands beside the plan; of a sweep, the list of it for each of its plans."""
+    if isinstance(plan_file, SweepFile):
+        return [to_plain(one.observed) for one in plan_file.shards]
+    return to_plain(plan_file.observed)
 
 
 def statement(approval: Approval) -> bytes:
@@ -65,7 +74,7 @@ def read_statement(data: bytes, name: str) -> Approval:
     return approval
 
 
-def mismatch(approval: Approval, plan_file: PlanFile) -> str | None:
+def mismatch(approval: Approval, plan_file: PlanFile | SweepFile) -> str | None:
     """Return why `approval` is not about `plan_file`, None when it is."""
     meant = approval_of(plan_file, approval.expires)
     if approval.type != meant.type:

@@ -30,6 +30,7 @@ from runpod_deploy.executor.run import (
     use_up,
 )
 from runpod_deploy.executor.sweep import Begin, Opened, Resume, ShardEnd, Sweep, parallel, shard
+from runpod_deploy.facts.approvals import SeenApproval
 from runpod_deploy.record.atomic import dump_json, write_atomic
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.journal import (
@@ -79,6 +80,7 @@ class SweepWishes:
         saved: Whether the sweep is from a file, which can be applied once.
         retry: Whether runs that ended without success are begun again.
         again: Whether a saved sweep may be applied that was applied before.
+        approvals: Whose signatures were asked for and count; for the journal.
     """
 
     only: frozenset[str] | None = None
@@ -86,6 +88,7 @@ class SweepWishes:
     saved: bool = False
     retry: bool = False
     again: bool = False
+    approvals: tuple[SeenApproval, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,6 +201,8 @@ async def continue_sweep(
             owner=owner_id(world.environ),
             pid=os.getpid(),
         )
+        for one in wishes.approvals:
+            journal.write("plan_approved", principals=one.who, key=one.key, expires=one.expires)
         if wishes.retry:
             _queue_failed(journal, names, {shard(one).name for one in chosen})
         sweep = Sweep(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runpod_deploy.compiler.approval import NAMESPACE, key_id, mismatch, read_statement
 from runpod_deploy.compiler.plan import PlanFile
+from runpod_deploy.compiler.sweepfile import SweepFile
 from runpod_deploy.errors import InvalidInput, PlanRefused
 from runpod_deploy.facts.allowed_signers import AllowedSigners
 from runpod_deploy.facts.sshsig import BadSignature, fingerprint, is_valid, read_armoured
@@ -46,7 +47,7 @@ def signature_file(approval: Path) -> Path:
 
 
 def require_approvals(
-    plan: Path, plan_file: PlanFile, signers: AllowedSigners, *, needed: int, now: float
+    plan: Path, plan_file: PlanFile | SweepFile, signers: AllowedSigners, *, needed: int, now: float
 ) -> tuple[SeenApproval, ...]:
     """Return the approvals that count, one for each key.
 
@@ -73,7 +74,7 @@ def require_approvals(
 
 
 def look_at_approvals(
-    plan: Path, plan_file: PlanFile, signers: AllowedSigners, *, now: float
+    plan: Path, plan_file: PlanFile | SweepFile, signers: AllowedSigners, *, now: float
 ) -> tuple[SeenApproval, ...]:
     """Return every approval beside `plan`, those that count and those that do not."""
     return tuple(_look(file, plan_file, signers, now) for file in _files(plan))
@@ -94,7 +95,9 @@ def _files(plan: Path) -> list[Path]:
     return [plan.with_name(name) for name in names]
 
 
-def _look(file: Path, plan_file: PlanFile, signers: AllowedSigners, now: float) -> SeenApproval:
+def _look(
+    file: Path, plan_file: PlanFile | SweepFile, signers: AllowedSigners, now: float
+) -> SeenApproval:
     seen = SeenApproval(file=file.name)
     try:
         message = _read(file)
@@ -118,7 +121,7 @@ def _look(file: Path, plan_file: PlanFile, signers: AllowedSigners, now: float) 
 
 
 def _held_against(
-    message: bytes, seen: SeenApproval, plan_file: PlanFile, now: float
+    message: bytes, seen: SeenApproval, plan_file: PlanFile | SweepFile, now: float
 ) -> SeenApproval:
     """Return `seen`, whose signature counts, with what its statement says."""
     try:

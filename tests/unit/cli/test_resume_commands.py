@@ -290,3 +290,39 @@ def test_apply_offers_the_unfinished_run_of_the_plan(
     assert folder.name in err
     assert "with pod k3j5h2" in err
     assert said in out + err
+
+
+POLICY = "policy_version: 1\nrules:\n  max_cost_cap_usd: {}\n"
+
+
+def test_a_policy_is_held_before_a_run_is_carried_on(
+    folder: Path,
+    given: list[dict[str, Any]],
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By `resume --policy`, and by `apply --policy` whose unfinished run is resumed."""
+    original = terminal.open_terminal
+    monkeypatch.setattr(
+        "runpod_deploy.cli.apply_commands.open_terminal",
+        lambda **flags: replace(original(**flags), asks=True),
+    )
+    Path("policy.yaml").write_text(POLICY.format(0.1))
+    for args in (("resume",), ("apply", "job.yaml")):
+        status, _, err = call(*args, "--policy", "policy.yaml", answer="r\n")
+        assert (6, []) == (status, given)
+        assert "`budget.cost_cap_usd` is 0.25" in " ".join(err.split())
+        assert f"runpod-deploy cancel {folder}" in err
+
+    Path("policy.yaml").write_text(POLICY.format(1))
+    assert 0 == call("resume", "--policy", "policy.yaml")[0]
+    assert 1 == len(given)
+
+
+def test_what_a_run_may_touch_is_settled_when_it_begins(
+    folder: Path, given: list[dict[str, Any]], call: Call
+) -> None:
+    """`--allow-path` is for the runs of a sweep that are still to begin."""
+    status, _, err = call("resume", str(folder), "--allow-path", ".")
+    assert (4, []) == (status, given)
+    assert "goes with a sweep" in err

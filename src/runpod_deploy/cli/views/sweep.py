@@ -104,6 +104,9 @@ class PlainSweepView:
         name = str(event.fields.get("shard", ""))
         shard = self._watch.sweep.shards.get(name)
         match event.event:
+            case "plan_approved":
+                who = event.fields.get("principals") or event.fields.get("key")
+                self._say("sweep", f"approved by {who}", "plain")
             case "shard_opened":
                 self._say(name, f"begun in {event.fields['run_dir']}", "plain")
             case "shard_ended" if shard is not None:
