@@ -277,6 +277,7 @@ def test_script_has_the_environment_of_container_and_job(pod: Pod) -> None:
     """Values reach the script byte for byte; what belongs to the pod's keepers does not; nothing is run."""
     pod.install(
         'printf "%s\\n" "$IMAGE_VALUE" "$MANY_LINES" "${INJECTED-none}" "$EXPORTED" "$OWN" "$BYTES" '
+        '"$STARS" '
         '"${RUNPOD_API_KEY-none}" "${PUBLIC_KEY-none}" "$HOME"\n',
         env={"OWN": "a 'b' $(c)"},
     )
@@ -287,7 +288,8 @@ def test_script_has_the_environment_of_container_and_job(pod: Pod) -> None:
     expected = [
         CONTAINER_ENV["IMAGE_VALUE"],
         CONTAINER_ENV["MANY_LINES"],
-        *("none", "x y", "a 'b' $(c)", CONTAINER_ENV["BYTES"], "none", "none", str(pod.root)),
+        *("none", "x y", "a 'b' $(c)", CONTAINER_ENV["BYTES"]),
+        *(CONTAINER_ENV["STARS"], "none", "none", str(pod.root)),
     ]
     assert os.fsencode("\n".join(expected) + "\n") == shown
     assert not list(pod.root.rglob("pwned"))

@@ -26,6 +26,8 @@ CONTAINER_ENV = {
     "IMAGE_VALUE": 'it\'s a $(touch pwned) `id` "value"',
     "MANY_LINES": "one\nINJECTED=yes\nthree",
     "BYTES": "caf\udce9 latin-1",
+    "STARS": " *  [a-z] ? ",
+    "café": "no name for a shell",
     "UID": "1000",
     "PPID": "1",
     "HOME": "/nowhere",
