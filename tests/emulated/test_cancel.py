@@ -2,12 +2,11 @@
 
 import os
 import signal
-import subprocess
 from typing import Any
 
 import pytest
 
-from support.command import Bench, wait_until
+from support.command import Bench, Process, wait_until
 
 pytestmark = pytest.mark.emulated
 RUN = ("run", "--cloud", "emulator", "job.yaml")
@@ -15,7 +14,7 @@ BODY = "mkdir -p /root/out; echo half >/root/out/half; echo working; sleep 600\n
 STUBBORN = "trap '' TERM\n" + BODY.replace("sleep 600", "while :; do sleep 0.2; done")
 
 
-def begun(bench: Bench, body: str = BODY) -> subprocess.Popen[str]:
+def begun(bench: Bench, body: str = BODY) -> Process:
     """Start a run and return when its job has printed something."""
     bench.job(run={"body": body}, artifacts=[{"label": "out", "remote_path": "/root/out"}])
     process = bench.start(*RUN)
@@ -29,7 +28,7 @@ def begun(bench: Bench, body: str = BODY) -> subprocess.Popen[str]:
     return process
 
 
-def lose(process: subprocess.Popen[str]) -> None:
+def lose(process: Process) -> None:
     """Kill the executor."""
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support import warm
 from support.command import Bench
 from support.pages import Step, steps_of, words
 
@@ -46,12 +47,12 @@ class Reader:
         tools = bench.root / "tools"
         tools.mkdir()
         for name, text in (
-            ("runpod-deploy", f'exec "{sys.executable}" -m runpod_deploy "$@"'),
-            ("python", f'exec "{sys.executable}" "$@"'),
+            ("runpod-deploy", warm.front("runpod_deploy")),
+            ("python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'),
             # Of uv, the pages need `uv run python` only.
-            ("uv", f'shift 2; exec "{sys.executable}" "$@"'),
+            ("uv", f'#!/bin/sh\nshift 2; exec "{sys.executable}" "$@"\n'),
         ):
-            (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+            (tools / name).write_text(text)
             (tools / name).chmod(0o755)
         bench.extra |= {
             "PATH": f"{tools}:{os.environ['PATH']}",

@@ -2,11 +2,10 @@
 
 import os
 import signal
-import subprocess
 
 import pytest
 
-from support.command import Bench, wait_until
+from support.command import Bench, Process, wait_until
 
 pytestmark = pytest.mark.emulated
 
@@ -25,7 +24,7 @@ STEPS = (
 )
 
 
-def interrupted(bench: Bench, process: subprocess.Popen[str], step: str, sig: int) -> str:
+def interrupted(bench: Bench, process: Process, step: str, sig: int) -> str:
     """Send `sig` once `step` has begun; returns the output of the ended process."""
 
     def begun() -> bool:

@@ -3,13 +3,12 @@
 import json
 import os
 import signal
-import subprocess
 from typing import Any
 
 import asyncssh
 import pytest
 
-from support.command import Bench, wait_until
+from support.command import Bench, Process, wait_until
 
 pytestmark = pytest.mark.emulated
 RUN = ("run", "--cloud", "emulator", "job.yaml")
@@ -25,7 +24,7 @@ def status(bench: Bench, *args: str) -> dict[str, Any]:
     return told
 
 
-def begun(bench: Bench) -> subprocess.Popen[str]:
+def begun(bench: Bench) -> Process:
     """Start a run and return when its job has printed something."""
     process = bench.start(*RUN)
 
@@ -38,7 +37,7 @@ def begun(bench: Bench) -> subprocess.Popen[str]:
     return process
 
 
-def lose(process: subprocess.Popen[str]) -> None:
+def lose(process: Process) -> None:
     """Kill the executor."""
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()

@@ -14,16 +14,25 @@ from pathlib import Path
 from typing import Any
 
 from runpod_deploy.emulator import client
+from runpod_deploy.emulator.place import anchored, place_from
+from support import warm
 
+Process = subprocess.Popen[str] | warm.Process
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR")
 
 
 @dataclass
 class Bench:
-    """A user's machine in a folder: home, project and emulator, nothing shared with another test."""
+    """A user's machine in a folder: home, project and emulator, nothing shared with another test.
+
+    Attributes:
+        extra: Added to the environment of every command.
+        cold: Whether every command has to be started as a shell does it, slowly.
+    """
 
     root: Path
     extra: dict[str, str] = field(default_factory=dict)
+    cold: bool = False
 
     def __post_init__(self) -> None:
         self.project.mkdir(parents=True, exist_ok=True)
@@ -49,18 +58,28 @@ class Bench:
             **self.extra,
         }
 
-    def start(self, *args: str, cwd: Path | None = None) -> subprocess.Popen[str]:
+    def start(self, *args: str, cwd: Path | None = None) -> Process:
         """Begin a command in a session of its own, without a terminal."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "runpod_deploy", *args],
-            cwd=cwd or self.project,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        return self.start_program("runpod_deploy", *args, cwd=cwd)
+
+    def start_program(self, program: str, *args: str, cwd: Path | None = None) -> Process:
+        """Begin a module, or a file (there is a slash in it), as `start` begins a command."""
+        env = self.env
+        if self.cold or not warm.can_start(env):
+            how = [program] if "/" in program else ["-m", program]
+            return subprocess.Popen(
+                [sys.executable, *how, *args],
+                cwd=cwd or self.project,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        if "emulator" in (*args[1:], env.get("RUNPOD_DEPLOY_CLOUD")) and args[0] != "emulator":
+            self.emulator()
+        return warm.start(program, *args, env=env, cwd=cwd or self.project)
 
     def run(self, *args: str, cwd: Path | None = None, timeout: float = 300) -> tuple[int, str]:
         """Run a command to its end; returns exit status and everything it printed."""
@@ -75,9 +94,26 @@ class Bench:
 
     def emulator(self, *faults: str, **options: Any) -> None:
         """Start this bench's emulator with faults, before the first command needs it."""
-        client.ensure_running(
-            self.env, options=client.EmulatorOptions(faults=faults, idle_seconds=120, **options)
-        )
+        env = self.env
+        if client.find(env):
+            return
+        wanted = client.EmulatorOptions(faults=faults, idle_seconds=120, **options)
+        if self.cold or not warm.can_start(env):
+            client.ensure_running(env, options=wanted)
+            return
+        place = place_from(env)
+        place.make()
+        args = ("--daemon", *wanted.to_argv())
+        with place.log.open("ab") as log:
+            daemon = warm.start(
+                "runpod_deploy.emulator",
+                *args,
+                env=anchored(env),
+                cwd=self.project,
+                stderr=log.fileno(),
+            )
+        said, _ = daemon.communicate(timeout=60)
+        assert "ready" in said, f"the emulator did not start: {said}{place.log.read_text('utf-8')}"
 
     def pods(self) -> list[dict[str, Any]]:
         """Return the pods that exist in the emulator, [] when none runs."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,18 +103,9 @@ def killed_and_resumed(bench: Bench, line: int) -> End:
 
 def victim(bench: Bench, line: int, *args: str) -> str:
     """Run a command that is killed after so many lines of the journal; returns what it printed."""
-    done = subprocess.run(
-        [sys.executable, str(VICTIM), str(line), *args],
-        cwd=bench.project,
-        env=bench.env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=300,
-        check=False,
-    )
-    output = done.stdout.decode("utf-8", "replace")
-    assert done.returncode == -9, f"it was not killed after line {line}:\n{output}"
+    process = bench.start_program(str(VICTIM), str(line), *args)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == -9, f"it was not killed after line {line}:\n{output}"
     return output
 
 

@@ -100,6 +100,7 @@ def _console(text: str) -> Iterator[tuple[str, str | None]]:
 
 def words(text: str) -> set[str]:
     """Return the plain words of an output: what stays the same from one run to the next."""
+    text = re.sub(r"just now|\d+ \w+ ago", "", text)
     return {
         word for word in re.split(r"[\s,;:()\"]+", text) if re.fullmatch(r"[A-Za-z_]{3,}", word)
     }
