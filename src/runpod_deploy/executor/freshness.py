@@ -43,6 +43,7 @@ def fresh(
     environ: Mapping[str, str],
     offers: tuple[CandidateOffer, ...] | None = None,
     image: ImageNow | None = None,
+    growing: bool = False,
 ) -> Fresh:
     """Hold the plan against the project as it is now: every file read, the job compiled anew.
 
@@ -52,13 +53,17 @@ def fresh(
         allow_paths: Folders outside of the repository that the plan's paths may lead into.
         offers: What the catalog says now; None when it was not asked.
         image: What the registry says now about the image; None when it was not asked.
+        growing: Whether a file that only grew since is sent as it was planned: so does a log in the
+            project that this very command is piped into.
 
     Raises:
         PlanRefused: Something else differs, or a path leads out of the project.
         InvalidInput: `allow` names no part of a plan.
     """
     allowed = check_allowed(allow)
-    world = world_of(plan_file, project_root, allow_paths=allow_paths, environ=environ)
+    world = world_of(
+        plan_file, project_root, allow_paths=allow_paths, environ=environ, growing=growing
+    )
     now = replace(world, offers=offers, image=image)
     drifts = can_apply(plan_file, now, allow=allowed)
     if is_stale(drifts):

@@ -145,6 +145,7 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
         environ=environ,
         offers=offers,
         image=image,
+        growing=saved is None,
     )
     plan_file = checked.plan_file
     git = await asyncio.to_thread(git_state, project_root, environ)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runpod_deploy.compiler.plan import PayloadEntry, Plan, PlanStaging
 from runpod_deploy.errors import PlanRefused
+from runpod_deploy.facts.grown import as_planned
 from runpod_deploy.facts.payload import find_payload
 from runpod_deploy.facts.project import Project, is_everything, project_at
 
@@ -16,11 +17,15 @@ def payload_now(
     *,
     allow_paths: Sequence[Path] = (),
     environ: Mapping[str, str] | None = None,
+    planned: Mapping[str, Sequence[PayloadEntry]] | None = None,
 ) -> dict[str, tuple[PayloadEntry, ...]]:
     """Return the payload of `plan` read anew, for `can_apply`; no remembered digest is used.
 
     A saved plan may come from somebody else, so its paths are held to the same bounds as those of
     a job file.
+
+    Args:
+        planned: Its files as they were planned, where one that only grew counts as unchanged.
 
     Raises:
         PlanRefused: A local path of the plan leads out of the project, or a file of it could not
@@ -36,7 +41,14 @@ def payload_now(
                 help=f"If that is meant:\n  --allow-path {project.locate(path)}",
             )
     environ = os.environ if environ is None else environ
-    return {staging.label: _read(staging, project, environ) for staging in plan.staging}
+    now = {staging.label: _read(staging, project, environ) for staging in plan.staging}
+    if planned is None:
+        return now
+    sources = {staging.label: project.locate(staging.source) for staging in plan.staging}
+    return {
+        label: as_planned(sources[label], planned.get(label, ()), entries)
+        for label, entries in now.items()
+    }
 
 
 def _local_paths(plan: Plan) -> Iterator[str]:

@@ -24,18 +24,26 @@ def world_of(
     *,
     allow_paths: Sequence[Path] = (),
     environ: Mapping[str, str] | None = None,
+    growing: bool = False,
 ) -> Now:
     """Return what `plan_file` is to be held against; every file of the payload is read.
 
     Args:
         project_root: Absolute, links resolved.
         allow_paths: Folders outside of the repository that local paths may lead into.
+        growing: Whether a file that only grew since counts as unchanged.
 
     Raises:
         PlanRefused: A path of the plan leads out of the project, or a file of it could not travel.
     """
     environ = os.environ if environ is None else environ
-    payload = payload_now(plan_file.plan, project_root, allow_paths=allow_paths, environ=environ)
+    payload = payload_now(
+        plan_file.plan,
+        project_root,
+        allow_paths=allow_paths,
+        environ=environ,
+        planned=plan_file.payload if growing else None,
+    )
     plan, problem = _compiled(plan_file, project_root, payload, allow_paths)
     git = git_state(project_root, environ)
     return Now(

@@ -42,6 +42,23 @@ def test_files_are_chosen_as_the_plan_chose_them(root: Path) -> None:
     assert ["a.py", "b.log", "c.tmp"] == [entry.path for entry in now["code"]]
 
 
+def test_a_file_that_only_grew_is_as_planned_where_that_counts(root: Path) -> None:
+    """A log is taken with what was planned of it; other content, however long, is a change."""
+    log, code = root / "src" / "a.py", root / "src" / "c.py"
+    code.write_text("x")
+    plan = planned()
+    first = payload_now(plan, root)
+    log.write_text(f"{log.read_text()}a line more\n")
+    code.write_text("another beginning")
+
+    now = payload_now(plan, root, planned=first)["code"]
+    assert [first["code"][0], "c.py"] == [now[0], now[1].path]
+    assert first["code"][1] != now[1]
+    assert first["code"][0] != payload_now(plan, root)["code"][0]
+    log.write_text("a")
+    assert first["code"][0] != payload_now(plan, root, planned=first)["code"][0]
+
+
 def test_a_missing_source_has_no_files(root: Path) -> None:
     """What is gone is drift, and told as such."""
     assert {"code": ()} == payload_now(planned("gone"), root)

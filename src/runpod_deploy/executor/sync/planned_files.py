@@ -42,7 +42,9 @@ def tar_member(name: str, text: str) -> bytes:
 
 
 class PlannedFile:
-    """A file of the plan, read from its beginning to its end in blocks.
+    """A file of the plan, read from its beginning to its planned end in blocks.
+
+    One that grew meanwhile, as a log does, is sent as it was planned.
 
     Raises:
         StepFailed: As `tar_of`, here and in every method.
@@ -58,7 +60,7 @@ class PlannedFile:
             status = os.fstat(self._handle)
             if not stat.S_ISREG(status.st_mode):
                 raise _changed(path, "it is no regular file any more")
-            if status.st_size != entry.size:
+            if status.st_size < entry.size:
                 raise _changed(path, f"{status.st_size} bytes now, {entry.size} planned")
             self.mtime = max(0, int(status.st_mtime))
         except BaseException:
@@ -94,10 +96,8 @@ class PlannedFile:
             self._handle = -1
 
     def _judge(self) -> None:
-        if os.read(self._handle, 1):
-            raise _changed(self._path, f"more than the planned {self._entry.size} bytes now")
         if self._digest.hexdigest() != self._entry.sha256:
-            raise _changed(self._path, "other content of the same size")
+            raise _changed(self._path, "other content than planned")
 
 
 def _link(path: str, name: str, entry: PayloadEntry) -> Iterator[bytes]:

@@ -166,7 +166,7 @@ def _pipe_now(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [_other_content, _longer, _shorter, _gone, _link_now, _folder_now, _pipe_now],
+    [_other_content, _shorter, _gone, _link_now, _folder_now, _pipe_now],
 )
 def test_a_file_that_is_not_as_planned_stops_the_upload(
     tmp_path: Path, change: Callable[[Path], None]
@@ -181,6 +181,18 @@ def test_a_file_that_is_not_as_planned_stops_the_upload(
     assert caught.value.cause == "payload_changed"
     assert b"complete" not in far.agent.sent
     assert far.sent == b"drop 0\n"
+
+
+def test_a_file_that_grew_is_sent_as_it_was_planned(tmp_path: Path) -> None:
+    """What is appended to a log meanwhile stays behind, and stops nothing."""
+    path = tmp_path / "a file"
+    path.write_bytes(b"content")
+    _longer(path)
+    far = FarFiles()
+    sent(far, tmp_path, [file("a file", b"content")])
+
+    assert b"and more" not in far.agent.sent
+    assert b"content" in {content for _, content in members(far.agent.sent).values()}
 
 
 @pytest.mark.parametrize("target", [None, "elsewhere"])
