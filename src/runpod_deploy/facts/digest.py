@@ -85,6 +85,8 @@ def _digest(path: str, status: os.stat_result, *, look: bool) -> Digest:
             os.close(descriptor)
         if sha256 is not None and same_content(status, after):
             return Digest(sha256, after, flags)
+        if os.path.realpath(path) != path:
+            break  # a folder became a link meanwhile: what lies there was not chosen
         status = after
     return Digest(None, status)
 

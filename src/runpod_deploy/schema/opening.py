@@ -3,11 +3,12 @@
 import errno
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
-_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a pipe put in the file's place must not hold us for ever.
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class NotAFile(OSError):
@@ -27,14 +28,10 @@ def open_judged(place: Path) -> int:
         NotAFile: It is something else than a file.
         OSError: It cannot be opened; a link that came into the way is among the reasons.
     """
-    folder = os.open(place.anchor, _FOLDER)
+    folder = open_folder(place.parent)
     try:
-        for part in place.parts[1:-1]:
-            below = os.open(part, _FOLDER, dir_fd=folder)
-            os.close(folder)
-            folder = below
         _refuse_others(os.stat(place.name, dir_fd=folder, follow_symlinks=False), place)
-        descriptor = os.open(place.name, _FILE, dir_fd=folder)
+        descriptor = os.open(place.name, FILE, dir_fd=folder)
     finally:
         os.close(folder)
     try:
@@ -43,6 +40,35 @@ def open_judged(place: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def open_folder(place: Path) -> int:
+    """Return a descriptor of the folder at `place`, which serves as `dir_fd`; the caller's to close.
+
+    Args:
+        place: Absolute, links resolved.
+
+    Raises:
+        OSError: It cannot be opened, or a part of its path is a link by now.
+    """
+    return below(os.open(place.anchor, FOLDER), place.parts[1:])
+
+
+def below(folder: int, parts: Iterable[str]) -> int:
+    """Return a descriptor of the folder that `parts` name below `folder`, which is closed.
+
+    Raises:
+        OSError: As `open_folder`.
+    """
+    try:
+        for part in parts:
+            inner = os.open(part, FOLDER, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+    except OSError:
+        os.close(folder)
+        raise
+    return folder
 
 
 def read_judged(place: Path, most: int) -> bytes:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 from runpod_deploy.compiler.plan import PlanStaging
+from runpod_deploy.errors import StepFailed
 from runpod_deploy.executor.bulk import bulk_lanes
 from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.named_files import place_of
 from runpod_deploy.executor.sync.lanes import Lanes
 from runpod_deploy.executor.sync.upload import UploadReport, upload
+from runpod_deploy.executor.untrusted import printable
+from runpod_deploy.schema.boundary import is_within
 
 
 async def do(ctx: RunContext) -> None:
@@ -43,10 +48,28 @@ async def do(ctx: RunContext) -> None:
                 )
 
 
+def _source(ctx: RunContext, staging: PlanStaging) -> Path:
+    """Return where the payload lies, links resolved, and judged once more.
+
+    Raises:
+        StepFailed: It leads out of the project by now.
+    """
+    try:
+        place = place_of(staging.source, ctx.project_root)
+    except OSError:
+        place = ctx.project_root / staging.source
+    if ctx.allowed is not None and not is_within(place, ctx.allowed):
+        raise StepFailed(
+            f"{printable(staging.source)} changed since the plan was made: it leads out of the project",
+            cause="payload_changed",
+        )
+    return place
+
+
 async def _send(ctx: RunContext, staging: PlanStaging, lanes: Lanes) -> UploadReport:
     return await upload(
         ctx.need_transport(),
-        root=ctx.project_root / staging.source,
+        root=_source(ctx, staging),
         entries=ctx.plan_file.payload[staging.label],
         destination=ctx.fill(staging.destination),
         delete=staging.delete,

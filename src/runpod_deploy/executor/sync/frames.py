@@ -11,6 +11,7 @@ from pathlib import Path
 from runpod_deploy.compiler.plan import PayloadEntry
 from runpod_deploy.executor.sync.codec import Codec, pack
 from runpod_deploy.executor.sync.planned_files import PlannedFile, tar_of
+from runpod_deploy.executor.sync.source_folder import SourceFolder
 
 BLOCK_BYTES = 4 * 1024 * 1024
 """A piece of a large file, and about as much as travels of small ones at a time."""
@@ -41,7 +42,7 @@ class Frames:
     """Gives out frames, each once; safe for several takers of one event loop.
 
     Args:
-        root: Where the entries lie, or the file itself for the entry `""`.
+        root: Where the entries lie, or the file itself for the entry `""`; links resolved.
         named: What is to be sent: name on the pod to entry.
         codec: What the pod can expand.
         blocks: Of large files, by sha256: the digests of blocks that the pod has.
@@ -131,8 +132,11 @@ class Frames:
     def _begin(self) -> bool:
         while self._waiting:
             name, entry = self._waiting.pop()
-            path = self._root / entry.path if entry.path else self._root
-            file = PlannedFile(str(path), entry)
+            source = SourceFolder(self._root)
+            try:
+                file = PlannedFile(source, entry)
+            finally:
+                source.close()
             sent = {one.sha256 for one, _ in self.large.values()}
             self.large[name] = (entry, file.mtime)
             if entry.sha256 in sent:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from runpod_deploy.compiler.plan import PayloadEntry
 from runpod_deploy.errors import StepFailed
+from runpod_deploy.executor.sync.source_folder import SourceFolder
 from runpod_deploy.executor.sync.tar_header import BLOCK, write_header
 from runpod_deploy.executor.untrusted import printable
 
@@ -26,10 +27,15 @@ def tar_of(root: Path, named: Iterable[tuple[str, PayloadEntry]]) -> bytes:
     """
     pieces: list[bytes] = []
     # Paths as text: for ten thousand small files, making `Path`s would cost a fifth of it all.
-    top = str(root)
-    for name, entry in named:
-        path = f"{top}/{entry.path}" if entry.path else top
-        pieces += _link(path, name, entry) if entry.type == "link" else _file(path, name, entry)
+    top, source = str(root), SourceFolder(root)
+    try:
+        for name, entry in named:
+            if entry.type == "link":
+                pieces += _link(f"{top}/{entry.path}" if entry.path else top, name, entry)
+            else:
+                pieces += _file(source, name, entry)
+    finally:
+        source.close()
     pieces.append(bytes(2 * BLOCK))
     return b"".join(pieces)
 
@@ -50,10 +56,11 @@ class PlannedFile:
         StepFailed: As `tar_of`, here and in every method.
     """
 
-    def __init__(self, path: str, entry: PayloadEntry) -> None:
+    def __init__(self, source: SourceFolder, entry: PayloadEntry) -> None:
+        path = f"{source.root}/{entry.path}" if entry.path else str(source.root)
         self._path = path
         self._entry = entry
-        self._handle = _open(path, entry)
+        self._handle = _open(source, path, entry)
         self._digest = hashlib.sha256()
         self._at = 0
         try:
@@ -111,8 +118,8 @@ def _link(path: str, name: str, entry: PayloadEntry) -> Iterator[bytes]:
     yield write_header(name, size=0, mode=0o777, mtime=mtime, target=target)
 
 
-def _file(path: str, name: str, entry: PayloadEntry) -> Iterator[bytes]:
-    file = PlannedFile(path, entry)
+def _file(source: SourceFolder, name: str, entry: PayloadEntry) -> Iterator[bytes]:
+    file = PlannedFile(source, entry)
     try:
         _, content = file.read(entry.size)
         if content:
@@ -125,12 +132,9 @@ def _file(path: str, name: str, entry: PayloadEntry) -> Iterator[bytes]:
     yield bytes(-entry.size % BLOCK)
 
 
-def _open(path: str, entry: PayloadEntry) -> int:
-    # A source that is named itself may be a link; inside a tree, links travel as links.
-    follow = 0 if entry.path == "" else os.O_NOFOLLOW
+def _open(source: SourceFolder, path: str, entry: PayloadEntry) -> int:
     try:
-        # O_NONBLOCK: a pipe put in the file's place must not hold us for ever.
-        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow)
+        return source.open(entry.path)
     except OSError as exc:
         if exc.errno in _CHANGED:
             raise _changed(path, exc.strerror or "it cannot be opened") from exc

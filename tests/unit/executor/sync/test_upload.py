@@ -15,6 +15,7 @@ from runpod_deploy.compiler.plan import PayloadEntry
 from runpod_deploy.errors import CommandFailed, InvalidInput, StepFailed
 from runpod_deploy.executor.sync.frames import BLOCK_BYTES
 from runpod_deploy.executor.sync.placing import move_script
+from runpod_deploy.executor.sync.planned_files import tar_of
 from runpod_deploy.executor.sync.upload import UploadReport, upload
 from support.far_agent import FarAgent
 from support.far_files import FarFiles
@@ -181,6 +182,39 @@ def test_a_file_that_is_not_as_planned_stops_the_upload(
     assert caught.value.cause == "payload_changed"
     assert b"complete" not in far.agent.sent
     assert far.sent == b"drop 0\n"
+
+
+@pytest.mark.parametrize("size", [7, 2 * 8 * 1024 * 1024])
+def test_a_folder_that_became_a_link_is_not_followed(tmp_path: Path, size: int) -> None:
+    """A file of the same content behind a link is not the one that was chosen: nothing of it leaves."""
+    content = b"c" * size
+    root, other = tmp_path / "root", tmp_path / "other"
+    for folder in (root / "deep", other):
+        folder.mkdir(parents=True)
+        (folder / "a file").write_bytes(content)
+    (root / "deep").rename(root / "was")
+    (root / "deep").symlink_to(other)
+    far = FarFiles()
+    with pytest.raises(StepFailed, match="a file") as caught:
+        sent(far, root, [file("deep/a file", content)])
+
+    assert "payload_changed" == caught.value.cause
+    assert b"ccc" not in far.agent.sent
+
+
+def test_files_of_many_folders_are_found(tmp_path: Path) -> None:
+    """Going from folder to folder loses none, and leaves nothing open."""
+    paths = ["a", "d/a", "d/e/f/a", "d/e/b", "x/a", "z"]
+    for path in paths:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(path.encode())
+    before = len(list(Path("/dev/fd").iterdir()))
+    archive = tar_of(tmp_path, [(path, file(path, path.encode())) for path in paths])
+
+    assert {path: path.encode() for path in paths} == {
+        name.removeprefix("./"): content for name, (_, content) in members(archive).items()
+    }
+    assert before == len(list(Path("/dev/fd").iterdir()))
 
 
 def test_a_file_that_grew_is_sent_as_it_was_planned(tmp_path: Path) -> None:
