@@ -107,11 +107,11 @@ def test_refusal_that_nothing_can_help_stops_at_once(bench: Bench, fault: str, s
 @pytest.mark.parametrize(
     "fault",
     [
-        "pod-killed:seconds=2,then=exited",
-        "pod-killed:seconds=2,then=error",
-        "pod-killed:seconds=2,then=gone",
-        "error-state:seconds=2",
-        "balance-gone:seconds=2",
+        "pod-killed:seconds=8,then=exited",
+        "pod-killed:seconds=8,then=error",
+        "pod-killed:seconds=8,then=gone",
+        "error-state:seconds=8",
+        "balance-gone:seconds=8",
     ],
 )
 def test_pod_that_dies_under_the_job_fails_the_run(bench: Bench, fault: str) -> None:
@@ -136,7 +136,7 @@ def test_stop_whose_answer_is_lost_is_confirmed(bench: Bench, fault: str) -> Non
 
 def test_changed_host_key_stops_the_run(bench: Bench) -> None:
     """Another machine at the pod's address gets nothing; the reason names both keys."""
-    status, output = ended(bench, ["host-key-change:seconds=2"], run={"body": "sleep 60\n"})
+    status, output = ended(bench, ["host-key-change:seconds=8"], run={"body": "sleep 60\n"})
 
     assert status == 1, output
     assert "host key" in output

@@ -32,11 +32,23 @@ async def do(ctx: RunContext) -> None:
         HostUnusable: Nobody answered in time.
         StepFailed: The pod answers but does not know our key, or its lease is required and cannot work.
         HostKeyChanged: Another machine answers, or the log names another key.
+        ConnectionLost: Connections break until the time for the login is over.
     """
+    give_up = ctx.clock.monotonic() + ctx.plan.budget.ssh_ready_timeout_sec
     await login(ctx)
-    await host_key.confirm(ctx)
-    await _upload_scripts(ctx)
-    await lease.arm(ctx)
+    while True:
+        try:
+            await host_key.confirm(ctx)
+            await _upload_scripts(ctx)
+            await lease.arm(ctx)
+        except ConnectionLost:
+            # A network that stumbles, or an image that starts its sshd twice: no reason for another pod.
+            if ctx.clock.monotonic() >= give_up:
+                raise
+            await ctx.clock.sleep(FIRST_PAUSE_SEC)
+            await again(ctx)
+        else:
+            return
 
 
 async def login(ctx: RunContext) -> None:

@@ -11,6 +11,7 @@ from runpod_deploy.compiler.plan import Candidate
 from runpod_deploy.errors import (
     AccountError,
     ConnectFailed,
+    ConnectionLost,
     HostUnusable,
     RateLimited,
     StockOut,
@@ -19,6 +20,7 @@ from runpod_deploy.errors import (
 )
 from runpod_deploy.executor.ports import GpuOffer, StockQuery, Volume
 from runpod_deploy.executor.ring import Ring
+from support.fake_pod import FakeTransport
 from support.fakes import unavailable
 from support.plans import A4000, L4, changed, small_plan
 from support.rig import Rig, RigMaker
@@ -394,6 +396,33 @@ def test_one_failed_look_is_no_verdict(make_rig: RigMaker) -> None:
     rig.cloud.gets.extend([unavailable()] * 3)
     assert "SUCCEEDED" == rig.run().state
     assert 1 == rig.cloud.made
+
+
+def test_connection_that_breaks_after_the_login_costs_no_pod(make_rig: RigMaker) -> None:
+    """The scripts are laid on the same pod over a new connection, as often as there is time."""
+    cut = ConnectionLost("the connection is broken")
+    rig = make_rig()
+
+    def break_it(transport: FakeTransport) -> None:
+        if len(rig.connector.opened) < 4:
+            transport.machine.replies["tar -xpf"] = [cut]
+
+    rig.connector.on_connect = break_it
+    assert "SUCCEEDED" == rig.run().state
+    assert (4, 1) == (len(rig.connector.opened), len(rig.cloud.requests))
+
+
+def test_pod_whose_connections_all_break_gives_way(make_rig: RigMaker) -> None:
+    """When the time for the login is over, the next candidate is taken."""
+    rig = make_rig()
+
+    def break_it(transport: FakeTransport) -> None:
+        if len(rig.cloud.requests) == 1:
+            transport.machine.replies["tar -xpf"] = [ConnectionLost("the connection is broken")]
+
+    rig.connector.on_connect = break_it
+    assert "SUCCEEDED" == rig.run().state
+    assert [L4.gpu, A4000.gpu] == [request.gpu for request in rig.cloud.requests]
 
 
 def test_pod_whose_ssh_never_answers_gives_way(make_rig: RigMaker) -> None:
