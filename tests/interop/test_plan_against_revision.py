@@ -95,3 +95,28 @@ def test_a_name_that_is_nothing(call: Call) -> None:
     assert (4, "") == (status, out)
     assert "no commit 'nope'" in err
     assert "git fetch" in err
+
+
+def test_a_sweep_is_compared_run_by_run_with_a_revision(call: Call) -> None:
+    """Runs whose stagings lie in each other, an axis that is no variable, and a single run of it."""
+    sweep = JOB.replace("source: src", "source: '{{ where }}'").replace("one", "{{ where }}")
+    sweep += "matrix:\n  axes:\n    where: [src, src/sub]\n"
+    Path("src/sub").mkdir()
+    Path("src/sub/c.py").write_text("c\n")
+    Path("job.yaml").write_text(sweep)
+    identity = ("-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false")
+    for command in (["add", "."], ["commit", "-qm", "sweep"]):
+        subprocess.run(["git", *identity, *command], check=True)
+
+    assert (0, "same\n") == call("plan", "job.yaml", "--against", "HEAD", "-q")[:2]
+    Path("src/a.py").write_text("other\n")
+    status, out, _ = call("plan", "job.yaml", "--against", "HEAD", "--detailed-exitcode")
+    assert 2 == status
+    assert "1 changed, 1 the same" in out
+    assert "In the run where=src\n" in out
+    one = ("--var", "where=src/sub", "--detailed-exitcode", "-q")
+    assert (0, "same\n") == call("plan", "job.yaml", "--against", "HEAD", *one)[:2]
+
+    status, out, err = call("plan", "job.yaml", "--against", "main~1", "--format", "markdown")
+    assert (0, True) == (status, "matrix" in out)
+    assert "is one run, and this is a sweep of 2" in " ".join(err.split())

@@ -1,7 +1,7 @@
 """What a plan is compared with, and how the difference is shown."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runpod_deploy.cli import planning
@@ -10,9 +10,18 @@ from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.plan_diff import PlanDiff, compare
+from runpod_deploy.compiler.sweep_diff import (
+    SweepDiff,
+    compare_sweeps,
+    counterpart,
+    shard_name,
+)
+from runpod_deploy.compiler.sweepfile import SweepFile
 from runpod_deploy.errors import InvalidInput
+from runpod_deploy.record.sweep import SWEEP_NAME
 
 PLAN_NAME = "plan.json"
+AnyPlan = PlanFile | SweepFile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,17 +38,17 @@ class Other:
     """The other plan, and what it is called.
 
     Attributes:
-        plan_file: None when the job was not there.
+        plan_file: A plan, or those of a sweep; None when the job was not there.
         notes: What could not be compared, in sentences.
     """
 
-    plan_file: PlanFile | None
+    plan_file: AnyPlan | None
     words: str
     notes: tuple[str, ...] = ()
 
 
-def find_saved(text: str) -> PlanFile:
-    """Return the plan in a saved file or in a run folder.
+def find_saved(text: str) -> AnyPlan:
+    """Return the plan or the sweep in a saved file, or in the folder of a run or a sweep.
 
     Raises:
         InvalidInput: There is none.
@@ -82,20 +91,56 @@ def find(text: str, here: Here) -> Other:
 
 
 def called(path: Path) -> str:
-    """Return what a saved plan, or a run by its folder, is called."""
-    return f"the run {path.name}" if path.is_dir() else str(path)
+    """Return what a saved plan, or a run or a sweep by its folder, is called."""
+    if not path.is_dir():
+        return str(path)
+    return f"the {'sweep' if (path / SWEEP_NAME).is_file() else 'run'} {path.name}"
 
 
-def _saved(path: Path) -> PlanFile | None:
-    if path.is_dir() and (path / PLAN_NAME).is_file():
-        return planning.load_plan(path / PLAN_NAME)
-    return planning.load_plan(path) if planning.is_saved_plan(path) else None
+def _saved(path: Path) -> AnyPlan | None:
+    if path.is_dir():
+        held = (path / name for name in (PLAN_NAME, SWEEP_NAME))
+        path = next((one for one in held if one.is_file()), path)
+    return planning.load_plan_or_sweep(path) if planning.is_saved_plan(path) else None
 
 
 def show(
+    other: Other, after: AnyPlan, terminal: Terminal, output: DocumentFormat, *, full: bool
+) -> bool:
+    """Write the difference to stdout, and return whether there is none."""
+    before = other.plan_file
+    if isinstance(after, SweepFile) and not isinstance(before, PlanFile):
+        diff = compare_sweeps(before, after)
+        show_sweep(diff, other, terminal, output, full=full)
+        return diff.same
+    other, one = _beside(other, after)
+    return show_one(other, one, terminal, output, full=full).same and after is one
+
+
+def _beside(other: Other, after: AnyPlan) -> tuple[Other, PlanFile]:
+    """Return the two plans to show where only one side is a sweep, with that said."""
+    before = other.plan_file
+    if isinstance(after, SweepFile):
+        runs = len(after.shards)
+        said = f"{other.words} is one run, and this is a sweep of {runs}: its first is compared"
+        return replace(other, notes=(*other.notes, said)), after.first
+    if isinstance(before, SweepFile):
+        same_run = counterpart(before, after)
+        runs = len(before.shards)
+        said = f"{other.words} is a sweep of {runs} runs: "
+        said += (
+            "its first is compared" if same_run is None else f"{shard_name(same_run)} is compared"
+        )
+        there = before.first if same_run is None else same_run
+        return replace(other, plan_file=there, notes=(*other.notes, said)), after
+    return other, after
+
+
+def show_one(
     other: Other, after: PlanFile, terminal: Terminal, output: DocumentFormat, *, full: bool
 ) -> PlanDiff:
-    """Write the difference to stdout, and return it."""
+    """Write the difference of two plans to stdout, and return it."""
+    assert not isinstance(other.plan_file, SweepFile)  # noqa: S101 - `_beside` saw to it
     diff = compare(other.plan_file, after)
     for note in other.notes:
         terminal.alert(f"note: {line(note)}.")
@@ -120,13 +165,44 @@ def show(
     return diff
 
 
+def show_sweep(
+    diff: SweepDiff, other: Other, terminal: Terminal, output: DocumentFormat, *, full: bool
+) -> None:
+    """Write the difference of two sweeps to stdout."""
+    from runpod_deploy.cli import sweep_diff_view as view  # noqa: PLC0415 - sweeps only
+    from runpod_deploy.cli.sweep_plan import markdown_sweep, render_sweep  # noqa: PLC0415 - likewise
+
+    for note in other.notes:
+        terminal.alert(f"note: {line(note)}.")
+    style, width = terminal.out, terminal.width
+    if output is DocumentFormat.JSON:
+        terminal.document(view.sweep_diff_document(diff, other.words))
+    elif output is DocumentFormat.MARKDOWN:
+        if diff.before is None:
+            text = markdown_sweep(diff.after, note=_new(other))
+        else:
+            text = view.markdown_sweep_diff(diff, other.words, other.notes)
+        terminal.data(text.encode("utf-8", "backslashreplace"))
+    elif terminal.quiet:
+        terminal.print("same" if diff.same else "changed")
+    elif diff.before is None:
+        terminal.print(render_sweep(diff.after, style, width=width, scripts=full))
+        terminal.print(f"{style.good('New')} {line(other.words)} has no such job file")
+    else:
+        terminal.print(view.render_sweep_diff(diff, other.words, style, width=width, full=full))
+
+
+def _new(other: Other) -> str:
+    from runpod_deploy.cli.markdown import code  # noqa: PLC0415 - only this format
+
+    return f"**New**: {code(other.words, 100)} has no such job file."
+
+
 def _markdown(diff: PlanDiff, other: Other) -> str:
     if diff.before is None:
-        from runpod_deploy.cli.markdown import code  # noqa: PLC0415 - only this format
         from runpod_deploy.cli.plan_markdown import markdown_plan  # noqa: PLC0415 - likewise
 
-        note = f"**New**: {code(other.words, 100)} has no such job file."
-        return markdown_plan(diff.after, note=note)
+        return markdown_plan(diff.after, note=_new(other))
     from runpod_deploy.cli.diff_markdown import markdown_diff  # noqa: PLC0415 - likewise
 
     return markdown_diff(diff, other.words, other.notes)

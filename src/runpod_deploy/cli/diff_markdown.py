@@ -23,15 +23,19 @@ def markdown_diff(
         notes: What could not be compared, in sentences.
         most: The longest that the text may be, in bytes with line breaks counted twice.
     """
-    return fitted([*_parts(diff, against), *_noted(notes)], most)
+    return fitted([_headline(diff, against), *parts_of_diff(diff), *noted(notes)], most)
 
 
-def _parts(diff: PlanDiff, against: str) -> Iterator[Part]:
-    yield _headline(diff, against)
+def parts_of_diff(diff: PlanDiff, *, kept: bool = True) -> Iterator[Part]:
+    """Yield the stretches that tell what differs, what matters most first.
+
+    Args:
+        kept: Whether cost and hardware are there in any case.
+    """
     if diff.same:
         return
     for name in TITLES:
-        yield from _section(diff, name)
+        yield from _section(diff, name, kept=kept)
         if name == "scripts":
             yield from map(_script, diff.scripts)
         if name == "payload":
@@ -53,7 +57,8 @@ def _headline(diff: PlanDiff, against: str) -> Part:
     return Part(name="headline", head=lines, kept=True)
 
 
-def _noted(notes: Sequence[str]) -> Iterator[Part]:
+def noted(notes: Sequence[str]) -> Iterator[Part]:
+    """Yield what could not be compared."""
     if notes:
         yield Part(name="notes", body=[f"- {code(note)}" for note in notes], foot=[""], noun="note")
 
@@ -62,7 +67,7 @@ def _hash(text: str) -> str:
     return code(text, 80)
 
 
-def _section(diff: PlanDiff, name: str) -> Iterator[Part]:
+def _section(diff: PlanDiff, name: str, *, kept: bool) -> Iterator[Part]:
     always = summary.summary_rows(diff, name)
     changed = summary.changed_rows(diff, name)
     if not always and not changed:
@@ -76,7 +81,7 @@ def _section(diff: PlanDiff, name: str) -> Iterator[Part]:
         body=rows[first:],
         foot=[""],
         noun="changed value",
-        kept=name in _SUMMED_UP,
+        kept=kept and name in _SUMMED_UP,
     )
 
 

@@ -26,6 +26,11 @@ def render_diff(diff: PlanDiff, against: str, style: Style, *, width: int, full:
     return "\n".join(_View(diff, against, style, width, full=full).lines())
 
 
+def change_lines(diff: PlanDiff, style: Style, *, width: int, full: bool) -> list[str]:
+    """Return the changes alone, as `render_diff` shows them."""
+    return list(_View(diff, "", style, width, full=full).changes())
+
+
 class _View:
     def __init__(
         self, diff: PlanDiff, against: str, style: Style, width: int, *, full: bool
@@ -41,9 +46,7 @@ class _View:
         yield f"{self.style.bold(line(job.name))}  {self.style.dim(line(job.file))}"
         yield f"{self.style.dim('against')} {line(self.against)}"
         yield ""
-        if not self.diff.same:
-            for name in TITLES:
-                yield from self.section(name)
+        yield from self.changes()
         if self.diff.same:
             yield self.style.good("No change")
         else:
@@ -51,6 +54,11 @@ class _View:
         yield f"{self.style.bold('Plan')} {self.style.accent(line(self.diff.after.plan_hash))}"
         if self.diff.before is not None and not self.diff.same:
             yield self.style.dim(f"was  {line(self.diff.before.plan_hash)}")
+
+    def changes(self) -> Iterator[str]:
+        if not self.diff.same:
+            for name in TITLES:
+                yield from self.section(name)
 
     def overview(self) -> list[str]:
         first, *rest = folded(f"Changes {line(summary.overview(self.diff))}", self.width)

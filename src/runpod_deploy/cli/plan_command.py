@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,35 +91,41 @@ def plan_command(
     market = Asked(live=live, cloud=cloud, refresh=refresh)
     policies = policies_of(policy)
     planned, made_of = _plan(path, values, allow_path or (), out, market, terminal)
-    if isinstance(planned, SweepFile):
-        from runpod_deploy.cli.sweep_plan import show_sweep  # noqa: PLC0415 - sweeps only
+    if detailed_exitcode and against is None:
+        raise InvalidInput("--detailed-exitcode goes with --against: it tells what differs")
 
-        if against is not None:
-            raise InvalidInput(
-                "--against compares the plans of single runs, and this is a sweep",
-                help="Compare one of its runs, by a value for each axis:\n  --var AXIS=VALUE",
-            )
-        return show_sweep(
-            planned, terminal, output, scripts=scripts, out=out, policies=policies, path=path
-        )
-    plan_file = planned
-    broken = _broken(policies, plan_file, path)
-    if out is not None and made_of is not None and not broken:
-        from runpod_deploy.cli.plan_saving import save_plan  # noqa: PLC0415 - only when writing
-
-        plan_file = save_plan(out, plan_file, made_of, allow_path or (), terminal)
-    status = EXIT_OK
+    show = None
     if against is not None:
         from runpod_deploy.cli import comparing  # noqa: PLC0415 - only to compare
 
         job_file = planning.job_file_of(path)
         here = comparing.Here(job_file=job_file, variables=values, allow_paths=allow_path or ())
         other = comparing.find(against, here)
-        diff = comparing.show(other, plan_file, terminal, output, full=scripts)
-        status = EXIT_CHANGED if detailed_exitcode and not diff.same else EXIT_OK
-    elif detailed_exitcode:
-        raise InvalidInput("--detailed-exitcode goes with --against: it tells what differs")
+        show = partial(comparing.show, other, planned, terminal, output, full=scripts)
+    if isinstance(planned, SweepFile):
+        from runpod_deploy.cli.sweep_plan import show_sweep  # noqa: PLC0415 - sweeps only
+
+        same = show_sweep(
+            planned,
+            terminal,
+            output,
+            scripts=scripts,
+            out=out,
+            policies=policies,
+            path=path,
+            instead=show,
+        )
+        return EXIT_CHANGED if detailed_exitcode and not same else EXIT_OK
+    plan_file = planned
+    broken = _broken(policies, plan_file, path)
+    if out is not None and made_of is not None and not broken:
+        from runpod_deploy.cli.plan_saving import save_plan  # noqa: PLC0415 - only when writing
+
+        plan_file = save_plan(out, plan_file, made_of, allow_path or (), terminal)
+    if show is not None:
+        same = show()
     else:
+        same = True
         _show(plan_file, terminal, output, scripts=scripts)
     if broken:
         from runpod_deploy.cli.policing import refusal  # noqa: PLC0415 - loaded already
@@ -129,7 +136,7 @@ def plan_command(
         terminal.say(f"Policy kept: {', '.join(one.file for one in policies)}.")
     if out is not None:
         terminal.say(f"Plan written to {out}. To carry it out, once:\n  runpod-deploy apply {out}")
-    return status
+    return EXIT_CHANGED if detailed_exitcode and not same else EXIT_OK
 
 
 def _broken(

@@ -15,7 +15,7 @@ from runpod_deploy.cli.arguments import (
 from runpod_deploy.cli.terminal import open_terminal
 from runpod_deploy.errors import EXIT_CHANGED, EXIT_OK
 
-_WHICH = "PLAN.json|RUN_DIR"
+_WHICH = "PLAN.json|SWEEP.json|RUN_DIR"
 
 
 def plan_diff_command(
@@ -33,5 +33,5 @@ def plan_diff_command(
     terminal = open_terminal(verbose=verbose, quiet=quiet)
     words = comparing.called(Path(before))
     old = comparing.Other(plan_file=comparing.find_saved(before), words=words)
-    diff = comparing.show(old, comparing.find_saved(after), terminal, output, full=scripts)
-    return EXIT_CHANGED if detailed_exitcode and not diff.same else EXIT_OK
+    same = comparing.show(old, comparing.find_saved(after), terminal, output, full=scripts)
+    return EXIT_CHANGED if detailed_exitcode and not same else EXIT_OK

@@ -275,15 +275,15 @@ def load_plan(path: Path) -> PlanFile:
 
 
 def job_file_of(path: Path) -> Path:
-    """Return where the job file lies that `path`, itself or a saved plan, is about.
+    """Return where the job file lies that `path`, itself or a saved plan or sweep, is about.
 
     Raises:
         InvalidInput: The project of a saved plan cannot be found.
     """
     if not is_saved_plan(path):
         return path
-    planned = read_plan(path, project=None)
-    return planned.project_root / planned.plan_file.plan.job.file
+    planned = read_any(path, project=None)
+    return planned.project_root / planned.plan_files[0].plan.job.file
 
 
 def is_saved_plan(path: Path) -> bool:

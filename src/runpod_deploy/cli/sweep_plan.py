@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from runpod_deploy.cli.amounts import count, usd
@@ -14,7 +14,7 @@ from runpod_deploy.cli.style import Style
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.compiler.plan import PlanFile, PlanShard
 from runpod_deploy.compiler.sweepfile import SweepFile, dumps
-from runpod_deploy.errors import EXIT_OK, Diagnostic
+from runpod_deploy.errors import Diagnostic
 from runpod_deploy.schema.policy import Policy
 
 MOST_RUNS = 30
@@ -30,12 +30,17 @@ def show_sweep(
     out: Path | None,
     policies: Sequence[Policy] = (),
     path: Path,
-) -> int:
+    instead: Callable[[], bool] | None = None,
+) -> bool:
     """Show a sweep in the form that was asked for, and save it where it was asked to be.
 
     Args:
         policies: What the plans of all runs must keep; a sweep that does not is not saved.
         path: The file that the sweep is from.
+        instead: Shows how it differs from another plan, and returns whether it does not.
+
+    Returns:
+        Whether it does the same as what it was compared with.
 
     Raises:
         PlanRefused: A run breaks a rule; each was told.
@@ -45,7 +50,10 @@ def show_sweep(
         from runpod_deploy.cli.saving import save  # noqa: PLC0415 - only when writing
 
         save(out, dumps(sweep))
-    if output is DocumentFormat.JSON:
+    same = True
+    if instead is not None:
+        same = instead()
+    elif output is DocumentFormat.JSON:
         terminal.data(dumps(sweep))
     elif output is DocumentFormat.MARKDOWN:
         terminal.data(markdown_sweep(sweep).encode("utf-8", "backslashreplace"))
@@ -61,8 +69,7 @@ def show_sweep(
         raise refusal(broken, "" if out is None else f", and {out} was not written")
     if out is not None:
         terminal.say(f"Sweep written to {out}. To carry it out, once:\n  runpod-deploy apply {out}")
-
-    return EXIT_OK
+    return same
 
 
 def _broken(sweep: SweepFile, policies: Sequence[Policy], path: Path) -> tuple[Diagnostic, ...]:
@@ -86,7 +93,7 @@ def render_sweep(sweep: SweepFile, style: Style, *, width: int, scripts: bool = 
     groups = [
         [f"{style.bold(line(job.name))}  {style.dim(line(job.file))}", ""],
         section(f"Sweep of {count(len(runs), 'run')}", "", body, style),
-        section("All runs together", "", labelled(_together(sweep), style, width), style),
+        section("All runs together", "", labelled(together(sweep), style, width), style),
         [style.bold(f"The first run, {line(name)}; the others differ by their variables"), ""],
         [render_plan(sweep.first, style, width=width, scripts=scripts), ""],
         [f"{style.bold('Sweep')}  {sweep.plan_hash}"],
@@ -94,8 +101,12 @@ def render_sweep(sweep: SweepFile, style: Style, *, width: int, scripts: bool = 
     return "\n".join(one for group in groups for one in group)
 
 
-def markdown_sweep(sweep: SweepFile) -> str:
-    """Return a sweep as Markdown, short enough for a comment on a pull request."""
+def markdown_sweep(sweep: SweepFile, *, note: str = "") -> str:
+    """Return a sweep as Markdown, short enough for a comment on a pull request.
+
+    Args:
+        note: A sentence about the sweep, such as that it is new; not foreign text.
+    """
     from runpod_deploy.cli.markdown import cell, code  # noqa: PLC0415 - only for Markdown
     from runpod_deploy.cli.markdown_limit import MOST, Part, fitted  # noqa: PLC0415 - likewise
     from runpod_deploy.cli.plan_markdown import part_of_table, parts_of  # noqa: PLC0415 - likewise
@@ -107,13 +118,14 @@ def markdown_sweep(sweep: SweepFile) -> str:
         "",
         code(job.file),
         "",
+        *([note, ""] if note else []),
         f"Sweep {code(sweep.plan_hash, 80)}",
         "",
     ]
-    together = [(row.label, cell(row.text)) for row in _together(sweep)]
+    sums = [(row.label, cell(row.text)) for row in together(sweep)]
     parts = [
         Part(name="headline", head=head, kept=True),
-        part_of_table("All runs together", ("", ""), together, "row", kept=True),
+        part_of_table("All runs together", ("", ""), sums, "row", kept=True),
         part_of_table("Runs", _HEAD, runs, "run"),
         *parts_of(sweep.first, "This is the first run; the others differ by their variables."),
     ]
@@ -144,7 +156,8 @@ def _differences(first: PlanFile, other: PlanFile) -> Iterator[str]:
             yield part
 
 
-def _together(sweep: SweepFile) -> Iterator[Row]:
+def together(sweep: SweepFile) -> Iterator[Row]:
+    """Yield what is said of all runs of a sweep at once."""
     matrix, runs = _matrix(sweep.first), len(sweep.shards)
     at_a_time = min(matrix.max_parallel or runs, runs)
     yield Row(label="at a time", text=f"{at_a_time}", default=matrix.max_parallel is None)

@@ -18,13 +18,16 @@ from runpod_deploy.compiler.local_paths import anchored
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.planfile import make_plan_file
 from runpod_deploy.compiler.resolve import Resolution, Resolved, resolve
+from runpod_deploy.compiler.sweepfile import SweepFile, make_sweep_file
 from runpod_deploy.errors import InvalidInput
-from runpod_deploy.facts.gather import gather_resolution, project_of
+from runpod_deploy.facts.gather import Found, gather_resolution, project_of
 from runpod_deploy.facts.git_tree import GitTree, open_tree
 from runpod_deploy.facts.lfs import without_pointers
 from runpod_deploy.facts.observe import observe
+from runpod_deploy.facts.plan_sweep import each_config, is_sweep
 from runpod_deploy.facts.project import Project, git_toplevel
 from runpod_deploy.schema.base_files import SUFFIXES
+from runpod_deploy.schema.job import JobConfig
 from runpod_deploy.schema.load import load
 
 _RULES = (".gitignore", ".gitattributes")
@@ -36,12 +39,12 @@ class AtRevision:
 
     Attributes:
         commit: The full name of the commit.
-        plan_file: None when the revision has no such job file.
+        plan_file: A plan, or the plans of a sweep; None when the revision has no such job file.
         notes: What could not be compared, in sentences.
     """
 
     commit: str
-    plan_file: PlanFile | None
+    plan_file: PlanFile | SweepFile | None
     notes: tuple[str, ...] = ()
 
 
@@ -99,10 +102,24 @@ def _plan(
 ) -> AtRevision:
     display = f"{revision}:{path}"
     lay_out_early(tree, path)
-    declared = load(tree.folder / path, {}, display=display, allow_paths=allow_paths).variables
+    there = loaded(tree, path, display, {}, allow_paths)
+    declared = {*there.variables, *(there.matrix.axes if there.matrix else ())}
     values = {name: value for name, value in variables.items() if name in declared}
-    job = laid_out(tree, path, display, values, allow_paths)
-    facts = gather_resolution(job.resolution, job.project, use_cache=False)
+    config = loaded(tree, path, display, values, allow_paths)
+    # All is laid out before the first look: runs of a sweep may name folders in each other's.
+    jobs = [laid_out(tree, path, one, allow_paths) for one in each_config(config)]
+    found: Found = {}
+    plans = [_compiled(tree, one, found) for one in jobs]
+    sources = frozenset(source for one in jobs for source in one.sources)
+    return AtRevision(
+        commit=tree.commit,
+        plan_file=make_sweep_file(plans, new_id()) if is_sweep(config) else plans[0],
+        notes=tuple(_submodules(tree, sources)),
+    )
+
+
+def _compiled(tree: GitTree, job: "LaidOut", found: Found) -> PlanFile:
+    facts = gather_resolution(job.resolution, job.project, use_cache=False, found=found)
     payload = {
         entry.label: without_pointers(
             tree, job.project.locate(entry.source), facts.payload.get(entry.label, ())
@@ -110,12 +127,28 @@ def _plan(
         for entry in job.resolution.config.staging
     }
     plan, _ = compile_resolution(job.resolution, replace(facts, payload=payload))
-    observed = observe(job.project.root, overrides=values)
-    return AtRevision(
-        commit=tree.commit,
-        plan_file=make_plan_file(plan, payload, observed, os.urandom(16).hex()),
-        notes=tuple(_submodules(tree, job.sources)),
-    )
+    overrides = job.resolution.config.source.overrides
+    return make_plan_file(plan, payload, observe(job.project.root, overrides=overrides), new_id())
+
+
+def loaded(
+    tree: GitTree,
+    path: str,
+    display: str,
+    variables: Mapping[str, str],
+    allow_paths: Sequence[Path],
+) -> JobConfig:
+    """Return the job at `path` of `tree`, which is laid out; messages call it `display`.
+
+    Raises:
+        InvalidInput: It cannot be read.
+    """
+    return load(tree.folder / path, variables, display=display, allow_paths=allow_paths)
+
+
+def new_id() -> str:
+    """Return the id of a plan that was just made."""
+    return os.urandom(16).hex()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,8 +167,7 @@ class LaidOut:
 def laid_out(
     tree: GitTree,
     path: str,
-    display: str,
-    variables: Mapping[str, str],
+    config: JobConfig,
     allow_paths: Sequence[Path],
 ) -> LaidOut:
     """Lay out everything of `tree` that the job at `path` needs, and return the job.
@@ -143,14 +175,13 @@ def laid_out(
     `lay_out_early` comes first.
 
     Args:
-        display: What messages call the job file; ends in its name.
-        variables: Values that override those of the job.
+        config: The job at `path`, or one run of the sweep there.
 
     Raises:
-        InvalidInput: The job cannot be read, or says something that cannot be.
+        InvalidInput: The job says something that cannot be.
     """
     job_file = tree.folder / path
-    resolution = resolve(load(job_file, variables, display=display, allow_paths=allow_paths))
+    resolution = resolve(config)
     project = project_of(resolution, job_file, allow_paths)
     _make_root(tree, project)
     sources = _sources(anchored(resolution, project.job_path), project, tree)

@@ -27,7 +27,7 @@ from runpod_deploy.facts.lfs import without_pointers
 from runpod_deploy.facts.lockfile import find_lockfile, is_lockfile
 from runpod_deploy.facts.reasons import reasons
 from runpod_deploy.facts.replan import first_problem
-from runpod_deploy.facts.revision import LaidOut, laid_out, lay_out_early
+from runpod_deploy.facts.revision import LaidOut, laid_out, lay_out_early, loaded
 from runpod_deploy.facts.source_archive import unpack
 from runpod_deploy.facts.stand_in import StandIns, stand_ins
 
@@ -227,7 +227,8 @@ class _World:
                 self._make_empty(staging.label, staging.source)
             overrides = self.plan_file.observed.overrides
             name = self.plan_file.plan.job.file
-            laid = laid_out(self.tree, self.job, name, overrides, allow_paths)
+            config = loaded(self.tree, self.job, name, overrides, allow_paths)
+            laid = laid_out(self.tree, self.job, config, allow_paths)
             stood = stand_ins(self.plan_file, laid.project, self.tree, unpacked, toplevel)
             return self._held(laid, stood)
         except InvalidInput as error:

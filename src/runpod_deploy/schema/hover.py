@@ -17,7 +17,7 @@ _SCHEMAS = frozenset(
 )
 _LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _MAPPINGS = frozenset({"properties", "patternProperties", "$defs"})
-_EMBEDDED = {"sweep": ("plan",)}
+_EMBEDDED = {"sweep": ("plan",), "sweep-diff": ("diff",)}
 """Documents that are published as a part of another, so that one file is all that a validator needs."""
 
 

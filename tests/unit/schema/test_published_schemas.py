@@ -21,6 +21,7 @@ ADDRESSES = {
     "plan": "urn:runpod-deploy:schema:plan:1",
     "policy": "urn:runpod-deploy:schema:policy:1",
     "sweep": "urn:runpod-deploy:schema:sweep:1",
+    "sweep-diff": "urn:runpod-deploy:schema:sweep-diff:1",
     "sweep-manifest": "urn:runpod-deploy:schema:sweep-manifest:1",
 }
 DOCUMENTS: dict[str, Any] = {name: json.loads(schema_document(name)) for name in SCHEMA_NAMES}
