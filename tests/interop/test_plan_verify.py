@@ -539,3 +539,48 @@ def test_the_kept_archive_is_the_same_for_the_same_files(desk: Desk) -> None:
     assert first == desk.plan.with_name("plan.json.untracked.tar").read_bytes()
     recorded = json.loads(desk.plan.read_text())["observed"]["untracked_sha256"]
     assert hashlib.sha256(first).hexdigest() == recorded
+
+
+def test_a_sweep_is_proven_run_by_run_and_as_a_whole(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a dirty tree, with files too large to be kept; a run that is missing or changed is told."""
+    job = JOB.replace("seed:", "seeds:").replace("source: data", "source: 'data/{{ part }}'")
+    job += "matrix:\n  axes:\n    seed: ['1', '2']\n    part: [a, b]\n"
+    put(desk.root / "jobs" / "job.yaml", job)
+    for name in ("a", "b"):
+        put(desk.root / "data" / name / "small", name)
+        put(desk.root / "data" / name / "large", name * 5000)
+    monkeypatch.setattr(kept_source, "MAX_BYTES", 3000)
+    assert "Too large to be kept" in desk.save()
+    ask = ("plan", "verify", str(desk.plan), "--project", str(desk.root))
+    status, said = desk.call(*ask)
+    assert (0, True) == (status, "sweep 4 runs" in said), said
+
+    whole = json.loads(desk.plan.read_text())
+    assert {"1", "2"} == {one["plan"]["matrix"]["values"]["seed"] for one in whole["shards"]}
+    archive = hashlib.sha256(Path(f"{desk.plan}.untracked.tar").read_bytes()).hexdigest()
+    assert {archive} == {one["observed"]["untracked_sha256"] for one in whole["shards"]}
+
+    def some(shards: list[Any]) -> tuple[int, str]:
+        hashes = json.dumps([one["plan_hash"] for one in shards], separators=(",", ":"))
+        sealed = f"sha256:{hashlib.sha256(hashes.encode()).hexdigest()}"
+        desk.plan.write_text(json.dumps({**whole, "plan_hash": sealed, "shards": shards}))
+        return desk.call(*ask)
+
+    status, said = some(whole["shards"][:3])
+    assert (6, True) == (status, "runs planned seed=1_part=a" in said)
+    status, said = some(whole["shards"][:2])
+    assert (0, True) == (status, "those of --var seed=1" in said)
+    others = json.loads(json.dumps(whole["shards"]))
+    others[3]["observed"]["git"]["sha"] = "0" * 40
+    status, said = some(others)
+    assert (4, True) == (status, "not made together" in said)
+
+    desk.plan.write_text(json.dumps(whole))
+    put(desk.root / "data" / "b" / "large", "c" * 5000)
+    status, said = desk.call(*ask, "--json")
+    told = json.loads(said)
+    assert (6, False) == (status, told["verified"])
+    fields = {one["field"] for one in told["differences"]}
+    assert {f"seed={seed}_part=b: payload.data.large" for seed in "12"} == fields

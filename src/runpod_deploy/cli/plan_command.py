@@ -105,6 +105,12 @@ def plan_command(
     if isinstance(planned, SweepFile):
         from runpod_deploy.cli.sweep_plan import show_sweep  # noqa: PLC0415 - sweeps only
 
+        def save(place: Path, sweep: SweepFile) -> SweepFile:
+            from runpod_deploy.cli.plan_saving import save_sweep  # noqa: PLC0415 - only when writing
+
+            assert made_of is not None  # noqa: S101 - a saved sweep is not saved again
+            return save_sweep(place, sweep, made_of, allow_path or (), terminal)
+
         same = show_sweep(
             planned,
             terminal,
@@ -113,6 +119,7 @@ def plan_command(
             out=out,
             policies=policies,
             path=path,
+            save=save,
             instead=show,
         )
         return EXIT_CHANGED if detailed_exitcode and not same else EXIT_OK

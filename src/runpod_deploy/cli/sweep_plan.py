@@ -30,6 +30,7 @@ def show_sweep(
     out: Path | None,
     policies: Sequence[Policy] = (),
     path: Path,
+    save: Callable[[Path, SweepFile], SweepFile] | None = None,
     instead: Callable[[], bool] | None = None,
 ) -> bool:
     """Show a sweep in the form that was asked for, and save it where it was asked to be.
@@ -37,6 +38,7 @@ def show_sweep(
     Args:
         policies: What the plans of all runs must keep; a sweep that does not is not saved.
         path: The file that the sweep is from.
+        save: Writes it, and returns it as it was written.
         instead: Shows how it differs from another plan, and returns whether it does not.
 
     Returns:
@@ -46,10 +48,8 @@ def show_sweep(
         PlanRefused: A run breaks a rule; each was told.
     """
     broken = _broken(sweep, policies, path)
-    if out is not None and not broken:
-        from runpod_deploy.cli.saving import save  # noqa: PLC0415 - only when writing
-
-        save(out, dumps(sweep))
+    if out is not None and save is not None and not broken:
+        sweep = save(out, sweep)
     same = True
     if instead is not None:
         same = instead()

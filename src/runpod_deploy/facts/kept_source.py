@@ -18,6 +18,7 @@ from runpod_deploy.compiler.resolve import resolve
 from runpod_deploy.errors import InvalidInput
 from runpod_deploy.facts.gather import project_of
 from runpod_deploy.facts.git import git_state, publishable, tracked_files
+from runpod_deploy.facts.plan_sweep import each_config
 from runpod_deploy.facts.project import Project, git_toplevel
 from runpod_deploy.facts.source_archive import pack
 from runpod_deploy.facts.walk import GITIGNORE, RUNPODIGNORE
@@ -63,17 +64,22 @@ class KeptSource:
 
 
 def kept_source(
-    plan_file: PlanFile, config: JobConfig, *, allow_paths: Sequence[Path] = ()
+    plan_files: Sequence[PlanFile], config: JobConfig, *, allow_paths: Sequence[Path] = ()
 ) -> KeptSource | None:
     """Return what is to be kept beside a plan that was just made; None outside of a repository.
+
+    Args:
+        plan_files: The plan, or those of all runs of a sweep.
+        config: The job that they were made of.
+        allow_paths: Folders outside of the repository that it may name.
 
     Raises:
         InvalidInput: Something changed while the plan was made, or cannot be read.
     """
-    resolution = resolve(config)
-    project = project_of(resolution, Path(config.source.path), allow_paths)
+    jobs = [(plan, *_project(one, allow_paths)) for plan, one in _each(plan_files, config)]
+    project = jobs[0][1]
     toplevel = git_toplevel(project.root)
-    seen = plan_file.observed.git
+    seen = plan_files[0].observed.git
     if toplevel is None or seen is None or seen.sha is None:
         return None
     state = git_state(project.root)
@@ -82,9 +88,10 @@ def kept_source(
         seen.patch_sha256,
     ):
         raise _moved("the repository")
-    script = anchored(resolution, project.job_path).config.run.script
-    travelling = dict(_payload(plan_file, project, toplevel))
-    files = [*travelling, *_named(plan_file, config, script, project, toplevel)]
+    travelling = dict(_payload(jobs, toplevel))
+    files = list(travelling)
+    for plan_file, its_project, script in jobs:
+        files += _named(plan_file, config, script, its_project, toplevel)
     tracked = tracked_files(toplevel)
     folders = set(_folders([*tracked, *(one for one in files if one not in tracked)]))
     untracked = {*files, *_rules(folders, toplevel)} - tracked
@@ -104,12 +111,31 @@ def kept_source(
     )
 
 
-def _payload(
-    plan_file: PlanFile, project: Project, toplevel: Path
-) -> Iterator[tuple[str, PayloadEntry]]:
-    for staging in plan_file.plan.staging:
-        source = project.locate(staging.source)
-        if source.is_relative_to(toplevel):
+_Job = tuple[PlanFile, Project, str | None]
+"""A plan, where it applies, and the script that it names."""
+
+
+def _each(
+    plan_files: Sequence[PlanFile], config: JobConfig
+) -> Iterable[tuple[PlanFile, JobConfig]]:
+    return zip(plan_files, each_config(config), strict=True)
+
+
+def _project(config: JobConfig, allow_paths: Sequence[Path]) -> tuple[Project, str | None]:
+    resolution = resolve(config)
+    project = project_of(resolution, Path(config.source.path), allow_paths)
+    return project, anchored(resolution, project.job_path).config.run.script
+
+
+def _payload(jobs: Iterable[_Job], toplevel: Path) -> Iterator[tuple[str, PayloadEntry]]:
+    seen = set()
+    for plan_file, project, _ in jobs:
+        for staging in plan_file.plan.staging:
+            source = project.locate(staging.source)
+            # Runs of a sweep mostly send the same.
+            if not source.is_relative_to(toplevel) or (source, staging.tree_sha256) in seen:
+                continue
+            seen.add((source, staging.tree_sha256))
             start = source.relative_to(toplevel).as_posix()
             for entry in plan_file.payload[staging.label]:
                 yield posixpath.normpath(posixpath.join(start, entry.path)), entry

@@ -19,9 +19,10 @@ from runpod_deploy.facts.project import Project
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StandIns:
-    """What an empty file stands in for: pairs of staging label and path."""
+    """What an empty file stands in for: pairs of staging label and path; and where those lie."""
 
     files: frozenset[tuple[str, str]]
+    places: tuple[Path, ...]
     notes: tuple[str, ...]
 
 
@@ -40,6 +41,7 @@ def stand_ins(
         toplevel: The work tree.
     """
     found: dict[tuple[str, str], int] = {}
+    places = []
     for label, name, entry in planned_files(plan_file, project, tree):
         held = name in tree.entries or name in unpacked
         if not held and entry.type == "file" and _is_planned(toplevel / name, entry):
@@ -48,7 +50,8 @@ def stand_ins(
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.touch(mode=0o755 if entry.exec else 0o644, exist_ok=False)
                 found[label, entry.path] = entry.size
-    return StandIns(files=frozenset(found), notes=tuple(_told(found)))
+                places.append(place)
+    return StandIns(files=frozenset(found), places=tuple(places), notes=tuple(_told(found)))
 
 
 def planned_files(

@@ -10,6 +10,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +21,7 @@ from runpod_deploy.compiler.freshness import Drift, Now, can_apply
 from runpod_deploy.compiler.plan import GitFacts, PayloadEntry, PlanFile
 from runpod_deploy.compiler.planfile import plan_hash
 from runpod_deploy.errors import InvalidInput, PlanRefused
-from runpod_deploy.facts.gather import gather_resolution
+from runpod_deploy.facts.gather import Found, gather_resolution
 from runpod_deploy.facts.git_tree import GitTree, open_tree
 from runpod_deploy.facts.kept_source import archive_file, patch_file
 from runpod_deploy.facts.lfs import without_pointers
@@ -30,6 +31,7 @@ from runpod_deploy.facts.replan import first_problem
 from runpod_deploy.facts.revision import LaidOut, laid_out, lay_out_early, loaded
 from runpod_deploy.facts.source_archive import unpack
 from runpod_deploy.facts.stand_in import StandIns, stand_ins
+from runpod_deploy.schema.job import JobConfig
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _PATCH_OF_RUN = "source.patch"
@@ -75,20 +77,51 @@ def verify(
             tool.
         PlanRefused: What was kept beside the plan was changed.
     """
+    with laid_out_commit([plan_file], plan, toplevel, environ) as bench:
+        outcome = bench.compiled(plan_file, allow_paths)
+    return replace(outcome, changes=bench.changes)
+
+
+@contextmanager
+def laid_out_commit(
+    plan_files: Sequence[PlanFile],
+    plan: Path,
+    toplevel: Path,
+    environ: Mapping[str, str] | None = None,
+) -> Iterator["Bench"]:
+    """Lay the commit of plans that were made together out, with what was kept beside them.
+
+    Raises:
+        InvalidInput, PlanRefused: As `verify`.
+    """
     environ = os.environ if environ is None else environ
-    git = _verifiable(plan_file)
-    job = _inside(git, plan_file.plan.job.file)
-    for staging in plan_file.plan.staging:
-        _inside(git, staging.source)
-    kept = _Kept.read(plan_file, git, plan)
+    first = plan_files[0]
+    git = _verifiable(first)
+    for one in plan_files:
+        if _origin(one) != _origin(first):
+            raise InvalidInput("the plans of the sweep were not made together, from one commit")
+        for staging in one.plan.staging:
+            _inside(git, staging.source)
+    job = _inside(git, first.plan.job.file)
+    kept = _Kept.read(first, git, plan)
     with TemporaryDirectory(prefix="runpod-deploy-") as place:
         tree = _open(toplevel, git, Path(os.path.realpath(place)), environ)
         if kept.patch:
             tree = _patched(tree, kept)
         unpacked = kept.unpacked(tree)
-        world = _World(plan_file=plan_file, git=git, job=job, tree=tree, environ=environ)
-        outcome = world.compiled(toplevel, frozenset(unpacked), allow_paths)
-    return replace(outcome, changes=kept.told(unpacked))
+        yield Bench(
+            git=git,
+            job=job,
+            tree=tree,
+            toplevel=toplevel,
+            unpacked=frozenset(unpacked),
+            changes=kept.told(unpacked),
+        )
+
+
+def _origin(plan_file: PlanFile) -> tuple[object, ...]:
+    seen = plan_file.observed
+    return (seen.git, seen.tool_version, seen.untracked_sha256, plan_file.plan.job.file)
 
 
 def _verifiable(plan_file: PlanFile) -> GitFacts:
@@ -206,46 +239,73 @@ def _count(number: int) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _World:
-    """The laid out commit, and what is to be found in it."""
+class Bench:
+    """The laid out commit, and what is to be found in it.
 
-    plan_file: PlanFile
+    Attributes:
+        job: The job file relative to the top level.
+        toplevel: The work tree.
+        unpacked: What was kept of files that git does not hold.
+        changes: What was laid over the commit, in words.
+        found: Files that were looked up, for the next plan.
+    """
+
     git: GitFacts
     job: str
     tree: GitTree
-    environ: Mapping[str, str] = field(repr=False)
+    toplevel: Path
+    unpacked: frozenset[str]
+    changes: tuple[str, ...]
+    found: Found = field(default_factory=dict, repr=False)
 
-    def compiled(
-        self, toplevel: Path, unpacked: frozenset[str], allow_paths: Sequence[Path]
-    ) -> Verified:
+    def compiled(self, plan_file: PlanFile, allow_paths: Sequence[Path]) -> Verified:
         """Return how the plan that the commit gives differs from the one that was saved."""
-        if not (self.tree.folder / self.job).is_file() and self.job not in self.tree.entries:
-            return self._without_plan("there is no such file in it")
+        if not self.has_job:
+            return self._without_plan(plan_file, "there is no such file in it")
         try:
-            lay_out_early(self.tree, self.job)
-            for staging in self.plan_file.plan.staging:
-                self._make_empty(staging.label, staging.source)
-            overrides = self.plan_file.observed.overrides
-            name = self.plan_file.plan.job.file
-            config = loaded(self.tree, self.job, name, overrides, allow_paths)
+            config = self.config(plan_file, plan_file.observed.overrides, allow_paths)
+            for staging in plan_file.plan.staging:
+                self._make_empty(plan_file, staging.label, staging.source)
             laid = laid_out(self.tree, self.job, config, allow_paths)
-            stood = stand_ins(self.plan_file, laid.project, self.tree, unpacked, toplevel)
-            return self._held(laid, stood)
+            stood = stand_ins(plan_file, laid.project, self.tree, self.unpacked, self.toplevel)
+            try:
+                return self._held(plan_file, laid, stood)
+            finally:
+                # They stand for what this plan says; of another one they would be files.
+                for place in stood.places:
+                    place.unlink()
         except InvalidInput as error:
-            return self._without_plan(first_problem(error))
+            return self._without_plan(plan_file, first_problem(error))
 
-    def _make_empty(self, label: str, source: str) -> None:
+    @property
+    def has_job(self) -> bool:
+        """Whether the job file is there."""
+        return (self.tree.folder / self.job).is_file() or self.job in self.tree.entries
+
+    def config(
+        self, plan_file: PlanFile, overrides: Mapping[str, str], allow_paths: Sequence[Path]
+    ) -> JobConfig:
+        """Return the job with variables set from outside.
+
+        Raises:
+            InvalidInput: It cannot be read.
+        """
+        lay_out_early(self.tree, self.job)
+        return loaded(self.tree, self.job, plan_file.plan.job.file, overrides, allow_paths)
+
+    def _make_empty(self, plan_file: PlanFile, label: str, source: str) -> None:
         """Make a source that is an empty folder: git holds none."""
         folder = self.tree.folder / _inside(self.git, source)
-        if not self.plan_file.payload[label] and not os.path.lexists(folder):
+        if not plan_file.payload[label] and not os.path.lexists(folder):
             folder.mkdir(parents=True)
 
-    def _held(self, laid: LaidOut, stood: StandIns) -> Verified:
+    def _held(self, plan_file: PlanFile, laid: LaidOut, stood: StandIns) -> Verified:
         project = laid.project
         locks = [path for path in self.tree.entries if is_lockfile(path.rpartition("/")[2])]
         self.tree.lay_out(locks)
-        facts = gather_resolution(laid.resolution, project, use_cache=False)
-        payload = dict(self._payload(laid, facts.payload, stood))
+        known = None if stood.files else self.found
+        facts = gather_resolution(laid.resolution, project, use_cache=False, found=known)
+        payload = dict(self._payload(plan_file, laid, facts.payload, stood))
         plan, _ = compile_resolution(laid.resolution, replace(facts, payload=payload))
         now = Now(
             payload=payload,
@@ -254,8 +314,8 @@ class _World:
             git=self.git,
             lockfile=find_lockfile(project.root, self.tree.folder),
         )
-        drifts = can_apply(self.plan_file, now)
-        told = reasons(self.plan_file, payload, project, self.tree) if drifts else ()
+        drifts = can_apply(plan_file, now)
+        told = reasons(plan_file, payload, project, self.tree) if drifts else ()
         return Verified(
             commit=self.tree.commit,
             compiled_hash=plan_hash(plan),
@@ -265,10 +325,14 @@ class _World:
         )
 
     def _payload(
-        self, laid: LaidOut, found: Mapping[str, Sequence[PayloadEntry]], stood: StandIns
+        self,
+        plan_file: PlanFile,
+        laid: LaidOut,
+        found: Mapping[str, Sequence[PayloadEntry]],
+        stood: StandIns,
     ) -> Iterator[tuple[str, tuple[PayloadEntry, ...]]]:
         for entry in laid.resolution.config.staging:
-            planned = {one.path: one for one in self.plan_file.payload.get(entry.label, ())}
+            planned = {one.path: one for one in plan_file.payload.get(entry.label, ())}
             source = laid.project.locate(entry.source)
             entries = without_pointers(self.tree, source, found.get(entry.label, ()), planned)
             yield (
@@ -279,9 +343,9 @@ class _World:
                 ),
             )
 
-    def _without_plan(self, problem: str) -> Verified:
-        now = Now(payload=self.plan_file.payload, tool_version=__version__, problem=problem)
-        drifts = can_apply(self.plan_file, now)
+    def _without_plan(self, plan_file: PlanFile, problem: str) -> Verified:
+        now = Now(payload=plan_file.payload, tool_version=__version__, problem=problem)
+        drifts = can_apply(plan_file, now)
         return Verified(
             commit=self.tree.commit,
             compiled_hash=None,
