@@ -89,15 +89,15 @@ def artifact_local_paths(config: Resolved, facts: Facts) -> Iterator[Finding]:  
     for index, artifact in enumerate(config.artifacts):
         path = artifact.label if artifact.local_path is None else artifact.local_path
         key = "label" if artifact.local_path is None else "local_path"
-        relative = not path.startswith("/") or path.startswith(MARK)
+        relative = not path.startswith(("/", "~")) or path.startswith(MARK)
+        root = "{project_root}" if config.source.version == 2 else "{{ project_root }}"
         if not relative or ".." in path.split("/") or not path.strip("./"):
             yield Finding(
                 pointer=f"/artifacts/{index}/{key}",
                 code="local-path",
                 summary="A result would land outside of the run folder",
                 detail=f"`{path}` must be relative, without `..`: a place below the run folder.",
-                help="To put it elsewhere in the project:\n"
-                '  local_path: "{{ project_root }}/results"',
+                help=f'To put it elsewhere in the project:\n  local_path: "{root}/results"',
             )
         elif purpose := taken(artifact_path(artifact)):
             yield Finding(
