@@ -23,6 +23,7 @@ from runpod_deploy.facts.project import Project, git_toplevel
 from runpod_deploy.facts.source_archive import pack
 from runpod_deploy.facts.walk import GITIGNORE, RUNPODIGNORE
 from runpod_deploy.schema.job import JobConfig
+from runpod_deploy.schema.opening import read_judged
 
 MAX_BYTES = 32 * 2**20
 """Of untracked files in all; what is larger is data, and stays where it is."""
@@ -200,7 +201,10 @@ def _hold(names: Iterable[str], planned: Mapping[str, PayloadEntry], toplevel: P
     for name in names:
         entry = planned.get(name)
         if entry is not None and entry.type == "file":
-            content = (toplevel / name).read_bytes()
+            try:
+                content = read_judged(toplevel / name, -1)
+            except OSError as error:
+                raise _moved(name) from error
             if hashlib.sha256(content).hexdigest() != entry.sha256:
                 raise _moved(name)
 

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from runpod_deploy.compiler.plan import LockfileFacts
+from runpod_deploy.schema.opening import read_judged
 
 NAMES = (
     *("uv.lock", "poetry.lock", "pdm.lock", "pixi.lock", "conda-lock.yml", "pylock.toml"),
@@ -17,11 +18,12 @@ NAMES = (
 
 def find_lockfile(root: Path, toplevel: Path | None) -> LockfileFacts | None:
     """Return the first lock file in `root`, else in the folders above it up to `toplevel`."""
+    bound = root if toplevel is None or not root.is_relative_to(toplevel) else toplevel
     for folder in _folders(root, toplevel):
         for name in NAMES:
             matches = sorted(folder.glob(name)) if "*" in name else [folder / name]
             for file in matches:
-                content = _read(file)
+                content = _read(file, bound)
                 if content is not None:
                     relative = Path(os.path.relpath(file, root)).as_posix()
                     return LockfileFacts(name=relative, sha256=hashlib.sha256(content).hexdigest())
@@ -42,8 +44,12 @@ def _folders(root: Path, toplevel: Path | None) -> Iterator[Path]:
                 return
 
 
-def _read(file: Path) -> bytes | None:
+def _read(file: Path, bound: Path) -> bytes | None:
+    """Return the content of a lock file; None where there is none, or a link that leads elsewhere."""
     try:
-        return file.read_bytes() if file.is_file() else None
-    except OSError:
+        if not file.is_file():
+            return None
+        place = file.resolve()
+        return read_judged(place, -1) if place.is_relative_to(bound.resolve()) else None
+    except (OSError, RuntimeError):  # RuntimeError: links in circles, before Python 3.13
         return None

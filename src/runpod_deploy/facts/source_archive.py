@@ -12,6 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from runpod_deploy.errors import InvalidInput
+from runpod_deploy.schema.opening import read_judged
 
 _MODES = {False: 0o644, True: 0o755}
 
@@ -20,6 +21,7 @@ def pack(folder: Path, names: Collection[str]) -> bytes:
     """Return an archive of files and links.
 
     Args:
+        folder: Absolute, links resolved.
         names: Relative to `folder`, `/` separators; no folders.
 
     Raises:
@@ -35,7 +37,7 @@ def pack(folder: Path, names: Collection[str]) -> bytes:
                 member.type, member.linkname = tarfile.SYMTYPE, os.readlink(path)  # noqa: PTH115 - as written
                 archive.addfile(member)
             else:
-                content = path.read_bytes()
+                content = read_judged(path, -1)
                 member.size = len(content)
                 member.mode = _MODES[bool(status.st_mode & stat.S_IXUSR)]
                 archive.addfile(member, io.BytesIO(content))

@@ -35,6 +35,22 @@ def test_nothing_above_the_repository_counts(tmp_path: Path) -> None:
     assert None is find_lockfile(root, root)
 
 
+def test_a_link_out_of_the_repository_is_no_lock_file(tmp_path: Path) -> None:
+    """Nothing is told of what lies outside, not even a digest; a link inside counts as its file."""
+    (tmp_path / "secret").write_text("x")
+    root = tmp_path / "repo" / "job"
+    root.mkdir(parents=True)
+    (root / "uv.lock").symlink_to(tmp_path / "secret")
+    assert None is find_lockfile(root, root.parent)
+
+    (root.parent / "pinned").write_text("p")
+    (root / "uv.lock").unlink()
+    (root / "uv.lock").symlink_to("../pinned")
+    found = find_lockfile(root, root.parent)
+    assert found is not None
+    assert ("uv.lock", hashlib.sha256(b"p").hexdigest()) == (found.name, found.sha256)
+
+
 @pytest.mark.parametrize("name", ["poetry.lock", "pdm.lock", "pixi.lock", "conda-lock.yml"])
 def test_defect_36_poetrys_lock_file_is_found(name: str, tmp_path: Path) -> None:
     """Lock files of other tools than pip and uv count as well."""
