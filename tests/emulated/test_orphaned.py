@@ -15,6 +15,10 @@ pytestmark = pytest.mark.emulated
 # Ten pod seconds in one.
 SPEED = 10.0
 MINUTE = 60.0 / SPEED
+JOB = """\
+echo begun; sleep 150
+mkdir /workspace/out; echo whole >/workspace/out/result; echo over
+"""
 DISK = {"storage": {"mode": "ephemeral", "volume_gb": 10}}
 
 
@@ -84,18 +88,35 @@ def test_idle_pod_is_stopped(bench: Bench) -> None:
 
 
 def test_running_job_goes_on_to_its_end(bench: Bench) -> None:
-    """Killed while the job runs, which is not ended for silence: its result is on the disk that is kept."""
-    bench.emulator(billing_speed=SPEED)
+    """Killed while the job runs, which is not ended for silence: its result is on the disk that is kept.
+
+    Whoever carries the run on starts the pod again, without the GPUs that its host has let to others by
+    then, and the run ends as if nobody had been away.
+    """
+    bench.emulator("zero-gpus:when=start", billing_speed=SPEED)
     killed = orphaned(
         bench,
         begun(bench, "exec_start_settled"),
-        run={"body": "sleep 150; echo whole >/workspace/result\n"},
+        run={"body": JOB},
+        artifacts=[{"label": "out", "remote_path": "/workspace/out"}],
         lease={"silence_minutes": 1.0},
         **DISK,
     )
     assert 3.0 <= minutes_until(bench, killed, "EXITED") <= 4.5
     (result,) = (bench.root / "emu").rglob("result")
     assert result.read_text() == "whole\n"
+
+    status, output = bench.run("resume", "last")
+    manifest = bench.manifest()
+    assert (status, manifest["state"], manifest["exit_code"]) == (0, "SUCCEEDED", 0), output
+    assert "was stopped meanwhile" in output
+    assert "came back with 0 of 1 GPUs" in output
+    assert (bench.last_run() / "run.log").read_text() == "begun\nover\n"
+    assert [one.read_text() for one in bench.last_run().rglob("result")] == ["whole\n"]
+    (pod,) = manifest["pods"]
+    assert pod["ran_sec"] > 0 < pod["rested_sec"]
+    assert bench.pods() == []
+    assert len(bench.history()["pods"]) == 1
 
 
 def test_running_job_is_ended_where_that_was_asked_for(bench: Bench) -> None:

@@ -95,13 +95,33 @@ def test_running_job_outlives_silence_and_an_idle_pod_does_not(pod: Pod, api: St
 
 
 def test_silence_stops_a_running_job_where_that_was_asked_for(pod: Pod, api: StubApi) -> None:
-    """With `while_running: stop` the job is ended first, and its end is told with the reason."""
-    pod.install("sleep 60\n", lease={"silence_sec": 60, "while_running": "stop", "action": "stop"})
+    """With `while_running: stop` the job is ended first, and its end is told with the reason.
+
+    It waits where the stop wipes nothing: on a disk that is new, it is found again, once.
+    """
+    mount = pod.root / "a mount"
+    mount.mkdir()
+    terms = {"silence_sec": 60, "while_running": "stop", "action": "stop", "mount": str(mount)}
+    pod.install("echo words; sleep 60\n", lease=terms)
     lease(pod, "arm", "0")
     pod.call("start", "0", "max_runtime")
     wait_until(lambda: bool(api.actions()), "the pod did not ask for its end")
-    state, _, _, reason = pod.call("status").split()
-    assert ("exited", "orphaned") == (state, reason)
+    before = pod.call("status")
+    state, _, size, reason = before.split()
+    words = pod.log.read_text()
+    assert ("exited", "orphaned", str(len(words))) == (state, reason, size)
+    saved = mount / ".runpod-deploy" / pod.home.name
+    assert 0o700 == saved.stat().st_mode & 0o777
+    lease(pod, "disarm")
+
+    shutil.rmtree(pod.job)
+    pod.log.unlink()
+    assert "lost - 0 -\n" == pod.call("status")
+    lease(pod, "restore")
+    assert (before, words) == (pod.call("status"), pod.log.read_text())
+    assert [] == list(mount.iterdir())
+    lease(pod, "restore")
+    assert before == pod.call("status")
 
 
 def test_results_on_a_disk_that_would_be_wiped_wait_for_the_money(pod: Pod, api: StubApi) -> None:

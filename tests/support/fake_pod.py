@@ -307,6 +307,11 @@ class FakeConnector:
     on_connect: Callable[[FakeTransport], None] = lambda _transport: None
     public_key: str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPublicHalf"
     opened: list[FakeTransport] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+
+    def forget(self, pod_id: str) -> None:
+        """Remember that it was asked for."""
+        self.forgotten.append(pod_id)
 
     async def connect(self, endpoint: Endpoint, pod_id: str, *, timeout: float) -> FakeTransport:  # noqa: ARG002 - the port's
         """Connect as the script says."""

@@ -45,5 +45,6 @@ def lease_context(**changes: Any) -> dict[str, Any]:
         "while_running": "continue",
         "action": "terminate",
         "spares_results": 0,
+        "mount": "",
         **changes,
     }

@@ -55,8 +55,35 @@ def running(pid: int) -> bool:
 
 # What the scripts need of a pod; what else there is, a test says.
 TOOLS = (
-    *("cat", "chmod", "date", "dirname", "env", "false", "grep", "head", "id", "ln", "ls", "mkdir"),
-    *("mktemp", "mv", "printf", "rm", "sed", "sleep", "sort", "tail", "test", "timeout", "touch"),
+    *(
+        "cat",
+        "chmod",
+        "cp",
+        "date",
+        "dirname",
+        "env",
+        "false",
+        "grep",
+        "head",
+        "id",
+        "ln",
+        "ls",
+        "mkdir",
+    ),
+    *(
+        "mktemp",
+        "mv",
+        "printf",
+        "rm",
+        "rmdir",
+        "sed",
+        "sleep",
+        "sort",
+        "tail",
+        "test",
+        "timeout",
+        "touch",
+    ),
     *("tr", "true", "uname", "wc"),
 )
 

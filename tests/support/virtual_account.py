@@ -183,6 +183,10 @@ class Connector:
         self._account = account
         self._keys: dict[str, int] = {}
 
+    def forget(self, pod_id: str) -> None:
+        """Take whatever key it has next."""
+        self._keys.pop(pod_id, None)
+
     async def connect(self, endpoint: Endpoint, pod_id: str, *, timeout: float) -> FakeTransport:  # noqa: ARG002 - the port's
         """Log in, if somebody listens there who is who it was."""
         await self._account.gate.through("connect")

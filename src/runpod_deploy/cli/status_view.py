@@ -86,6 +86,8 @@ def next_commands(status: RunStatus) -> list[str]:
         return [f"runpod-deploy logs -f {run}", f"runpod-deploy cancel {run}"]
     if status.goes_on:
         return [f"runpod-deploy resume {run}", f"runpod-deploy cancel {run}"]
+    if status.pods_left and status.state == "KEPT":
+        return [f"runpod-deploy resume {run}", f"runpod-deploy cleanup {run}"]
     if status.pods_left:
         return [f"runpod-deploy cleanup {run}"]
     return [f"runpod-deploy manifest-summary {run}"] if status.manifest is not None else []

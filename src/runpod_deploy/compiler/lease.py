@@ -50,6 +50,8 @@ def script_context(config: Resolved) -> Mapping[str, Any]:
         # As RunPod's API calls it; with `preserve` the script is never started.
         "action": "stop" if action == "stop" else "terminate",
         "spares_results": int(terms.spares_results),
+        # What a stop leaves, for what must outlive it; nothing else outlives any other end.
+        "mount": (config.storage.volume_mount or "") if action == "stop" else "",
     }
 
 

@@ -63,6 +63,7 @@ class RunContext:
         overspent: Why the run was ended for its cost.
         said_once: Warnings that need no second telling.
         pull_memory: Label of an artifact to what is known of it from its last pull.
+        seen_until: When an earlier executor of this run was last heard of, seconds since the epoch.
         leaks: Pods that could not be confirmed gone, by id or else by name; also those that a
             journal on a full disk could not be told of.
     """
@@ -98,6 +99,7 @@ class RunContext:
     ledger: Ledger | None = None
     limit_usd: float | None = None
     overspent: StepFailed | None = None
+    seen_until: float = 0.0
     said_once: set[str] = field(default_factory=set)
     attempts: int = 0
     filled_scripts: dict[str, str] = field(default_factory=dict)
@@ -170,11 +172,14 @@ class RunContext:
         return self._accrued(fold(self.journal.events))
 
     def spent_before(self) -> float:
-        """Return what the run's earlier pods have cost."""
+        """Return what the run had cost before the pod in hand was asked for, or started last."""
         run = fold(self.journal.events)
         mine = self.pod.id if self.pod else None
-        others = {name: pod for name, pod in run.pods.items() if pod.pod_id != mine}
-        return self._accrued(replace(run, pods=others))
+        earlier = {
+            name: pod.before_this_start() if pod.pod_id == mine else pod
+            for name, pod in run.pods.items()
+        }
+        return self._accrued(replace(run, pods=earlier))
 
     def _accrued(self, run: Run) -> float:
         now, assumed = utc_stamp(self.clock.now()), self.plan.budget.assumed_hourly_rate_usd

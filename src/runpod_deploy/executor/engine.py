@@ -11,10 +11,12 @@ from runpod_deploy.errors import (
     ConnectionLost,
     HostKeyChanged,
     HostUnusable,
+    Kept,
+    Leaked,
     StepFailed,
     TransportError,
 )
-from runpod_deploy.executor import spending
+from runpod_deploy.executor import spending, waking
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import settle_strays
 from runpod_deploy.executor.endings import (
@@ -26,8 +28,8 @@ from runpod_deploy.executor.endings import (
     raise_verdict,
 )
 from runpod_deploy.executor.interrupts import Interrupts, Request
-from runpod_deploy.executor.restoring import reach, take_up
-from runpod_deploy.executor.standing import ABOUT_THE_HOST, Standing
+from runpod_deploy.executor.restoring import reach, resumable, take_up
+from runpod_deploy.executor.standing import Standing, read_earlier
 from runpod_deploy.executor.steps import (
     admit,
     check,
@@ -144,18 +146,30 @@ class Engine:
             return
         if earlier.over:
             return
+        if waking.is_fresh(self.ctx):
+            try:
+                await waking.reopen(self.ctx)
+            except (Kept, Leaked) as error:
+                self.failure, self.given_up = resumable(error, self.ctx.folder.path), True
+                return
         if earlier.failure is not None:
             await reach(self.ctx, None)
             raise earlier.failure
         self._state(RunState.WORKING, None)
         names = [step.name for step in self.ctx.plan.steps]
         first = earlier.first
-        if self.ctx.pod is None and names[first:] and names[first] in ABOUT_THE_HOST:
+        if self.ctx.pod is None and first <= names.index("execute") and self._nothing_begun():
             # Its host was given up, and it is gone: the ring goes on.
             first = names.index("provision")
+        elif self.ctx.pod is not None and waking.from_the_login(self.ctx):
+            first = min(first, names.index("connect"))
         if first < len(names):
             await reach(self.ctx, names[first])
         await self._steps(first)
+
+    def _nothing_begun(self) -> bool:
+        """Return whether the job was never asked for on the run's last pod: then another one does as well."""
+        return read_earlier(self.ctx.journal.events).intended_at is None
 
     def _give_up(self) -> None:
         if self.given_up and self.state is RunState.DETACHED:

@@ -14,7 +14,7 @@ from contextlib import aclosing, suppress
 
 from runpod_deploy.compiler.lease import START_SCRIPT
 from runpod_deploy.errors import AccountError, CloudError, HostKeyChanged
-from runpod_deploy.executor import kept
+from runpod_deploy.executor import kept, starting
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.ports import LogLine
 
@@ -38,7 +38,7 @@ async def confirm(ctx: RunContext) -> None:
     key = transport.host_key()
     shown = fingerprint(key)
     # An earlier run's start of the pod printed the key that it had then.
-    ours = _of_clients(ctx) | kept.known_host_keys(ctx)
+    ours = _of_clients(ctx) | kept.known_host_keys(ctx) | _shown_before(ctx)
     printed: set[str] = set()
     official = (ctx.plan.pod.args or "").endswith(f" {START_SCRIPT}")
     lines = ctx.cloud.logs(pod.id, tail=TAIL)
@@ -70,6 +70,17 @@ async def confirm(ctx: RunContext) -> None:
 def _printed(line: LogLine, kind: str) -> str | None:
     found = _LINE.fullmatch(line.line)
     return found[1] if found and line.source == "container" and found[2] == kind else None
+
+
+def _shown_before(ctx: RunContext) -> set[str]:
+    """Return the keys of the pod in hand before it was started again; its log still has them."""
+    if not starting.was_started_again(ctx):
+        return set()
+    return {
+        str(event.fields.get("fingerprint"))
+        for event in ctx.journal.events
+        if event.event == "host_key_enrolled" and event.fields.get("pod_id") == ctx.need_pod().id
+    }
 
 
 def _of_clients(ctx: RunContext) -> set[str]:

@@ -24,7 +24,7 @@ _UNWRITTEN = "recycle-unwritten"
 def in_hand(ctx: RunContext) -> bool:
     """Return whether the pod in hand was kept by an earlier run."""
     return ctx.pod is not None and any(
-        event.event == "pod_resumed" and event.fields.get("pod_id") == ctx.pod.id
+        event.event == "pod_claimed" and event.fields.get("pod_id") == ctx.pod.id
         for event in ctx.journal.events
     )
 

@@ -19,6 +19,7 @@ SCRIPT = "lease"
 ARM_WITHIN_SEC = 180.0
 BEAT_EVERY_SEC = 10.0
 BEAT_WITHIN_SEC = 30.0
+RESTORE_WITHIN_SEC = 300.0  # the log may be long
 # Steps before the run, results on their way home: what a run may take beside its script.
 AROUND_SEC = 6 * 3600.0
 # No GPU of RunPod's is cheaper, in USD per hour: a pod's money lasts at most so long.
@@ -67,6 +68,18 @@ async def disarm(ctx: RunContext) -> None:
 async def hold(ctx: RunContext) -> None:
     """Let only the money's end act on a pod that holds results which are nowhere else; never raises."""
     await _tell(ctx, "hold", "may be ended before its results are fetched")
+
+
+async def restore(ctx: RunContext) -> None:
+    """Let a pod that its watchdog stopped find again how its job ended; never raises.
+
+    The watchdog lays that beside the results, since the stop wipes the rest. A pod that was stopped
+    otherwise finds nothing.
+    """
+    if not _has_lease(ctx):
+        return
+    with contextlib.suppress(TransportError, StepFailed, TimeoutError):
+        await ctx.need_transport().run(_command(ctx, "restore"), timeout=RESTORE_WITHIN_SEC)
 
 
 def latest_end(ctx: RunContext) -> float:

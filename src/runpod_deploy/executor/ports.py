@@ -292,6 +292,13 @@ class Connector(Protocol):
     def public_key(self) -> str:
         """The run's public key in OpenSSH format, for `env.PUBLIC_KEY`."""
 
+    def forget(self, pod_id: str) -> None:
+        """Strike out the host key of a pod that is about to be started anew, and so gets another.
+
+        Raises:
+            OSError: The known hosts cannot be written.
+        """
+
     async def connect(self, endpoint: Endpoint, pod_id: str, *, timeout: float) -> Transport:
         """Open one connection; the first to a pod enrols its host key, later ones must match.
 

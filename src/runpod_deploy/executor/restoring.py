@@ -15,7 +15,7 @@ from typing import Literal
 
 from runpod_deploy.compiler.plan import Candidate
 from runpod_deploy.errors import RunpodDeployError, StepFailed, TransportError
-from runpod_deploy.executor import kept, lease, pulled, recycling, spending, telemetry
+from runpod_deploy.executor import kept, lease, pulled, spending, starting, telemetry, waking
 from runpod_deploy.executor.choosing import refuse
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import settle_call, settle_open_create
@@ -45,7 +45,7 @@ async def take_up(ctx: RunContext, where: Standing) -> Exception | None:
     try:
         _, cancelled = await finish(_restore(ctx, where))
     except Exception as error:  # noqa: BLE001 - a run that is only half known must not be undone
-        return _resumable(error, ctx.folder.path)
+        return resumable(error, ctx.folder.path)
     if cancelled:
         raise asyncio.CancelledError
     return None
@@ -68,7 +68,7 @@ async def _restore(ctx: RunContext, where: Standing) -> None:
     await _settle_actions(ctx)
     await _settle_creates(ctx)
     await _adopt_unknown(ctx, ours)
-    await _take_pod(ctx)
+    await _take_pod(ctx, where)
     spending.recall(ctx)
     ctx.earlier = read_earlier(ctx.journal.events)
     _recall_ring(ctx)
@@ -79,7 +79,9 @@ async def _restore(ctx: RunContext, where: Standing) -> None:
         kept.give_back(ctx)
     if ctx.pod is not None:
         _restore_undo(ctx, where)
-        if ctx.earlier.lease and not where.over:
+        if ctx.pod.status == "EXITED":
+            await waking.start(ctx, where)
+        elif ctx.earlier.lease and not where.over:
             lease.go_on(ctx)
     await _delete_leaks(ctx)
 
@@ -91,7 +93,7 @@ async def reach(ctx: RunContext, step: str | None) -> None:
         StepFailed: The pod is gone, or does not let us in.
         TransportError: Likewise.
     """
-    if ctx.pod is None or ctx.transport is not None:
+    if ctx.pod is None or ctx.transport is not None or ctx.pod.status == "EXITED":
         return
     if step in {"setup", "stage", "secrets", "preflight", "collect"}:
         await connect.login(ctx)
@@ -150,7 +152,7 @@ async def _settle_deletes(ctx: RunContext) -> None:
 async def _settle_actions(ctx: RunContext) -> None:
     for event in _open(ctx, "pod_action_intended"):
         if event.fields.get("action") == "start":
-            await recycling.settle_open_start(ctx, event)
+            await starting.settle_open_start(ctx, event)
         else:
             await release.stop_pod(ctx, event["pod_id"])
 
@@ -160,10 +162,16 @@ async def _settle_creates(ctx: RunContext) -> None:
         await settle_open_create(ctx, event)
 
 
-async def _take_pod(ctx: RunContext) -> None:
-    """Take the run's living pod in hand, as the API describes it now; others are deleted."""
+async def _take_pod(ctx: RunContext, where: Standing) -> None:
+    """Take the run's living pod in hand, as the API describes it now; others are deleted.
+
+    One that was stopped with the run's results on it is the run's as well.
+    """
     run = fold(ctx.journal.events)
     alive = [pod for pod in run.pods.values() if pod.status == "alive"]
+    stopped = run.pod is not None and run.pod.status == "stopped"
+    if not alive and run.pod is not None and stopped and waking.may_hold_the_run(ctx, where):
+        alive = [run.pod]
     for extra in alive[:-1]:
         await release.delete_pod(ctx, extra.pod_id or "", reason="duplicate of a create call")
     if run.pod is not None and run.pod.pod_id is not None:
@@ -171,12 +179,18 @@ async def _take_pod(ctx: RunContext) -> None:
     if not alive or alive[-1].pod_id is None:
         return
     record = alive[-1]
-    seen = await ctx.cloud.get(alive[-1].pod_id) or _remembered(record)
+    found = await ctx.cloud.get(alive[-1].pod_id)
+    if found is None and record.status == "stopped":
+        # Somebody deleted it meanwhile; asked for its end, the API says so once more.
+        await release.delete_pod(ctx, alive[-1].pod_id, reason="gone")
+    seen = found or _remembered(record)
     cost = record.cost_per_hour_usd if seen.cost is None else seen.cost
     ctx.pod = replace(seen, cost=cost)
     ctx.candidate = candidate_of(ctx, record)
     ctx.billed_since = tolerant.seconds(record.created_at) or ctx.clock.now()
     _bind(ctx, record)
+    if seen.status == "EXITED" and record.status == "alive" and waking.was_used(ctx, where):
+        waking.note_stopped(ctx, record)
 
 
 def _bind(ctx: RunContext, record: PodRecord) -> None:
@@ -332,7 +346,7 @@ def _record(ctx: RunContext, pod_id: str) -> PodRecord | None:
     return next((pod for pod in pods if pod.pod_id == pod_id), None)
 
 
-def _resumable(error: Exception, folder: Path) -> Exception:
+def resumable(error: Exception, folder: Path) -> Exception:
     """Return the error of a run that cannot be carried on now, with how to do it later."""
     if isinstance(error, RunpodDeployError):
         again = f"The run is as it was; carry it on with:\n  runpod-deploy resume {folder}"

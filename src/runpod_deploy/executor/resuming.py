@@ -33,15 +33,16 @@ from runpod_deploy.executor.ssh.connector import AsyncsshConnector
 from runpod_deploy.executor.ssh.keys import derive_key, read_private_key, read_public_key
 from runpod_deploy.executor.standing import Standing, read_standing
 from runpod_deploy.executor.webhook import webhook_texts
+from runpod_deploy.record.events import Event
 from runpod_deploy.record.journal import JOURNAL_NAME, Journal, read_events
 from runpod_deploy.record.ledger import Ledger, ledger_file
 from runpod_deploy.record.manifest import MANIFEST_NAME, Manifest
 from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.run import Run, RunState, fold
 from runpod_deploy.record.run_folder import RUNS, RunFolder
-from runpod_deploy.record.run_lock import RunLock, refuse_if_busy
+from runpod_deploy.record.run_lock import Holder, RunLock, holder_of, refuse_if_busy
 from runpod_deploy.record.run_request import answered
-from runpod_deploy.record.tolerant import text
+from runpod_deploy.record.tolerant import seconds, text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,6 +155,7 @@ async def resume(
     )
     cloud = RunPodCloud(target.api_url, target.api_key, target.label)
     try:
+        before = holder_of(begun.folder)
         journal = Journal(begun.folder, masker=masker, now=clock.now, sinks=listeners.sinks)
         lock = RunLock.take(begun.folder, owner=begun.owner, now=clock.now())
         standing = read_standing([step.name for step in plan.steps], journal.events)
@@ -177,6 +179,7 @@ async def resume(
             late_bound=local_values(begun.plan_file, begun.run_id, begun.folder, project_root),
             origin=applied.late_bound,
             commands=commands,
+            seen_until=_last_heard(journal.events, before),
         )
         ports.dial = ctx.dial
         return await _carry_on(ctx, lock, interrupts or Interrupts(), applied, standing)
@@ -220,6 +223,12 @@ def _finished(begun: Begun) -> Outcome | None:
     return Outcome(
         run=begun.run, manifest=Manifest(manifest), folder=begun.folder, failure=standing.failure
     )
+
+
+def _last_heard(events: Sequence[Event], holder: Holder | None) -> float:
+    """Return when an executor of the run last said that it lived, seconds since the epoch."""
+    told = seconds(events[-1].ts_utc) if events else None
+    return max(told or 0.0, holder.beat if holder is not None else 0.0)
 
 
 def _connector(begun: Begun, applied: Applied, target: Target) -> AsyncsshConnector:

@@ -81,9 +81,9 @@ def never(ctx: RunContext, name: str) -> None:
     _add(ctx, "never", name)
 
 
-def ended(ctx: RunContext, pod: str, how: str) -> None:
-    """Note the confirmed end of a pod, by id or name: `gone` or `stopped`."""
-    _add(ctx, how, pod)
+def ended(ctx: RunContext, pod: str, how: str, at: float | None = None) -> None:
+    """Note the confirmed end of a pod, by id or name: `gone` or `stopped`; at once, or at a time."""
+    _add(ctx, how, pod, at=at)
 
 
 def tell(ledger: Ledger, pods: Iterable[str], how: str, at: float) -> None:
@@ -109,7 +109,8 @@ async def guard(ctx: RunContext, work: asyncio.Task[None]) -> None:
     while ctx.overspent is None:
         now = ctx.clock.now()
         # A pod that nothing would release is not given up.
-        in_hand = ctx.pod is not None and "pod" in ctx.undo.names()
+        runs = ctx.pod is not None and ctx.pod.status != "EXITED"
+        in_hand = runs and "pod" in ctx.undo.names()
         end = ctx.capped_at() if in_hand else float("inf")
         if now >= end:
             reached(ctx, "cost_cap")
@@ -217,14 +218,16 @@ def _unwritten(ctx: RunContext, error: OSError) -> None:
         ctx.warn("ledger-unwritten", f"{why} Monthly caps of other runs do not see this one.")
 
 
-def _add(ctx: RunContext, event: str, pod: str, **fields: object) -> None:
+def _add(
+    ctx: RunContext, event: str, pod: str, *, at: float | None = None, **fields: object
+) -> None:
     """Add a line; never raises, since the pod is what it is."""
     if ctx.ledger is None:
         return
     try:
         with ctx.ledger.locked() as ledger:
             if ledger.accounts().find(pod) is not None:
-                ledger.add(event, pod, ctx.clock.now(), **fields)
+                ledger.add(event, pod, ctx.clock.now() if at is None else at, **fields)
     except OSError as error:
         if "ledger" not in ctx.said_once:
             ctx.said_once.add("ledger")

@@ -72,20 +72,11 @@ class Standing:
 
 def read_standing(steps: Sequence[str], events: Sequence[Event]) -> Standing:
     """Return where a run with these steps stands after its events."""
-    done: set[str] = set()
-    failed: Event | None = None
-    for event in events:
-        step = tolerant.text(event.fields, "step")
-        if event.event == "step_started" and step in steps:
-            done -= set(steps[steps.index(step) :])
-            failed = None
-        elif event.event == "step_completed" and step is not None:
-            done.add(step)
-        elif event.event == "step_failed":
-            failed = event
+    done, failed = _done(steps, events)
     run = fold(events)
     first = next((i for i, name in enumerate(steps) if name not in done), len(steps))
-    if run.state is RunState.KEPT and run.pod is not None and run.pod.status == "alive":
+    there = run.pod is not None and run.pod.status in {"alive", "stopped"}
+    if run.state is RunState.KEPT and there:
         if run.cause == "not_verified":
             return Standing(state=run.state, first=steps.index("collect"))
         return Standing(state=run.state, first=first, failure=_failure(run, run.cause, failed))
@@ -99,6 +90,30 @@ def read_standing(steps: Sequence[str], events: Sequence[Event]) -> Standing:
         # Where the host was to blame, the way out of it was begun at most: it is gone again.
         return Standing(state=run.state, first=_with_connection(steps, first))
     return Standing(state=run.state, first=first, failure=_failure(run, why, failed))
+
+
+def _done(steps: Sequence[str], events: Sequence[Event]) -> tuple[set[str], Event | None]:
+    """Return the steps that need not be done again, and the failure of the last one."""
+    done: set[str] = set()
+    failed: Event | None = None
+    begun = False
+    for event in events:
+        step = tolerant.text(event.fields, "step")
+        if event.event == "step_started" and step in steps:
+            done -= set(steps[steps.index(step) :])
+            failed = None
+        elif event.event == "step_completed" and step is not None:
+            done.add(step)
+        elif event.event == "step_failed":
+            failed = event
+        elif event.event == "exec_start_intended":
+            begun = True
+        elif event.event == "pod_create_intended":
+            begun = False
+        elif event.event == "pod_resumed" and not begun and "connect" in steps:
+            # Its container is a new one: what was done there before its start is to be done again.
+            done -= set(steps[steps.index("connect") :])
+    return done, failed
 
 
 def _with_connection(steps: Sequence[str], first: int) -> int:
@@ -136,12 +151,18 @@ def read_earlier(events: Sequence[Event]) -> Earlier:
             found.commands.add(name)
         elif event.event == "lease_armed":
             found.lease = True
+        elif event.event == "pod_resumed":
+            found.lease = False
+            found.commands.clear()
+            found.staged.clear()
+            # Whether it had begun or not: on a new disk it is not begun a second time.
+            found.started = found.started or found.intended_at is not None
         elif event.event == "staging_completed" and label:
             found.staged.add(label)
         elif event.event == "exec_start_intended":
             found.intended_at = tolerant.seconds(event.ts_utc)
         elif event.event == "exec_start_settled":
-            found.started = event.fields.get("outcome") == "started"
+            found.started = found.started or event.fields.get("outcome") == "started"
     found.log_starts = tuple(_log_starts(mine))
     return found
 

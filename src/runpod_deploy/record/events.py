@@ -158,6 +158,7 @@ EVENT_TYPES: Mapping[str, EventType] = {
     "pod_claimed": EventType(
         {**_POD, "name": "string", **_OFFER, "state_file": "string"}, durable=True, verbatim=_NAMED
     ),
+    "pod_found_stopped": EventType({**_POD, "stopped_at": "string"}, durable=True),
     "pod_action_intended": _action[0],
     "pod_action_settled": _action[1],
     "volume_create_intended": _volume[0],

@@ -19,7 +19,7 @@ from runpod_deploy.record.failure import Failure, failure_json
 from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.reading import read_whole
 from runpod_deploy.record.run import ArtifactRecord, PodRecord, Run, RunState
-from runpod_deploy.record.spending import elapsed
+from runpod_deploy.record.tolerant import elapsed
 from runpod_deploy.schema.plain import to_plain
 
 MANIFEST_NAME = "runpod_deploy_pull_manifest.json"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runpod_deploy.record.events import Event
@@ -19,9 +19,12 @@ class PodRecord:
         gpu_id: Empty when only the pod's id is known.
         status: `intended`, `alive`, `stopped`, `gone`; `refused`: it never was; `leaked`: it may
             still be there and bill.
-        created_at: `ts_utc` of the create's intent: billing may have begun then.
+        created_at: `ts_utc` of the create's intent, or of its last start's: billing may have begun then.
         ended_at: `ts_utc` when the API confirmed stop or deletion: compute was billed until then.
         gone_at: `ts_utc` when it confirmed the deletion: the disk of a stopped pod bills until then.
+        claimed: Whether an earlier run made it and kept it.
+        ran_sec: Seconds that it ran before its last start.
+        rested_sec: Seconds that it was stopped before its last start.
     """
 
     name: str
@@ -34,6 +37,13 @@ class PodRecord:
     created_at: str = ""
     ended_at: str | None = None
     gone_at: str | None = None
+    claimed: bool = False
+    ran_sec: float = 0.0
+    rested_sec: float = 0.0
+
+    def before_this_start(self) -> PodRecord:
+        """Return the pod as it was before it was started last: what it cost until then is in it."""
+        return replace(self, ended_at=self.created_at, gone_at=self.created_at)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

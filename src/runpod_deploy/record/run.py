@@ -130,8 +130,12 @@ def _pod_ended(statuses: Mapping[str, str]) -> Callable[[Run, Event], Run]:
         if not mine and status == "leaked":
             # A duplicate of a create call, known only by its id: it bills like any other.
             mine = [replace(_new_pod(pod_id, event), pod_id=pod_id)]
+        asked = run.open_intents.get(tolerant.text(event.fields, "op_id") or "")
         for pod in mine:
-            run = _with_pod(run, _ended(pod, status, event.ts_utc))
+            if status == "alive" and pod.status == "stopped":
+                run = _with_pod(run, _begun_again(pod, asked.ts_utc if asked else event.ts_utc))
+            elif pod.status != "gone":
+                run = _with_pod(run, _ended(pod, status, event.ts_utc))
         return run
 
     return handle
@@ -145,12 +149,41 @@ def _ended(pod: PodRecord, status: str, at: str) -> PodRecord:
     return replace(pod, status=status, ended_at=None, gone_at=None)
 
 
+def _begun_again(pod: PodRecord, at: str) -> PodRecord:
+    """Return a stopped pod that was started at `at`: what it cost before is kept as seconds."""
+    return replace(
+        pod,
+        status="alive",
+        ran_sec=pod.ran_sec + (tolerant.elapsed(pod.created_at, pod.ended_at or at) or 0.0),
+        rested_sec=pod.rested_sec + (tolerant.elapsed(pod.ended_at, at) or 0.0),
+        created_at=at,
+        ended_at=None,
+        gone_at=None,
+    )
+
+
+def _found_stopped(run: Run, event: Event) -> Run:
+    pod_id = tolerant.text(event.fields, "pod_id")
+    since = tolerant.text(event.fields, "stopped_at")
+    at = event.ts_utc if tolerant.seconds(since) is None or since is None else since
+    for pod in [one for one in run.pods.values() if one.pod_id == pod_id and pod_id is not None]:
+        if pod.status == "alive":
+            run = _with_pod(run, replace(pod, status="stopped", ended_at=max(at, pod.created_at)))
+    return run
+
+
 def _pod_claimed(run: Run, event: Event) -> Run:
     """Take in a pod that an earlier run kept: stopped, so that only its disk bills yet."""
     pod_id, name = tolerant.text(event.fields, "pod_id"), tolerant.text(event.fields, "name")
     if pod_id is None or name is None or name in run.pods:
         return run
-    pod = replace(_new_pod(name, event), status="stopped", pod_id=pod_id, ended_at=event.ts_utc)
+    pod = replace(
+        _new_pod(name, event),
+        status="stopped",
+        pod_id=pod_id,
+        ended_at=event.ts_utc,
+        claimed=True,
+    )
     return _with_pod(run, pod)
 
 
@@ -168,7 +201,9 @@ def _pod_resumed(run: Run, event: Event) -> Run:
         gone_at=None,
         cost_per_hour_usd=pod.cost_per_hour_usd if rate is None or rate < 0 else rate,
     )
-    return replace(_with_pod(run, alive), pod_resumed=True)
+    # One of this run's own, started again, is no earlier run's.
+    earlier = pod.claimed or not known
+    return replace(_with_pod(run, alive), pod_resumed=run.pod_resumed or earlier)
 
 
 def _pod_selected(run: Run, event: Event) -> Run:
@@ -272,6 +307,7 @@ _HANDLERS: Mapping[str, Callable[[Run, Event], Run]] = {
         {"stopped": "stopped", "started": "alive", "gone": "gone", "leaked": "leaked"}
     ),
     "pod_claimed": _pod_claimed,
+    "pod_found_stopped": _found_stopped,
     "pod_resumed": _pod_resumed,
     "gpu_selected": _pod_selected,
     "artifact_pull_started": _artifact("pulling"),

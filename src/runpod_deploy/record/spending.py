@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from runpod_deploy.compiler.plan import Plan
 from runpod_deploy.compiler.rates import running_disk_per_hour, stopped_disk_per_hour
-from runpod_deploy.record import tolerant
 from runpod_deploy.record.run import PodRecord, Run
+from runpod_deploy.record.tolerant import elapsed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,12 +51,6 @@ def pod_usd(pod: PodRecord, until: str, assumed_rate: float | None, disks: Disks
     if pod.pod_id is None:
         return 0.0
     rate = pod.cost_per_hour_usd if pod.cost_per_hour_usd is not None else assumed_rate
-    running = elapsed(pod.created_at, pod.ended_at or until) or 0.0
-    stopped = elapsed(pod.ended_at, pod.gone_at or until) or 0.0
+    running = pod.ran_sec + (elapsed(pod.created_at, pod.ended_at or until) or 0.0)
+    stopped = pod.rested_sec + (elapsed(pod.ended_at, pod.gone_at or until) or 0.0)
     return ((rate or 0.0) + disks.running) * running / 3600 + disks.stopped * stopped / 3600
-
-
-def elapsed(since: str | None, until: str) -> float | None:
-    """Return the seconds between two UTC times, not less than 0; None when one cannot be read."""
-    start, end = tolerant.seconds(since), tolerant.seconds(until)
-    return None if start is None or end is None else round(max(0.0, end - start), 6)

@@ -64,3 +64,9 @@ def seconds(stamp: str | None) -> float | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def elapsed(since: str | None, until: str) -> float | None:
+    """Return the seconds between two UTC times, not less than 0; None when one cannot be read."""
+    start, end = seconds(since), seconds(until)
+    return None if start is None or end is None else round(max(0.0, end - start), 6)

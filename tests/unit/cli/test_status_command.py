@@ -85,11 +85,12 @@ def test_a_run_that_is_over_needs_no_cloud(begun: Begun, call: Call) -> None:
 
 
 def test_pods_that_are_left_are_named_with_what_ends_them(begun: Begun, call: Call) -> None:
-    """A kept pod goes on costing."""
+    """A kept pod goes on costing, and its results can be tried for again first."""
     begun.with_job().state("KEPT", "not_verified")
     data = told(call, "--offline")
     assert ("KEPT", ["pod1"]) == (data["state"], [pod["pod_id"] for pod in data["pods"]])
-    assert [f"runpod-deploy cleanup {RUNS / STAMP}"] == data["next"]
+    where = RUNS / STAMP
+    assert [f"runpod-deploy resume {where}", f"runpod-deploy cleanup {where}"] == data["next"]
 
 
 def test_a_folder_of_an_earlier_release(project: Path, call: Call) -> None:

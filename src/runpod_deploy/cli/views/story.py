@@ -258,6 +258,7 @@ _TELLERS: Mapping[str, Teller] = {
     "volume_create_settled": lambda f: (f"volume {f.get('volume_id')}", "plain"),
     "candidate_refused": lambda f: (f"{_place(f)}: {f.get('reason')}", "warn"),
     "pod_claimed": lambda f: (f"pod {f.get('pod_id')} was kept by an earlier run", "dim"),
+    "pod_found_stopped": lambda f: (f"pod {f.get('pod_id')} was stopped meanwhile", "warn"),
     "pod_resumed": _resumed,
     "pod_ready": _ready,
     "lease_armed": _lease,

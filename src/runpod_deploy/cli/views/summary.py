@@ -164,13 +164,8 @@ def remaining(ending: Ending, style: Style) -> str | None:
     kept = succeeded and watch.plan_file.plan.lifecycle.on_success == "recycle"
     text = remains.left(watch.left, watch.target, style, for_next=kept)
     run = "last" if watch.folder is None else line(shown(watch.folder))
-    if watch.run.state.value == "KEPT" and any(pod.status == "alive" for pod in watch.left):
-        return f"{text}\nTo try again to bring its results home:\n  runpod-deploy resume {run}"
     if watch.run.state.value == "KEPT":
-        return (
-            f"{text}\nWhat is not home yet is on that disk, and `resume` does not start a pod that was "
-            "stopped:\nstart it in the console, fetch it by the web terminal there, then remove the pod."
-        )
+        return f"{text}\nTo try again to bring its results home:\n  runpod-deploy resume {run}"
     if watch.run.state.value != "DETACHED":
         return text
     cap = usd(watch.plan_file.plan.budget.cost_cap_usd)

@@ -55,6 +55,14 @@ class AsyncsshConnector:
         """The run's public key in OpenSSH format, for `env.PUBLIC_KEY`."""
         return public_line(self._keys[0])
 
+    def forget(self, pod_id: str) -> None:
+        """Strike out the host key of a pod; the next login enrols the one that it has then.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        self._known_hosts.forget(host_alias(pod_id))
+
     async def connect(
         self, endpoint: Endpoint, pod_id: str, *, timeout: float
     ) -> AsyncsshTransport:

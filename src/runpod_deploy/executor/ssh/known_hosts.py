@@ -4,6 +4,7 @@ A pod's address is reused by others, so a key is filed under the pod's id and no
 `ssh -o UserKnownHostsFile=FILE -o HostKeyAlias=runpod-<pod id>` accepts what was enrolled here.
 """
 
+import contextlib
 import fcntl
 import os
 import re
@@ -74,6 +75,25 @@ class KnownHosts:
             file.flush()
             os.fsync(file.fileno())
         sync_folder(self._path.parent)
+
+    def forget(self, alias: str) -> None:
+        """Strike out what is filed under `alias`.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        with contextlib.suppress(FileNotFoundError), self._path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            lines = file.read().splitlines(keepends=True)
+            kept = [line for line in lines if line.split()[:1] != [alias.encode()]]
+            if kept == lines:
+                return
+            # In place, under the lock: a second process that waits for it holds the same file.
+            file.seek(0)
+            file.write(b"".join(kept))
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def host_key_changed(alias: str, enrolled: tuple[str, ...], shown: str) -> HostKeyChanged:

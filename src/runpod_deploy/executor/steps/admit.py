@@ -6,7 +6,7 @@ import re
 
 from runpod_deploy.compiler.plan import PlanAdmission
 from runpod_deploy.errors import HostUnusable
-from runpod_deploy.executor import kept
+from runpod_deploy.executor import starting
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.hardware import Hardware, parse_hardware, probe_command
 
@@ -18,7 +18,7 @@ async def do(ctx: RunContext) -> None:
         HostUnusable: It is not what was asked for; the next candidate is tried.
     """
     wanted = ctx.plan.pod.admission
-    again = kept.in_hand(ctx)
+    again = starting.was_started_again(ctx)
     if not wanted.enabled and not again:
         return
     home = ctx.fill(ctx.plan.home)

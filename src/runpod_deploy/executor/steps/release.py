@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from runpod_deploy.errors import RunpodDeployError
 from runpod_deploy.executor import kept, lease, spending
 from runpod_deploy.executor.context import RunContext
@@ -62,6 +64,15 @@ async def discard(ctx: RunContext, *, reason: str) -> None:
     ctx.undo.drop("pod")
     ctx.pod = None
     ctx.earlier = Earlier()
+
+
+async def rest(ctx: RunContext) -> bool:
+    """Stop the pod in hand again, which goes on being the run's; True when that was confirmed."""
+    pod = ctx.need_pod()
+    await _hang_up(ctx)
+    done = await stop_pod(ctx, pod.id)
+    ctx.pod = replace(pod, status="EXITED" if done else pod.status, ssh=None)
+    return done
 
 
 async def _hang_up(ctx: RunContext) -> None:

@@ -81,3 +81,22 @@ def test_an_id_with_a_meaning_of_its_own_is_refused(pod_id: str) -> None:
 def test_the_alias_names_the_pod() -> None:
     """The alias is what a person would type after HostKeyAlias."""
     assert host_alias("k3y5abc") == "runpod-k3y5abc"
+
+
+def test_a_pod_that_is_started_anew_is_forgotten_alone(tmp_path: Path) -> None:
+    """Its next key is enrolled like a first one; other pods, torn lines and the file's rights stay."""
+    path = tmp_path / "known_hosts"
+    hosts = KnownHosts(path)
+    hosts.forget("runpod-abc")
+    assert not path.exists()
+    hosts.enrol("runpod-abc", KEY)
+    hosts.enrol("runpod-abcd", KEY)
+    with path.open("ab") as file:
+        file.write(b"runpod-ab")
+    hosts.forget("runpod-abc")
+
+    assert (hosts.keys("runpod-abc"), hosts.keys("runpod-abcd")) == ((), (KEY,))
+    assert path.read_bytes().endswith(b"\nrunpod-ab")
+    assert path.stat().st_mode & 0o777 == 0o600
+    hosts.enrol("runpod-abc", OTHER)
+    assert hosts.keys("runpod-abc") == (OTHER,)
