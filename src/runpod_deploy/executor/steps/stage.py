@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
+from collections.abc import Callable
 from pathlib import Path
 
 from runpod_deploy.compiler.plan import PlanStaging
@@ -48,6 +50,14 @@ async def do(ctx: RunContext) -> None:
                 )
 
 
+def _laid_there(ctx: RunContext, staging: PlanStaging) -> Callable[[str, bool], bool]:
+    """Return what no deletion may take: the run's own script and log, where they lie in a staging."""
+    folder = ctx.fill(staging.destination)
+    paths = (*(script.path for script in ctx.plan.scripts), ctx.plan.run.log_path)
+    own = frozenset(posixpath.normpath(ctx.fill(path)) for path in paths)
+    return lambda path, _folder: posixpath.normpath(posixpath.join(folder, path)) in own
+
+
 def _source(ctx: RunContext, staging: PlanStaging) -> Path:
     """Return where the payload lies, links resolved, and judged once more.
 
@@ -73,6 +83,7 @@ async def _send(ctx: RunContext, staging: PlanStaging, lanes: Lanes) -> UploadRe
         entries=ctx.plan_file.payload[staging.label],
         destination=ctx.fill(staging.destination),
         delete=staging.delete,
+        protect=_laid_there(ctx, staging),
         progress=lambda _name, done, total: ctx.progress.transfer(staging.label, done, total),
         tag=hashlib.sha256(f"{ctx.run_id}\0{staging.label}".encode()).hexdigest()[:16],
         lanes=lanes,

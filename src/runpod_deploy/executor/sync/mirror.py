@@ -26,7 +26,8 @@ async def remove_others(
 ) -> tuple[str, ...] | None:
     """Remove files, and folders left empty, that are not in `entries`; returns their paths.
 
-    Nothing is removed where the destination does not carry our marker file: then returns None.
+    Nothing is removed where the destination does not carry our marker file: then returns None if
+    there is something that would have been.
 
     Raises:
         StepFailed: The far side could not be listed, or a file not be removed.
@@ -34,14 +35,14 @@ async def remove_others(
     listing = await list_remote(transport, destination)
     present = {entry.path: entry for entry in listing.entries}
     marker = present.pop(OWNED_MARKER, None)
-    if marker is None or marker.kind != "f":
-        return None
     wanted = {entry.path for entry in entries}
     shielded = _shielded(listing.entries, protect)
     others = [entry for path, entry in present.items() if path not in wanted | shielded]
     files = [entry.path for entry in others if entry.kind != "d"]
     needed = _ancestors(wanted | shielded)
     folders = [entry.path for entry in others if entry.kind == "d" and entry.path not in needed]
+    if marker is None or marker.kind != "f":
+        return None if files or folders else ()
     await _remove(transport, destination, "files", files)
     # The deepest first, so that a folder is empty when its turn comes.
     await _remove(transport, destination, "folders", sorted(folders, reverse=True))

@@ -10,7 +10,7 @@ import pytest
 from runpod_deploy.compiler.plan import PayloadEntry, PlanStaging
 from runpod_deploy.errors import ConnectionLost, StepFailed
 from runpod_deploy.executor.sync.upload import UploadReport
-from support.plans import small_plan
+from support.plans import script, small_plan
 from support.rig import Rig, RigMaker
 
 ENTRY = PayloadEntry(path="train.py", type="file", size=3, exec=False, sha256="0" * 64)
@@ -69,6 +69,25 @@ def test_payload_is_sent_as_planned(make_rig: RigMaker, uploads: list[Any]) -> N
         event["tree_sha256"],
     )
     assert (1, 9) == (event["sent_files"], event["sent_bytes"])
+
+
+def test_a_run_never_deletes_its_own_script_and_log(make_rig: RigMaker, uploads: list[Any]) -> None:
+    """Files of version 2 often lay them into the folder that the code is staged to."""
+    rig = staged(make_rig)
+    plan = rig.ctx.plan
+    folder = STAGING.destination
+    scripts = (script("run", "run", path=f"{folder}/run.sh"),)
+    run = replace(plan.run, log_path=f"{folder}/logs/./run.log")
+    rig.ctx.plan_file = replace(
+        rig.ctx.plan_file, plan=replace(plan, scripts=(*plan.scripts[:-1], *scripts), run=run)
+    )
+    rig.run()
+    (given,) = uploads
+
+    spared = [
+        path for path in ("run.sh", "logs/run.log", "train.py") if given["protect"](path, False)
+    ]
+    assert ["run.sh", "logs/run.log"] == spared
 
 
 def test_a_folder_that_is_not_ours_keeps_its_files_and_that_is_told(

@@ -331,6 +331,24 @@ def test_delete_leaves_a_foreign_folder_alone(tmp_path: Path) -> None:
     assert len(far.commands) == 1
 
 
+def test_a_foreign_folder_with_nothing_to_delete_is_not_worth_a_word(tmp_path: Path) -> None:
+    """So it is on a new pod, where the run's own script lies in the destination before anything else."""
+    (tmp_path / "a").write_bytes(b"1")
+    far = FarFiles(agent=merged(), rows=[[("f", 1, "", "a"), ("f", 1, "", "run.sh")]])
+    report = asyncio.run(
+        upload(
+            far,
+            root=tmp_path,
+            entries=[file("a", b"1")],
+            destination="/w",
+            delete=True,
+            progress=lambda _name, _done, _total: None,
+            protect=lambda path, _folder: path == "run.sh",
+        )
+    )
+    assert ((), False) == (report.deleted, report.foreign)
+
+
 def test_delete_spares_what_is_protected(tmp_path: Path) -> None:
     """Excluded paths, and what lies in an excluded folder, are not ours to remove."""
     rows = [
