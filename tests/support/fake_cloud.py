@@ -77,6 +77,7 @@ class FakeCloud:
     act_always: Exception | str | None = None
     offers: list[GpuOffer] | Exception = field(default_factory=list)
     known_volumes: list[Volume] = field(default_factory=list)
+    volume_creates: deque[Exception | None] = field(default_factory=deque)
     cost: float | None = 1.0
     no_stock: set[tuple[str, str | None, str]] = field(default_factory=set)
     rented: dict[str, Rented] = field(default_factory=dict)
@@ -184,6 +185,18 @@ class FakeCloud:
         """List the network volumes."""
         await self.clock.gate.through("volumes")
         return list(self.known_volumes)
+
+    async def create_volume(self, name: str, size_gb: int, datacenter: str) -> Volume:
+        """Make a volume as the script says."""
+        await self.clock.gate.through("create-volume")
+        what = self.volume_creates.popleft() if self.volume_creates else None
+        if what is not None:
+            raise what
+        number = len(self.known_volumes) + 1
+        made = Volume(id=f"vol{number}", name=name, datacenter=datacenter, size_gb=size_gb)
+        self.known_volumes.append(made)
+        await self.clock.gate.through("create-volume-answer")
+        return made
 
     async def catalog(self, query: StockQuery) -> list[GpuOffer]:
         """Answer with the scripted prices and stock."""

@@ -44,7 +44,8 @@ class LiveChecks:
     def _places(self, config: Resolved) -> Iterator[Finding]:
         wanted = Wanted(candidates=ring(config), pod=pod(config), storage=storage(config))
         catalog = self.market.see(wanted)
-        if config.storage.mode == "network_volume" and catalog.volume is None:
+        asked = config.storage
+        if asked.mode == "network_volume" and not asked.create and catalog.volume is None:
             yield _volume(config)
         yield from _not_listed(config, catalog)
         if all(offer.passed_over is not None for offer in catalog.candidates):

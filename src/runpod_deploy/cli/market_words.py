@@ -10,6 +10,7 @@ from runpod_deploy.cli.layout import Row
 from runpod_deploy.compiler.market import reason
 from runpod_deploy.compiler.observed import CandidateOffer, Estimate, ObservedCatalog, StockLevel
 from runpod_deploy.compiler.plan import Plan
+from runpod_deploy.compiler.rates import volume_per_month
 
 UNKNOWN = "unknown"
 
@@ -108,7 +109,10 @@ def _disks(plan: Plan, made: Estimate) -> str:
 def _storage(plan: Plan, catalog: ObservedCatalog, made: Estimate) -> Iterator[Row]:
     if plan.storage.mode == "network_volume":
         volume = catalog.volume
-        if volume is None or made.volume_per_month_usd is None:
+        if volume is None and plan.storage.volume_gb is not None:
+            monthly = usd(volume_per_month(plan.storage.volume_gb))
+            text = f"made when the run starts, {monthly} a month for {plan.storage.volume_gb} GB"
+        elif volume is None or made.volume_per_month_usd is None:
             text = f"{plan.storage.volume_name}: the account has not exactly one of that name"
         else:
             text = (

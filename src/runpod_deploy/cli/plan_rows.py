@@ -115,7 +115,8 @@ def storage(plan: Plan) -> Iterator[Row]:
             label="storage", text=f"{of.volume_gb} GB at {of.mount}, until the pod is deleted"
         )
     else:
-        yield Row(label="storage", text=f"network volume {of.volume_name} at {of.mount}")
+        made = f", made with {of.volume_gb} GB if there is none" if of.volume_gb else ""
+        yield Row(label="storage", text=f"network volume {of.volume_name} at {of.mount}{made}")
 
 
 def money(plan: Plan) -> Iterator[Row]:

@@ -31,7 +31,7 @@ def _walk(config: Resolved) -> Iterator[Candidate]:
 
 
 def _datacenters(config: Resolved) -> tuple[str | None, ...]:
-    if config.storage.mode == "network_volume":
+    if config.storage.mode == "network_volume" and not config.storage.create:
         return (VOLUME,)
     if isinstance(config.pod.datacenters, str):
         return (None,)

@@ -206,6 +206,13 @@ class Cloud(Protocol):
     async def volumes(self) -> list[Volume]:
         """Return the account's network volumes."""
 
+    async def create_volume(self, name: str, size_gb: int, datacenter: str) -> Volume:
+        """Make a network volume, exactly one.
+
+        Raises:
+            EffectUnknown: The answer was lost, and no such volume can be found.
+        """
+
     async def catalog(self, query: StockQuery) -> list[GpuOffer]:
         """Return every GPU of the catalog with its prices and the stock that was asked for."""
 

@@ -15,7 +15,16 @@ from typing import Literal
 
 from runpod_deploy.compiler.plan import Candidate
 from runpod_deploy.errors import RunpodDeployError, StepFailed, TransportError
-from runpod_deploy.executor import kept, lease, pulled, spending, starting, telemetry, waking
+from runpod_deploy.executor import (
+    kept,
+    lease,
+    mounted_volume,
+    pulled,
+    spending,
+    starting,
+    telemetry,
+    waking,
+)
 from runpod_deploy.executor.choosing import refuse
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import settle_call, settle_open_create
@@ -158,6 +167,8 @@ async def _settle_actions(ctx: RunContext) -> None:
 
 
 async def _settle_creates(ctx: RunContext) -> None:
+    for event in _open(ctx, "volume_create_intended"):
+        await mounted_volume.settle_open_create(ctx, event)
     for event in _open(ctx, "pod_create_intended"):
         await settle_open_create(ctx, event)
 

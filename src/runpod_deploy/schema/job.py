@@ -130,6 +130,7 @@ class StorageSection:
     mode: Literal["none", "ephemeral", "network_volume"] = "none"
     volume_mount: str = "/workspace"
     volume_name: str | None = None
+    create: bool = False
     volume_gb: int | None = None
 
 

@@ -31,7 +31,6 @@ PLANNED = (
     Planned("/cluster", "jobs on several nodes", "a job runs on one pod"),
     Planned("/pod/cpu", "pods without a GPU", "every pod has at least one GPU"),
     Planned("/artifacts/*/upload", "results that go on to a bucket", "upload them after the run"),
-    Planned("/storage/create", "volumes made on demand", "create the network volume beforehand"),
     Planned("/lifecycle/retry", "another try after a failure", "call `run` again"),
 )
 

@@ -94,8 +94,13 @@ def _pod_env(data: dict[str, Any], source: YamlSource, report: Report) -> None:
 def _storage(data: dict[str, Any], source: YamlSource, report: Report) -> None:
     storage = _section(data, "storage")
     mode = storage.get("mode", "none")
-    for key, needed in (("volume_name", "network_volume"), ("volume_gb", "ephemeral")):
-        if storage.get(key) is not None and mode != needed and mode in _MODES:
+    made = mode == "network_volume" and storage.get("create") is True
+    for key, needed in (
+        ("volume_name", "network_volume"),
+        ("create", "network_volume"),
+        ("volume_gb", "network_volume" if made else "ephemeral"),
+    ):
+        if storage.get(key) not in (None, False) and mode != needed and mode in _MODES:
             report.error(
                 "no-effect",
                 "Key without effect",

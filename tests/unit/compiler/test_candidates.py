@@ -43,6 +43,13 @@ def test_a_network_volume_decides_datacenter_and_cloud() -> None:
     assert ["G/@volume/S", "H/@volume/S"] == walked(TWO | {"cloud_type": "ANY"}, volume)
 
 
+def test_a_network_volume_that_is_made_is_where_the_job_is() -> None:
+    """The one data center of the job says where the volume is made, so it is known before."""
+    volume = {"mode": "network_volume", "volume_name": "v", "create": True, "volume_gb": 10}
+
+    assert ["G/D/S"] == walked({"gpu_order": ["G"], "datacenters": ["D"]}, volume)
+
+
 def test_a_candidate_stands_once() -> None:
     """What a template makes the same is tried once."""
     config = job({"pod": {"gpu_order": ["{{ a }}", "{{ b }}"]}}, a="G", b="G")

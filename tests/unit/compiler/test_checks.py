@@ -11,6 +11,8 @@ from runpod_deploy.errors import Severity
 
 EPHEMERAL = {"mode": "ephemeral", "volume_gb": 20}
 NETWORK = {"mode": "network_volume", "volume_name": "v"}
+MADE = NETWORK | {"create": True, "volume_gb": 100}
+HERE = {"datacenters": ["EU-RO-1"]}
 RECYCLED = {"storage": EPHEMERAL, "lifecycle": {"on_success": "recycle"}}
 
 
@@ -43,6 +45,9 @@ BROKEN: list[tuple[dict[str, Any], list[str]]] = [
     ({"notify": {"command": "say {{ pod_id }}"}}, ["late-bound-here"]),
     ({"storage": NETWORK, "pod": {"cloud_type": "COMMUNITY"}}, ["volume-cloud"]),
     ({"storage": {"mode": "ephemeral"}}, ["volume-size"]),
+    ({"storage": NETWORK | {"create": True}, "pod": HERE}, ["volume-size"]),
+    ({"storage": MADE}, ["volume-place"]),
+    ({"storage": MADE, "pod": {"datacenters": ["EU-RO-1", "EU-CZ-1"]}}, ["volume-place"]),
     ({"storage": EPHEMERAL | {"volume_mount": "/{{ slash }}"}}, ["volume-mount"]),
     ({"staging": [staged("s", "{{ a }}")]}, ["relative-pod-path"]),
     ({"artifacts": [result("r", "{{ a }}")]}, ["relative-pod-path"]),
@@ -108,6 +113,7 @@ FINE: list[dict[str, Any]] = [
     RECYCLED,
     {**RECYCLED, "state_file": "{{ config_dir }}/pods/kept.json"},
     {"storage": NETWORK, "pod": {"cloud_type": "ANY"}},
+    {"storage": MADE, "pod": HERE},
     {"storage": EPHEMERAL, "lifecycle": {"on_failure": "stop", "on_success": "stop"}},
     {
         "staging": [staged("s", "/x")],

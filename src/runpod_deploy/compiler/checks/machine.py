@@ -73,6 +73,29 @@ def cuda_format(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: A
             )
 
 
+def _made_volume(config: Resolved) -> Iterator[Finding]:
+    """A volume that is made needs a size and one place."""
+    if config.storage.volume_gb is None:
+        yield Finding(
+            pointer="/storage/create",
+            code="volume-size",
+            summary="The network volume has no size",
+            detail="`create: true` makes a volume of `storage.volume_gb`, and there is none.",
+            help="Add below `storage`:\n  volume_gb: 100",
+        )
+    named = config.pod.datacenters
+    places = [] if isinstance(named, str) else [name for name in named if name != "any"]
+    if len(places) != 1 or len(named) != 1:
+        yield Finding(
+            pointer="/storage/create",
+            code="volume-place",
+            summary="Where the network volume is made is open",
+            detail="A volume stays in its data center for good, so `pod.datacenters` names the one "
+            f"where it is made; it names {len(places) or 'none'}.",
+            help="Write one data center, such as:\n  datacenters: [EU-RO-1]",
+        )
+
+
 def network_volume(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule
     """A network volume has a name, and lies where Secure Cloud is."""
     if config.storage.mode != "network_volume":
@@ -100,7 +123,9 @@ def network_volume(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa
             summary="Network volumes exist in Secure Cloud only",
             detail="Only candidates in Secure Cloud are tried.",
         )
-    if config.pod.datacenters != "any":
+    if config.storage.create:
+        yield from _made_volume(config)
+    elif config.pod.datacenters != "any":
         yield Finding(
             pointer="/pod/datacenters",
             severity=Severity.NOTE,

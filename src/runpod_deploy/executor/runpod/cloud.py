@@ -33,7 +33,7 @@ from runpod_deploy.executor.runpod.body import create_body
 from runpod_deploy.executor.runpod.calls import Calls
 from runpod_deploy.executor.runpod.log_stream import log_lines
 from runpod_deploy.executor.runpod.problems import PODS
-from runpod_deploy.executor.runpod.resources import Resources
+from runpod_deploy.executor.runpod.resources import VOLUMES, Resources
 
 _SHORTEST_SECRET = 6
 
@@ -175,6 +175,11 @@ class RunPodCloud:
     async def volumes(self) -> list[Volume]:
         """Return the account's network volumes."""
         return await self._calls.rows("/v2/network-volumes", "networkVolumes", volume_from)
+
+    async def create_volume(self, name: str, size_gb: int, datacenter: str) -> Volume:
+        """Make a network volume, exactly one."""
+        body = {"name": name, "size": size_gb, "dataCenter": datacenter}
+        return await self.resources.create(VOLUMES, body)
 
     async def catalog(self, query: StockQuery) -> list[GpuOffer]:
         """Return every GPU of the catalog with its prices and the stock that was asked for."""

@@ -19,6 +19,7 @@ from runpod_deploy.executor import kept, recycling
 from runpod_deploy.executor.choosing import ROUND_PAUSE_SEC, arrange, nothing_had, reached, refuse
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import create_settled, settle_strays
+from runpod_deploy.executor.mounted_volume import mounted_volume
 from runpod_deploy.executor.pod_request import pod_request
 from runpod_deploy.executor.ports import Pod, Volume
 from runpod_deploy.executor.readiness import wait_for_endpoint
@@ -39,7 +40,7 @@ async def do(ctx: RunContext) -> None:
         StockOut: Every candidate refused; each refusal is named.
         AccountError: Key or balance.
         Unavailable: The API could not be reached, or failed for every candidate.
-        StepFailed: The network volume does not exist.
+        StepFailed: The network volume does not exist, or lies elsewhere.
     """
     if ctx.ring is None:
         ctx.ring = new_ring(ctx)
@@ -47,7 +48,7 @@ async def do(ctx: RunContext) -> None:
     if pod and asked_for and await _ready(ctx, pod, asked_for):
         await _settle_strays(ctx)
         return
-    volume = await reached(ctx, ctx.ring, lambda: _volume(ctx))
+    volume = await reached(ctx, ctx.ring, lambda: mounted_volume(ctx))
     await arrange(ctx, ctx.ring, volume)
     if await _reuse(ctx, volume):
         await _settle_strays(ctx)
@@ -242,24 +243,3 @@ def _hold_against_plan(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
             f"Pod {pod.id} costs ${pod.cost:.4g}/h, and the catalog said ${told:.4g}/h. The caps count "
             "what it costs.",
         )
-
-
-async def _volume(ctx: RunContext) -> Volume | None:
-    if ctx.plan.storage.mode != "network_volume":
-        return None
-    name = ctx.plan.storage.volume_name
-    found = [volume for volume in await ctx.cloud.volumes() if name in (volume.name, volume.id)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        places = ", ".join(f"{volume.id} in {volume.datacenter}" for volume in found)
-        raise StepFailed(
-            f"The account has {len(found)} network volumes called {name!r}: {places}.",
-            cause="volume_ambiguous",
-            help="Write the id of the one you mean as storage.volume_name.",
-        )
-    raise StepFailed(
-        f"The account has no network volume called {name!r}.",
-        cause="volume_missing",
-        help="Create it with `runpod-deploy volume create`, or correct storage.volume_name.",
-    )
