@@ -9,6 +9,7 @@ from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.findings import Finding
 from runpod_deploy.compiler.lifecycle import mount
 from runpod_deploy.compiler.listed import listed_price
+from runpod_deploy.compiler.payload_files import sums_of
 from runpod_deploy.compiler.pod_paths import inside
 from runpod_deploy.compiler.resolve import Resolved
 
@@ -81,7 +82,7 @@ def disks(config: Resolved, facts: Facts) -> Iterator[Finding]:
     folder = mount(config)
     ours: dict[bool, list[tuple[str, int]]] = {True: [], False: []}
     for entry in config.staging:
-        size = sum(one.size for one in facts.payload.get(entry.label, ()) if one.type == "file")
+        size = sums_of(facts.payload.get(entry.label, ())).bytes
         on_mount = folder is not None and inside(entry.destination, folder)
         ours[on_mount].append((entry.label, size))
     volume = config.storage.volume_gb if config.storage.mode == "ephemeral" else None
