@@ -57,6 +57,7 @@ def folder(tmp_path: Path) -> Path:
         }
         for n in range(30)
     ]
+    rows[3]["gpus"][0]["power_w"] = 33  # and never again
     (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (run / "run.log").write_text(f"hello\n{HOSTILE}\n")
     return run
@@ -95,11 +96,13 @@ def test_a_run_is_drawn_without_an_error(folder: Path, tmp_path: Path) -> None:
     assert 'data-ready="yes"' in dom
     for title in (
         *("GPU use", "GPU memory", "GPU temperature", "Processor and memory"),
-        *("Disk of the volume", "Network", "accrued"),
+        *("Disk of the volume", "Network", "accrued", "GPU power"),
     ):
         assert f'aria-label="{title}"' in dom
-    # Two GPUs in three charts, two lines for the host and the network each, one for disk and cost.
-    assert dom.count('<path class="s') == 3 * 2 + 2 + 2 + 1 + 1
+    # Two GPUs in three charts, one watt, two lines for the host and the network each, one for disk and cost.
+    assert dom.count('<path class="s') == 3 * 2 + 2 + 2 + 1 + 1 + 1
+    # A sample without neighbours is a point.
+    assert dom.count("<circle") == 1
     assert "<title>owned</title>" not in dom
     assert "<img" not in dom
 

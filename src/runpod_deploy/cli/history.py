@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runpod_deploy.forensics.summary import RunSummary
+
+_MOST_LEFT = 3
 
 Root = Annotated[
     Path | None,
@@ -61,7 +64,7 @@ def run_table(runs: Sequence[RunSummary], terminal: Terminal) -> list[str]:
         [
             run.folder.name,
             run.job_name or "?",
-            run.state,
+            f"{run.state} (lost)" if is_lost(run) else run.state,
             _gpu(run),
             "" if run.wall_time_sec is None else duration(run.wall_time_sec),
             cost(run),
@@ -78,6 +81,34 @@ def run_table(runs: Sequence[RunSummary], terminal: Terminal) -> list[str]:
         for text, run in zip(lines[1:], runs, strict=True)
     ]
     return [lines[0], *styled]
+
+
+def is_lost(run: RunSummary) -> bool:
+    """Return whether the executor of a run is gone, and nobody meant it to be."""
+    return run.carried_on is False and run.state != "DETACHED"
+
+
+def how_to_go_on(runs: Sequence[RunSummary], terminal: Terminal) -> list[str]:
+    """Return what is to be done about runs that nobody carries on; the newest of them by name."""
+    from runpod_deploy.cli.views.watch import shown  # noqa: PLC0415 - not for `--help`
+
+    left = [run for run in runs if run.carried_on is False]
+    told: list[str] = []
+    for run in left[: -_MOST_LEFT - 1 : -1]:
+        folder = shlex.quote(line(shown(run.folder)))
+        if is_lost(run):
+            head = (
+                f"The executor of {line(run.folder.name)} is gone; a pod of it may go on costing."
+            )
+            told += [terminal.err.warn(head), f"  runpod-deploy resume {folder}"]
+        else:
+            told += [
+                f"{line(run.folder.name)} goes on without you; its results wait for:",
+                f"  runpod-deploy attach {folder}",
+            ]
+    if len(left) > _MOST_LEFT:
+        told.append(f"So do {len(left) - _MOST_LEFT} older ones.")
+    return told
 
 
 def cost(run: RunSummary) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from runpod_deploy.cli.amounts import count, duration, size, usd
 from runpod_deploy.cli.arguments import Quiet, Verbose
-from runpod_deploy.cli.history import AsJson, Root, cost, folders_in, plain, run_table
+from runpod_deploy.cli.history import AsJson, Root, cost, folders_in, is_lost, plain, run_table
 from runpod_deploy.cli.layout import INDENT, Row, flow, labelled, pad
 from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.terminal import Terminal, open_terminal
@@ -141,6 +142,13 @@ def _rows(run: RunSummary) -> Iterator[Row]:
         if run.cause and run.cause != "exit_code":
             parts.append(run.cause.replace("_", " "))
         yield Row(label="ended", text=", ".join(parts))
+    if run.carried_on is False:
+        from runpod_deploy.cli.views.watch import shown  # noqa: PLC0415 - few runs are left alone
+
+        left = "gone" if is_lost(run) else "none: the run was left alone"
+        word = "resume" if is_lost(run) else "attach"
+        go_on = f"runpod-deploy {word} {shlex.quote(shown(run.folder))}"
+        yield Row(label="executor", text=f"{left}; go on with:\n{go_on}")
     if run.failure:
         yield Row(label="because", text=_because(run.failure))
     pod = run.pod_id or "none"

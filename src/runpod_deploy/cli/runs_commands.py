@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from runpod_deploy.cli.arguments import Quiet, Verbose
-from runpod_deploy.cli.history import AsJson, Root, folders_in, plain, run_table
+from runpod_deploy.cli.history import AsJson, Root, folders_in, how_to_go_on, plain, run_table
 from runpod_deploy.cli.terminal import open_terminal
 from runpod_deploy.errors import EXIT_OK, InvalidInput, JobFailed
 
@@ -52,6 +52,8 @@ def ls_runs_command(
         terminal.document([plain(run) for run in runs])
         return
     terminal.print("\n".join(run_table(runs, terminal)) if runs else "no runs")
+    if advice := how_to_go_on(runs, terminal):
+        terminal.say("\n".join(advice))
     if len(kept) < len(folders):
         terminal.say(f"{len(folders) - len(kept)} older ones are not shown; --limit 0 shows all.")
 

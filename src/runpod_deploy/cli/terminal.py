@@ -68,7 +68,7 @@ class Terminal:
         """Write data as JSON to stdout: every `--json` of one document goes through here."""
         from runpod_deploy.cli.printable import json_document  # noqa: PLC0415 - few need it
 
-        self._write(self.stdout, json_document(value))
+        self.print(json_document(value))
 
     def data(self, content: bytes) -> None:
         """Write bytes to stdout exactly as they are; where nobody reads any more, nowhere."""

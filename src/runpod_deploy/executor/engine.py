@@ -245,7 +245,7 @@ class Engine:
             ctx.note(
                 "step_failed",
                 step=step.name,
-                duration_sec=round(ctx.clock.monotonic() - began, 3),
+                duration_sec=self._since(step, began),
                 cause=cause_of(error),
                 error=str(error) or type(error).__name__,
             )
@@ -255,8 +255,15 @@ class Engine:
         ctx.journal.write(
             "step_completed",
             step=step.name,
-            duration_sec=round(ctx.clock.monotonic() - began, 3),
+            duration_sec=self._since(step, began),
         )
+
+    def _since(self, step: StepPlan, began: float) -> float:
+        """Return how long a step took, from where an earlier executor began it if it never ended it."""
+        ctx = self.ctx
+        took = ctx.clock.monotonic() - began
+        first = ctx.earlier.begun.pop(step.name, None)
+        return round(took if first is None else max(took, ctx.clock.now() - first), 3)
 
     async def _with_retries(self, step: StepPlan) -> None:
         for left in range(step.retries, -1, -1):

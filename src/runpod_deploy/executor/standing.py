@@ -43,6 +43,8 @@ class Earlier:
         staged: Labels of payloads that arrived whole.
         intended_at: When the start of the run was asked for, seconds since the epoch; None: never.
         started: Whether the pod is known to have begun the run.
+        begun: Steps that were begun and not ended, with the time of their first start, seconds since
+            the epoch.
     """
 
     lease: bool = False
@@ -51,6 +53,7 @@ class Earlier:
     intended_at: float | None = None
     started: bool = False
     log_starts: tuple[LogStart, ...] = (LogStart(),)
+    begun: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +119,18 @@ def _done(steps: Sequence[str], events: Sequence[Event]) -> tuple[set[str], Even
     return done, failed
 
 
+def read_begun(events: Sequence[Event]) -> dict[str, float]:
+    """Return the steps that nobody ended, with the time of their first start."""
+    begun: dict[str, float] = {}
+    for event in events:
+        step, at = tolerant.text(event.fields, "step"), tolerant.seconds(event.ts_utc)
+        if step is not None and event.event == "step_started" and at is not None:
+            begun.setdefault(step, at)
+        elif step is not None and event.event in {"step_completed", "step_failed"}:
+            begun.pop(step, None)
+    return begun
+
+
 def _with_connection(steps: Sequence[str], first: int) -> int:
     """Return the step to go on with: who admits a host needs the connection of the step before."""
     return steps.index("connect") if steps[first : first + 1] == ["admit"] else first
@@ -164,6 +179,7 @@ def read_earlier(events: Sequence[Event]) -> Earlier:
         elif event.event == "exec_start_settled":
             found.started = found.started or event.fields.get("outcome") == "started"
     found.log_starts = tuple(_log_starts(mine))
+    found.begun = read_begun(events)
     return found
 
 

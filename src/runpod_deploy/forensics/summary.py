@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 from runpod_deploy.forensics.find import run_id_of
 from runpod_deploy.forensics.load import Manifest, iter_events, load_manifest
 from runpod_deploy.record import tolerant
-from runpod_deploy.record.manifest import wall_time
-from runpod_deploy.record.run import Run, fold
+from runpod_deploy.record.manifest import MANIFEST_NAME, wall_time
+from runpod_deploy.record.run import Run, RunState, fold
+from runpod_deploy.record.run_lock import living_holder
 from runpod_deploy.record.spending import accrued_usd
 
 
@@ -46,6 +48,7 @@ class RunSummary:
         state: `RunState` as text; of files without one `SUCCEEDED` or `FAILED`, by `failed`. A file
             that says it succeeded and contradicts that is `FAILED`.
         succeeded: Only what says so succeeded.
+        carried_on: Whether somebody is at work on a run that has not ended; None for one that has.
         started_at, ended_at: ISO 8601, UTC.
         failure: `{kind, text, evidence}` where the manifest says why it failed.
         wall_time_sec: From the first start to the end.
@@ -61,6 +64,7 @@ class RunSummary:
     run_id: str | None
     state: str
     succeeded: bool
+    carried_on: bool | None = None
     cause: str | None = None
     exit_code: int | None = None
     failure: Mapping[str, Any] | None = None
@@ -98,7 +102,25 @@ class RunSummary:
 def summarise(folder: Path) -> RunSummary:
     """Return what is known of the run in `folder`; never raises for what lies in it."""
     manifest = load_manifest(folder)
-    return _from_manifest(folder, manifest) if manifest is not None else _from_events(folder)
+    if manifest is None:
+        return _from_events(folder)
+    told = _from_manifest(folder, manifest)
+    if told.state not in _GOES_ON:
+        return told
+    # It was written when somebody left the run alone; what came of it since stands in the events.
+    later = _from_events(folder.parent if folder.name == MANIFEST_NAME else folder)
+    return told if later.read_from == "nothing" else replace(told, **_news(later))
+
+
+_GOES_ON = frozenset(state.value for state in RunState if not state.final)
+_NEWS = (
+    *("state", "succeeded", "carried_on", "cause", "exit_code", "ended_at", "wall_time_sec"),
+    *("pod_id", "gpu_id", "datacenter_id", "price_per_hour_usd", "cost_usd", "leaked_pods"),
+)
+
+
+def _news(run: RunSummary) -> dict[str, Any]:
+    return {name: getattr(run, name) for name in _NEWS}
 
 
 def iter_summaries(folders: Sequence[Path]) -> Iterator[RunSummary]:
@@ -193,6 +215,7 @@ def _from_events(folder: Path) -> RunSummary:
         run_id=run_id_of(folder),
         state=run.state.value if run.started_at else "UNKNOWN",
         succeeded=run.state.value == "SUCCEEDED",
+        carried_on=None if run.state.final or not run.started_at else _carried_on(folder),
         cause=run.cause,
         exit_code=run.job_end.exit_code if run.job_end else None,
         started_at=run.started_at,
@@ -221,6 +244,10 @@ def _from_events(folder: Path) -> RunSummary:
         ),
         leaked_pods=tuple(one.pod_id or one.name for one in run.leaked),
     )
+
+
+def _carried_on(folder: Path) -> bool:
+    return living_holder(folder, time.time()) is not None
 
 
 def _now() -> str:

@@ -18,6 +18,7 @@ from runpod_deploy.record import tolerant
 from runpod_deploy.record.failure import Failure, failure_json
 from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.reading import read_whole
+from runpod_deploy.record.records import StepRecord
 from runpod_deploy.record.run import ArtifactRecord, PodRecord, Run, RunState
 from runpod_deploy.record.tolerant import elapsed
 from runpod_deploy.schema.plain import to_plain
@@ -183,7 +184,7 @@ def build_manifest(plan_file: PlanFile, run: Run, context: ManifestContext) -> d
         "leaked_pod_ids": [record.pod_id or record.name for record in run.leaked],
         "host_key_fingerprint": run.host_key_fingerprint,
         "host_key_confirmed": run.host_key_confirmed,
-        "steps": [to_plain(record) for record in run.steps],
+        "steps": [_step(record) for record in run.steps],
         "scripts": [
             {
                 "name": script.name,
@@ -202,6 +203,15 @@ def build_manifest(plan_file: PlanFile, run: Run, context: ManifestContext) -> d
             "failure_seen": list(run.job_end.failure_markers_seen) if run.job_end else [],
         },
         "warnings": list(run.warnings),
+    }
+
+
+def _step(record: StepRecord) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "state": record.state,
+        "duration_sec": record.duration_sec,
+        "error": record.error,
     }
 
 

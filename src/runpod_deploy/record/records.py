@@ -48,12 +48,17 @@ class PodRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepRecord:
-    """A step that was begun; `state` is `started`, `completed` or `failed`."""
+    """A step that was begun; `state` is `started`, `completed` or `failed`.
+
+    Attributes:
+        started_at: When it was begun, by the first executor of those that were at it.
+    """
 
     name: str
     state: str
     duration_sec: float | None = None
     error: str | None = None
+    started_at: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -71,7 +71,15 @@ def _state(run: Run, event: Event) -> Run:
         state = RunState(name)
     except ValueError:
         state, cause = RunState.UNKNOWN, f"state {name} is not known to this version"
-    return replace(run, state=state, cause=cause, ended_at=event.ts_utc if state.final else None)
+    # What an executor was at when it was ended is told of by nobody; what follows is its end.
+    over = state.final or state is RunState.UNDOING
+    steps = tuple(_broken_off(one) for one in run.steps) if over else run.steps
+    ended_at = event.ts_utc if state.final else None
+    return replace(run, state=state, cause=cause, steps=steps, ended_at=ended_at)
+
+
+def _broken_off(step: StepRecord) -> StepRecord:
+    return replace(step, state="failed") if step.state == "started" else step
 
 
 def _step(state: str) -> Callable[[Run, Event], Run]:
@@ -79,13 +87,16 @@ def _step(state: str) -> Callable[[Run, Event], Run]:
         name = tolerant.text(event.fields, "step")
         if name is None:
             return run
+        last = next((known for known in run.steps if known.name == name), None)
+        goes_on = last is not None and last.state == "started"
         record = StepRecord(
             name=name,
             state=state,
             duration_sec=tolerant.number(event.fields, "duration_sec"),
             error=tolerant.text(event.fields, "error"),
+            started_at=last.started_at if last and goes_on else event.ts_utc,
         )
-        if all(known.name != name for known in run.steps):
+        if last is None:
             return replace(run, steps=(*run.steps, record))
         steps = tuple(record if known.name == name else known for known in run.steps)
         return replace(run, steps=steps)

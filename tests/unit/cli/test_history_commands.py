@@ -82,6 +82,26 @@ def test_runs_are_listed_newest_last(runs: tuple[Path, Path], call: Call) -> Non
     assert call("ls-runs", "--limit", "-1")[0] == 4
 
 
+def test_a_run_whose_executor_is_gone_is_lost(tmp_path: Path, call: Call) -> None:
+    """The list says so and names the way on; a run that was left alone on purpose waits."""
+    events = [line("run_started", run_id="j-1"), line("state_changed", state="WORKING", cause=None)]
+    left = line("state_changed", state="DETACHED", cause="asked")
+    lost = make_run(tmp_path, "20260601T000000Z", None, events)
+    waits = make_run(tmp_path, "20260602T000000Z", None, [*events, left])
+    _, told, said = call("ls-runs", "--root", str(tmp_path))
+    known = json.loads(call("ls-runs", "--root", str(tmp_path), "--json")[1])
+
+    assert "WORKING (lost)" in told
+    assert f"runpod-deploy resume {lost}" in said
+    assert f"runpod-deploy attach {waits}" in said
+    assert [(one["state"], one["carried_on"]) for one in known] == [
+        ("WORKING", False),
+        ("DETACHED", False),
+    ]
+    assert "runpod-deploy resume" in call("manifest-summary", str(lost))[1]
+    assert "runpod-deploy" not in call("ls-runs", "--root", str(tmp_path), "-q")[2]
+
+
 def test_a_table_fits_eighty_columns(tmp_path: Path, call: Call) -> None:
     """Long and wide names are cut, and control characters in them are shown as such."""
     name = "\x1b]0;x\x07" + "漢字" * 40

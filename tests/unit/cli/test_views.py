@@ -1,6 +1,7 @@
 """The three views of a run, over the same events."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from runpod_deploy.cli.views.transfer_rate import TransferRate
 from runpod_deploy.cli.views.view import Guarded
 from runpod_deploy.cli.views.watch import Watch
 from runpod_deploy.record.events import EVENT_TYPES, Event
+from runpod_deploy.record.journal import utc_stamp
 
 GOLDEN = Path(__file__).parent / "golden"
 FOLDER = Path("/project/artifacts/runpod/20260514T021200Z")
@@ -202,6 +204,20 @@ def test_a_failed_job_has_no_good_mark(
     text = "\n".join(picture(live(terminal, watch, told), height=40))
     assert "✗ execute" in text
     assert "✓ provision" in text
+
+
+def test_time_counts_from_where_another_executor_began(
+    terminal: Terminal, watch: Watch, events: Sequence[Event]
+) -> None:
+    """After a resume, run and step show how long they take in all."""
+    began = utc_stamp(time.time() - 3700)
+    collect = Event(event="step_started", ts_utc=began, fields={"step": "collect"})
+    for event in (replace(events[0], ts_utc=began), collect):
+        watch.event(event)
+    again = replace(collect, ts_utc=utc_stamp(time.time()))
+    lines = picture(live(terminal, watch, [again]))
+    assert any("● collect     1h 01m" in line for line in lines)
+    assert lines[-1].startswith(" 1h 01m · ")
 
 
 def test_a_low_terminal_loses_log_lines_first(

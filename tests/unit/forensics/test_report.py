@@ -111,6 +111,23 @@ def test_steps_and_marks_have_their_times(tmp_path: Path) -> None:
     assert data["cause"] is None
 
 
+def test_a_step_that_several_executors_were_at_is_one(tmp_path: Path) -> None:
+    """It begins with the first and ends with the run, when none of them told of its end."""
+    events = [
+        line("run_started", stamp(0), run_id="r"),
+        line("step_started", stamp(1), step="execute"),
+        line("run_started", stamp(5), run_id="r"),
+        line("step_started", stamp(5), step="execute"),
+        *(line("remote_step_started", stamp(6), name=f"m{n}", log_offset=1) for n in range(2100)),
+        line("state_changed", stamp(9), state="CANCELLED", cause="cancelled"),
+    ]
+    data = run_data(make_run(tmp_path, "20260601T000000Z", None, events))
+
+    (row,) = data["steps"]
+    assert (row["end"] - row["start"], row["state"]) == (8, "failed")
+    assert (data["marks_count"], len(data["marks"]), data["events_cut"]) == (2100, 2000, False)
+
+
 def test_the_cause_comes_with_its_evidence(tmp_path: Path) -> None:
     """What the manifest found out is shown; without it, the step's own words are."""
     evidence = {"kind": "cuda_oom", "text": "t", "evidence": {"file": "run.log", "line": 3}}

@@ -2,6 +2,8 @@
 
 import json
 import math
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from runpod_deploy.forensics import summarise
 from runpod_deploy.forensics.intoto import statement
 from runpod_deploy.forensics.load import load_manifest
 from runpod_deploy.forensics.totals import total
+from runpod_deploy.record.run_lock import RunLock
 
 
 def test_the_first_format_of_the_predecessor_is_read(tmp_path: Path) -> None:
@@ -96,6 +99,36 @@ def test_a_run_without_manifest_is_told_by_its_events(tmp_path: Path) -> None:
     assert (run.run_id, run.pod_id, run.gpu_id) == ("j-1", "p1", "NVIDIA L4")
     assert run.cost_usd == pytest.approx(0.6)
     assert run.wall_time_sec == 600.0
+
+
+def test_a_manifest_of_a_run_that_went_on_is_no_news(tmp_path: Path) -> None:
+    """Written at a detach, it knows the source; what became of the run since is told by its events."""
+    events = [
+        line("run_started", run_id="j-1", job_name="j"),
+        line("state_changed", "2026-06-01T00:00:05Z", state="DETACHED", cause="asked"),
+        line("run_started", "2026-06-01T00:01:00Z", run_id="j-1", job_name="j"),
+        line("state_changed", "2026-06-01T00:01:00Z", state="WORKING", cause=None),
+    ]
+    left = {**OURS, "failed": True, "state": "DETACHED", "exit_code": None, "wall_time_sec": 5.0}
+    folder = make_run(tmp_path, "20260601T000000Z", left, events)
+    run = summarise(folder)
+
+    assert (run.state, run.succeeded, run.carried_on) == ("WORKING", False, False)
+    assert run.git_sha == "ab" * 20
+    assert run.wall_time_sec is not None
+    assert run.wall_time_sec > 3600
+    assert run == replace(
+        summarise(folder / "runpod_deploy_pull_manifest.json"),
+        folder=folder,
+        wall_time_sec=run.wall_time_sec,
+    )
+    lock = RunLock.take(folder, owner="me", now=time.time())
+    assert summarise(folder).carried_on is True
+    lock.release()
+    ended = [*events, line("state_changed", "2026-06-01T00:02:00Z", state="CANCELLED", cause="c")]
+    (folder / "events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in ended))
+    run = summarise(folder)
+    assert (run.state, run.carried_on, run.wall_time_sec) == ("CANCELLED", None, 120.0)
 
 
 def test_an_empty_folder_is_a_run_of_which_nothing_is_known(tmp_path: Path) -> None:

@@ -223,6 +223,34 @@ def test_steps_keep_the_order_of_their_first_start() -> None:
     ]
 
 
+def test_a_step_that_another_executor_goes_on_with_began_with_the_first() -> None:
+    """One that failed and is done again begins anew."""
+    again = event("step_started", LATER, step="execute")
+    begun = event("step_started", step="execute")
+    failed = event("step_failed", step="execute", duration_sec=1.0, cause="c", error="e")
+
+    assert [one.started_at for one in fold([begun, again]).steps] == [begun.ts_utc]
+    assert [one.started_at for one in fold([begun, failed, again]).steps] == [LATER]
+
+
+@pytest.mark.parametrize(
+    ("state", "left"),
+    [
+        ("CANCELLED", "failed"),
+        ("UNDOING", "failed"),
+        ("DETACHED", "started"),
+        ("WORKING", "started"),
+    ],
+)
+def test_a_step_does_not_outlive_its_run(state: str, left: str) -> None:
+    """What was being done when its executor was killed is not still going on after the run's end."""
+    done = event("step_completed", step="check", duration_sec=2.0)
+    begun = event("step_started", step="execute")
+    run = fold([done, begun, event("state_changed", state=state, cause="cancelled")])
+
+    assert [one.state for one in run.steps] == ["completed", left]
+
+
 def test_an_artifact_goes_from_pulling_to_its_end() -> None:
     """The record of a label is that of its last event."""
     began = event("artifact_pull_started", label="model")

@@ -20,6 +20,7 @@ from runpod_deploy.cli.views.log_text import OUTPUT_ENDS, LogText
 from runpod_deploy.cli.views.story import Line, Story, Tone
 from runpod_deploy.cli.views.transfer_rate import TransferRate
 from runpod_deploy.cli.views.watch import Watch
+from runpod_deploy.record import tolerant
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.journal import utc_stamp
 
@@ -66,8 +67,8 @@ class LiveView:
         self._picture: Live | None = None
 
     def opened(self, folder: Path, run_id: str) -> None:  # noqa: ARG002 - the watch keeps them
-        """Begin to count the time."""
-        self._began = time.monotonic()
+        """Begin to count the time; of a run that another executor began, from its beginning."""
+        self._began = _since(self._watch.run.started_at)
 
     def event(self, event: Event) -> None:
         """Take what is to be seen of an event into the picture."""
@@ -75,7 +76,7 @@ class LiveView:
         if event.event in OUTPUT_ENDS:
             self._tail.extend(one for log in self._logs.values() for one in log.flush())
         if event.event in {"step_started", "state_changed"}:
-            self._step_began, self._transfer = time.monotonic(), None
+            self._step_began, self._transfer = self._begun(event), None
         if event.event in {"staging_completed", "artifact_pull_completed", "artifact_synced"}:
             self._transfer = None
         if event.event == "step_completed":
@@ -85,6 +86,11 @@ class LiveView:
         self._said[told.step] = told
         if told.tone in {"warn", "bad"} and told.step != "undo":
             self._notes.append(told)
+
+    def _begun(self, event: Event) -> float:
+        name = event.fields.get("step")
+        of = next((one for one in self._watch.run.steps if one.name == name), None)
+        return _since(None if of is None else of.started_at)
 
     def _forget_beginning(self, step: str) -> None:
         said = self._said.get(step)
@@ -219,6 +225,12 @@ class LiveView:
         undoing = "undo" in self._said
         hint = "Ctrl-C: release the pod at once" if undoing else "Ctrl-C: detach or cancel"
         return _text((f" {elapsed} · {spent} of {cap}", "bold"), (f" · {hint}", "dim"))
+
+
+def _since(stamp: str | None) -> float:
+    """Return a moment by the monotonic clock; now where its time is not known or still to come."""
+    at, now = tolerant.seconds(stamp), time.time()
+    return time.monotonic() - (0.0 if at is None else max(0.0, now - at))
 
 
 def _text(*parts: tuple[str, str]) -> Text:

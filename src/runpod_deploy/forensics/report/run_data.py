@@ -20,6 +20,7 @@ from runpod_deploy.schema.plain import to_plain
 
 LOG_TAIL_BYTES = 512 * 1024
 MOST_MARKS = 2000
+MOST_STEPS = 200
 MOST_FILES = 5000
 MOST_EVENTS = 2000
 
@@ -41,6 +42,7 @@ def run_data(folder: Path) -> dict[str, Any]:
         "cause": _cause(manifest, told.run),
         "steps": told.steps,
         "marks": told.marks,
+        "marks_count": told.marks_count,
         "events": told.events,
         "events_cut": told.cut,
         "pods": [_pod(record) for record in told.run.pods.values() if record.pod_id],
@@ -61,6 +63,7 @@ class _Told:
         self.run = Run()
         self.steps: list[dict[str, Any]] = []
         self.marks: list[dict[str, Any]] = []
+        self.marks_count = 0
         self.events: list[dict[str, Any]] = []
         self.cut = False
 
@@ -72,14 +75,25 @@ class _Told:
             self._step(event, name, at)
         elif event.event.startswith("remote_step_"):
             self._mark(event, at)
-        elif len(self.events) < MOST_EVENTS:
+        else:
+            self._other(event, at)
+
+    def _other(self, event: Event, at: float | None) -> None:
+        if event.event == "state_changed" and (self.run.state.final or self.run.state == "UNDOING"):
+            for row in self.steps:
+                if row["end"] is None:  # its executor was ended, and told of no end
+                    row.update(end=at, state="failed")
+        if len(self.events) < MOST_EVENTS:
             self.events.append({"t": at, "event": event.event, "fields": dict(event.fields)})
         else:
             self.cut = True
 
     def _step(self, event: Event, name: str, at: float | None) -> None:
         if event.event == "step_started":
-            self.steps.append({"name": name, "start": at, "end": None, "state": "started"})
+            if any(row["name"] == name and row["end"] is None for row in self.steps):
+                return  # another executor goes on with it
+            if len(self.steps) < MOST_STEPS:
+                self.steps.append({"name": name, "start": at, "end": None, "state": "started"})
             return
         state = event.event.removeprefix("step_")
         error = tolerant.text(event.fields, "error")
@@ -91,10 +105,9 @@ class _Told:
     def _mark(self, event: Event, at: float | None) -> None:
         name = tolerant.text(event.fields, "name") or "?"
         if event.event == "remote_step_started":
+            self.marks_count += 1
             if len(self.marks) < MOST_MARKS:
                 self.marks.append({"name": name, "start": at, "end": None})
-            else:
-                self.cut = True
             return
         for row in reversed(self.marks):
             if row["name"] == name and row["end"] is None:

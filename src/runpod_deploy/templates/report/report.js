@@ -23,7 +23,7 @@
   };
   const svg = (name, attrs, ...children) => {
     const node = document.createElementNS(SVG, name);
-    for (const [key, value] of Object.entries(attrs || {})) node.setAttribute(key, value);
+    for (const [key, value] of Object.entries(attrs || {})) if (value !== null) node.setAttribute(key, value);
     return add(node, children);
   };
 
@@ -59,8 +59,15 @@
   // --- charts -------------------------------------------------------------------------------
   const nice = (limit) => {
     const base = 10 ** Math.floor(Math.log10(limit || 1));
-    return [1, 2, 2.5, 5, 10].map((step) => step * base).find((step) => step >= limit) || limit;
+    return [1, 2, 4, 8, 10].map((step) => step * base).find((step) => step >= limit) || limit;
   };
+  const QUARTERS = [0, 0.25, 0.5, 0.75, 1];
+  // The amounts on an axis have as many digits as it takes to tell them apart, all of them the same.
+  const amounts = (top) => {
+    const digits = [2, 3, 4, 5, 6, 7, 8].find((one) => Math.abs(Number((top / 4).toFixed(one)) - top / 4) < top * 1e-6) || 9;
+    return (v) => "$" + v.toFixed(digits);
+  };
+  const width = (labels) => Math.max(62, 16 + 6.4 * Math.max(...labels.map((one) => one.length)));
   const niceTime = (limit) => [4, 20, 60, 120, 240, 600, 1200, 2400, 3600, 7200, 14400, 28800, 57600, 86400].find((step) => step >= limit) || Math.ceil(limit / 86400) * 86400;
   const timeTicks = (from, to) => {
     const steps = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400, 604800];
@@ -79,33 +86,44 @@
     return { x, axis, frame: (...inside) => svg("svg", { viewBox: `0 0 ${W} ${height}`, role: "img" }, inside) };
   };
 
-  const lineChart = ({ title, series, range, marks, format, max, cap }) => {
-    const height = 170, base = 140, left = 62;
+  // Thousands of marks in a second are one line: more would be a bar that hides what it marks.
+  const apart = (marks, x) => {
+    let last = -Infinity;
+    return [...marks].sort((a, b) => a.t - b.t).filter((mark) => x(mark.t) - last >= 4 && ((last = x(mark.t)), true));
+  };
+
+  const lineChart = ({ title, series, range, marks, format, scale, least, max, cap }) => {
+    const height = 170, base = 140;
     const values = series.flatMap((one) => one.y).filter(known);
     if (!values.length) return null;
-    const top = max || nice(Math.max(...values.map(Math.abs), known(cap) ? cap * 1.05 : 0) || 1);
+    const top = max || nice(values.reduce((most, v) => Math.max(most, Math.abs(v)), known(cap) ? cap * 1.05 : least || 0) || 1);
+    const onAxis = scale ? scale(top) : format;
+    const left = width(QUARTERS.map((part) => onAxis(top * part)));
     const line = timeline(range, height, left);
     const y = (v) => base - (Math.min(v, top) / top) * (base - 12);
-    const grid = [0, 0.25, 0.5, 0.75, 1].map((part) => [
+    const grid = QUARTERS.map((part) => [
       svg("line", { class: "axis", x1: left, x2: W - 12, y1: y(top * part), y2: y(top * part) }),
-      svg("text", { x: left - 8, y: y(top * part) + 4, "text-anchor": "end" }, format(top * part)),
+      svg("text", { x: left - 8, y: y(top * part) + 4, "text-anchor": "end" }, onAxis(top * part)),
     ]);
     const paths = series.map((one, i) => {
       let pen = "M", d = "";
+      const alone = [];
       one.t.forEach((t, k) => {
         if (!known(one.y[k])) { pen = "M"; return; }
         d += `${pen}${line.x(t).toFixed(1)} ${y(one.y[k]).toFixed(1)}`;
+        // No line goes to or from a sample without neighbours: it is a point.
+        if (pen === "M" && !known(one.y[k + 1])) alone.push(svg("circle", { class: `f${i % 8}`, cx: line.x(t), cy: y(one.y[k]), r: 3 }));
         pen = "L";
       });
-      return svg("path", { class: `s${i % 8}`, d }, svg("title", {}, one.name));
+      return [svg("path", { class: `s${i % 8}`, d }, svg("title", {}, one.name)), ...alone];
     });
-    const stops = (marks || []).map((mark) => svg("line", { class: "mark", x1: line.x(mark.t), x2: line.x(mark.t), y1: 4, y2: base }, svg("title", {}, mark.name)));
+    const stops = apart(marks || [], line.x).map((mark) => svg("line", { class: "mark", x1: line.x(mark.t), x2: line.x(mark.t), y1: 4, y2: base }, svg("title", {}, mark.name)));
     const ceiling = known(cap) ? [svg("line", { class: "cap", x1: left, x2: W - 12, y1: y(cap), y2: y(cap) }), svg("text", { x: W - 14, y: y(cap) - 4, "text-anchor": "end" }, `cap ${format(cap)}`)] : [];
     const cross = svg("line", { class: "cross", x1: left, x2: left, y1: 4, y2: base, visibility: "hidden" });
     const readings = series.map((one, i) => {
       const value = el("span", {}, "");
       const swatch = svg("svg", { class: "dot", viewBox: "0 0 10 10", width: 10, height: 10 }, svg("rect", { class: `f${i % 8}`, width: 10, height: 10, rx: 2 }));
-      return { one, value, node: el("span", {}, swatch, one.name, " ", value) };
+      return { one, value, node: el("span", {}, swatch, one.name, ": ", value) };
     });
     const when = el("span", {}, "");
     const read = (at) => {
@@ -142,11 +160,12 @@
       const start = line.x(row.start), end = Math.max(line.x(known(row.end) ? row.end : range[1]), start + 2);
       const color = { completed: "fgood", failed: "fbad", started: "fwarn" }[row.state] || "f0";
       const label = known(row.end) ? span(row.end - row.start) : "not ended";
-      const outside = end + 70 < W;
+      const outside = end + 70 < W, inside = !outside && end - start > 80;
+      const at = outside ? [end + 6, "start"] : inside ? [end - 6, "end"] : [start - 6, "end"];
       return svg("g", {},
         svg("text", { class: "onbar", x: 142, y: i * each + 20, "text-anchor": "end" }, row.name.length > 22 ? row.name.slice(0, 21) + "…" : row.name),
         svg("rect", { class: color, x: start, y: i * each + 8, width: end - start, height: 16, rx: 3 }, svg("title", {}, `${row.name}: ${label}`)),
-        svg("text", { x: outside ? end + 6 : start - 6, y: i * each + 20, "text-anchor": outside ? "start" : "end" }, label));
+        svg("text", { class: inside ? "inbar" : null, x: at[0], y: i * each + 20, "text-anchor": at[1] }, label));
     });
     return line.frame(line.axis(base), drawn);
   };
@@ -193,7 +212,7 @@
     el("thead", {}, el("tr", {}, el("th", {}, "label"), el("th", {}, "status"), el("th", { class: "num" }, "files"), el("th", { class: "num" }, "size"), el("th", {}, "sha256 of the tree"))),
     el("tbody", {}, artifacts.map((one) => [
       el("tr", {}, el("td", {}, one.label, one.required ? "" : el("span", { class: "sub" }, " optional")),
-        el("td", { class: one.status === "success" ? "good" : one.required ? "bad" : "warn" }, one.status, one.error ? `: ${one.error}` : ""),
+        el("td", { class: `${one.status === "success" ? "good" : one.required ? "bad" : "warn"}${one.error ? "" : " whole"}` }, one.status, one.error ? `: ${one.error}` : ""),
         el("td", { class: "num" }, known(one.files) ? one.files.toLocaleString("en") : ""), el("td", { class: "num" }, bytes(one.bytes)), el("td", { class: "hash" }, one.sha256 || "")),
       one.entries.length || one.refused.length ? el("tr", {}, el("td", { colspan: 5 }, el("details", {}, el("summary", {}, count(one.entries.length, "file") + (one.entries_cut ? " (the first of them)" : "")),
         el("table", {}, el("tbody", {}, one.entries.map((file) => el("tr", {}, el("td", { class: "mono" }, file.path), el("td", { class: "num" }, bytes(file.size)), el("td", { class: "hash" }, file.sha256 || ""))),
@@ -208,10 +227,11 @@
     return list(pairs.map(([k, v]) => [words(k), plain(v, depth + 1)]));
   };
 
+  const MOST_BARS = 200;
   const runPage = () => {
     const s = D.summary;
     const times = [...D.steps.flatMap((one) => [one.start, one.end]), ...D.marks.flatMap((one) => [one.start, one.end]), ...D.events.map((one) => one.t), ...D.pods.flatMap((one) => [one.start, one.end]), ...(D.metrics.t || [])].filter(known);
-    const range = times.length ? [Math.min(...times), Math.max(...times)] : [0, 1];
+    const range = times.length ? [times.reduce((a, b) => Math.min(a, b)), times.reduce((a, b) => Math.max(a, b))] : [0, 1];
     if (range[1] <= range[0]) range[1] = range[0] + 1;
     const marks = [...D.steps.map((one) => ({ t: one.start, name: one.name })), ...D.marks.map((one) => ({ t: one.start, name: one.name }))].filter((one) => known(one.t));
     const cause = D.cause;
@@ -227,12 +247,13 @@
       { title: "GPU power", series: columns("_power_w"), format: (v) => `${Math.round(v)} W` },
       { title: "Processor and memory", series: host([["cpu_pct", "CPU"], ["mem_pct", "memory"]]), format: percent, max: 100 },
       { title: "Disk of the volume", series: host([["disk_pct", "used"]]), format: percent, max: 100 },
-      { title: "Network", series: host([["net_rx", "received"], ["net_tx", "sent"]]), format: (v) => `${bytes(v)}/s` },
+      { title: "Network", series: host([["net_rx", "received"], ["net_tx", "sent"]]), format: (v) => `${bytes(v)}/s`, least: 4000 },
     ].map((one) => lineChart({ ...one, range, marks })).filter(Boolean);
     const gpu = [known(s.gpu_count) && s.gpu_count > 1 ? `${s.gpu_count} × ` : "", s.gpu_id || "none"].join("");
     return [
       el("h1", {}, D.title, el("span", { class: `badge ${tone(s.state)}` }, s.state)),
       el("div", { class: "sub" }, [s.run_id, utc(Date.parse(s.started_at || "") / 1000 || null)].filter(known).join(" · "), s.cloud === "emulator" ? " · on the emulator: no real money" : ""),
+      s.carried_on === false ? section("Not over", el("div", { class: "warn" }, `When this page was made, nobody carried this run on. Go on with: runpod-deploy ${s.state === "DETACHED" ? "attach" : "resume"} ${s.folder}`)) : null,
       el("div", { class: "tiles" },
         tile(span(s.wall_time_sec), "wall time"), tile(usd(s.cost_usd), known(s.cost_cap_usd) ? `of ${usd(s.cost_cap_usd)} allowed` : "cost"),
         tile(known(s.price_per_hour_usd) ? `${usd(s.price_per_hour_usd)}/h` : "unknown", `price (${s.price_source || "no source"})`),
@@ -241,8 +262,8 @@
       cause && !s.succeeded ? el("section", { class: "evidence" }, el("h2", { class: "bad" }, "Why: ", words(cause.kind || cause.cause || "unknown")), cause.text || "",
         cause.evidence ? el("pre", {}, `${cause.evidence.file}:${cause.evidence.line}  ${cause.evidence.text}`) : null) : null,
       D.warnings.length ? section("Warnings", D.warnings.map((text) => el("div", { class: "warn" }, text))) : null,
-      D.steps.length ? section("Steps", bars(D.steps.filter((one) => known(one.start)), range), D.marks.length ? el("details", { open: D.marks.length <= 30 ? "" : null }, el("summary", {}, `steps inside the job (${D.marks.length})`), bars(D.marks.filter((one) => known(one.start)).slice(0, 200), range)) : null) : null,
-      cost ? section("Cost", lineChart({ title: "accrued", series: [cost], range, marks, format: usd, cap: s.cost_cap_usd })) : null,
+      D.steps.length ? section("Steps", bars(D.steps.filter((one) => known(one.start)), range), D.marks.length ? el("details", { open: D.marks.length <= 30 ? "" : null }, el("summary", {}, `${count(D.marks_count, "step")} inside the job`, D.marks_count > MOST_BARS ? `, the first ${MOST_BARS} of them` : ""), bars(D.marks.filter((one) => known(one.start)).slice(0, MOST_BARS), range)) : null) : null,
+      cost ? section("Cost", lineChart({ title: "accrued", series: [cost], range, marks, format: usd, scale: amounts, cap: s.cost_cap_usd })) : null,
       charts.length ? section("Telemetry", charts) : section("Telemetry", el("p", { class: "sub" }, "The run left no samples.")),
       section("Results", D.artifacts.length ? artifactTable(D.artifacts) : el("p", { class: "sub" }, "None were asked for.")),
       section("Log", D.log.text ? [el("div", { class: "sub" }, D.log.cut ? `the last of ${bytes(D.log.bytes)}` : bytes(D.log.bytes)), searchable(D.log.text, "log")] : el("p", { class: "sub" }, "There is no log.")),
@@ -256,18 +277,27 @@
   };
 
   // --- many runs ----------------------------------------------------------------------------
-  const scatter = (runs, key, title, format, ceiling = nice) => {
+  const DAY = 86400;
+  const dateTicks = (from, to) => {
+    const steps = [60, 300, 900, 1800, 3600, 10800, 21600, 43200, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 28 * DAY, 91 * DAY, 182 * DAY, 364 * DAY];
+    const each = steps.find((step) => (to - from) / step <= 6) || Math.ceil((to - from) / 6 / DAY) * DAY;
+    const first = Math.ceil(from / each) * each;
+    const ticks = Array.from({ length: Math.max(0, Math.floor((to - first) / each) + 1) }, (_, i) => first + i * each);
+    return ticks.map((tick) => ({ tick, label: each < DAY ? utc(tick).slice(5, 16) : utc(tick).slice(0, 10) }));
+  };
+  const scatter = (runs, key, title, format, scale = () => format, ceiling = nice) => {
     const rows = runs.filter((run) => known(run[key]) && known(run.start));
     if (!rows.length) return null;
-    const range = [Math.min(...rows.map((run) => run.start)), Math.max(...rows.map((run) => run.start))];
-    if (range[1] <= range[0]) { range[0] -= 1800; range[1] += 1800; }
-    const height = 190, base = 160, left = 62, top = ceiling(Math.max(...rows.map((run) => run[key])) || 1);
-    const x = (t) => left + 8 + ((t - range[0]) / (range[1] - range[0])) * (W - left - 30);
+    const starts = rows.map((run) => run.start);
+    const range = [starts.reduce((a, b) => Math.min(a, b)), starts.reduce((a, b) => Math.max(a, b))];
+    if (range[1] - range[0] < 600) { range[0] -= 600; range[1] += 600; }
+    const top = ceiling(rows.reduce((most, run) => Math.max(most, run[key]), 0) || 1), onAxis = scale(top);
+    const height = 190, base = 160, left = width(QUARTERS.map((part) => onAxis(top * part)));
+    const x = (t) => left + 10 + ((t - range[0]) / (range[1] - range[0])) * (W - left - 32);
     const y = (v) => base - (v / top) * (base - 14);
-    const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => range[0] + part * (range[1] - range[0]));
-    return el("div", { class: "chart" }, el("h3", {}, title), svg("svg", { viewBox: `0 0 ${W} ${height}`, role: "img", "aria-label": title },
-      [0, 0.25, 0.5, 0.75, 1].map((part) => [svg("line", { class: "axis", x1: left, x2: W - 12, y1: y(top * part), y2: y(top * part) }), svg("text", { x: left - 8, y: y(top * part) + 4, "text-anchor": "end" }, format(top * part))]),
-      ticks.map((tick) => svg("text", { x: x(tick), y: base + 18, "text-anchor": "middle" }, utc(tick).slice(0, range[1] - range[0] > 172800 ? 10 : 16))),
+    const level = (part) => [svg("line", { class: "axis", x1: left, x2: W - 12, y1: y(top * part), y2: y(top * part) }), svg("text", { x: left - 8, y: y(top * part) + 4, "text-anchor": "end" }, onAxis(top * part))];
+    const moment = ({ tick, label }) => [svg("line", { class: "axis", x1: x(tick), x2: x(tick), y1: 14, y2: base }), svg("text", { x: x(tick), y: base + 18, "text-anchor": x(tick) > W - 50 ? "end" : "middle" }, label)];
+    return el("div", { class: "chart" }, el("h3", {}, title), svg("svg", { viewBox: `0 0 ${W} ${height}`, role: "img", "aria-label": title }, QUARTERS.map(level), dateTicks(...range).map(moment),
       rows.map((run) => svg("circle", { class: run.succeeded ? "fgood" : "fbad", cx: x(run.start), cy: y(run[key]), r: 4.5, "fill-opacity": 0.75 }, svg("title", {}, `${run.folder} ${run.job_name || ""}: ${format(run[key])}`)))));
   };
 
@@ -281,7 +311,7 @@
     const draw = () => {
       const [key, way] = order;
       const sorted = [...runs].sort((a, b) => way * (known(a[key]) && known(b[key]) ? (a[key] < b[key] ? -1 : a[key] > b[key] ? 1 : 0) : known(a[key]) - known(b[key])));
-      body.replaceChildren(...sorted.map((run) => el("tr", {}, columns.map(([name, , format]) => el("td", { class: [format && !text.includes(name) ? "num" : "", name === "state" ? tone(run.state) : "", name === "git_sha" ? "mono" : "", ["folder", "state", "git_sha", "datacenter_id"].includes(name) ? "whole" : ""].join(" ").trim() || null }, format ? (known(run[name]) ? format(run[name]) : "") : known(run[name]) ? run[name] : "")))));
+      body.replaceChildren(...sorted.map((run) => el("tr", {}, columns.map(([name, , format]) => el("td", { class: [format && !text.includes(name) ? "num" : "", name === "state" ? tone(run.state) : "", name === "git_sha" ? "mono" : "", name === "job_name" ? "name" : "", ["folder", "state", "git_sha", "datacenter_id"].includes(name) ? "whole" : ""].join(" ").trim() || null }, format ? (known(run[name]) ? format(run[name]) : "") : known(run[name]) ? run[name] : "")))));
     };
     const head = el("tr", {}, columns.map(([key, name, format]) => {
       const cell = el("th", { class: format && !text.includes(key) ? "num" : null, scope: "col" }, el("button", { type: "button", onclick: () => {
@@ -298,7 +328,7 @@
     return [
       el("h1", {}, D.title), el("div", { class: "sub" }, count(runs.length, "run")),
       el("div", { class: "tiles" }, tile(`${good} of ${runs.length}`, "succeeded"), tile(usd(sum("cost_usd")), unpriced ? `cost, ${unpriced} unknown` : "cost"), tile(span(sum("wall_time_sec")), "wall time"), tile(bytes(sum("bytes")), "results")),
-      section("Cost and time", scatter(runs, "cost_usd", "cost of each run", usd), scatter(runs, "wall_time_sec", "wall time of each run", short, niceTime)),
+      section("Cost and time", scatter(runs, "cost_usd", "cost of each run", usd, amounts), scatter(runs, "wall_time_sec", "wall time of each run", short, undefined, niceTime)),
       section("Runs", el("div", { class: "scroll" }, el("table", {}, el("thead", {}, head), body))),
     ];
   };

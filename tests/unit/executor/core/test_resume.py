@@ -246,6 +246,9 @@ def test_detached_run_is_carried_on(make_rig: RigMaker) -> None:
     assert second.log() == WHOLE_LOG
     assert not rig.cloud.rented
     assert rig.job.starts == 1
+    # The job is timed from its start, not from where its last executor came back to it.
+    took = {one.name: one.duration_sec or 0.0 for one in run.steps}
+    assert took["execute"] > 90.0
 
 
 def test_api_that_cannot_be_asked_leaves_the_run_as_it_was(make_rig: RigMaker) -> None:
