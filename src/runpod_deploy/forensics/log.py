@@ -8,11 +8,22 @@ from runpod_deploy.record.failure import LOG_NAME
 from runpod_deploy.record.reading import open_regular
 
 _BLOCK = 64 * 1024
+PLAN_NAME = "plan.json"
 
 
 def log_of(folder: Path) -> Path:
-    """Return where a run's log lies, whether it is there or not."""
-    return folder / LOG_NAME
+    """Return where a run's log lies, whether it is there or not.
+
+    The predecessor gave it the name that it had on the pod.
+    """
+    usual = folder / LOG_NAME
+    if usual.exists() or (folder / PLAN_NAME).exists():
+        return usual
+    try:
+        others = [path for path in folder.glob("*.log") if path.is_file()]
+    except OSError:
+        return usual
+    return others[0] if len(others) == 1 else usual
 
 
 def offset_of_last(file: Path, lines: int) -> int:

@@ -86,12 +86,14 @@ def read_status(folder: Path, now: float) -> RunStatus:
     plan = None if plan_file is None else plan_file.plan
     step, since = _step(events)
     stamp = utc_stamp(now)
+    # A folder of the predecessor tells of itself in its manifest alone.
+    old = None if run.started_at else summarise(folder)
     return RunStatus(
         folder=folder,
         run_id=run_id_of(folder, manifest),
         job_name=tolerant.text(run.started, "job_name")
         or tolerant.text(manifest or {}, "job_name"),
-        state=run.state.value if run.started_at else summarise(folder).state,
+        state=old.state if old else run.state.value,
         run=run,
         plan=plan,
         manifest=manifest,
@@ -100,8 +102,8 @@ def read_status(folder: Path, now: float) -> RunStatus:
         job=_job(run, events),
         executor=None if run.state.final else living_holder(folder, now),
         ends=Ends() if plan is None else ends_of(plan, run, events, now),
-        cost_usd=_cost(run, plan, stamp),
-        wall_time_sec=wall_time(run, stamp),
+        cost_usd=old.cost_usd if old else _cost(run, plan, stamp),
+        wall_time_sec=old.wall_time_sec if old else wall_time(run, stamp),
         log_bytes=_size(log_of(folder)),
         last_event_at=tolerant.seconds(events[-1].ts_utc) if events else None,
         warnings=run.warnings,

@@ -246,6 +246,40 @@ def test_a_page_lies_beside_what_it_is_about(project: Path, call: Call) -> None:
     assert {"artifacts", "mine.html", "job.yaml"} == {one.name for one in project.iterdir()}
 
 
+def test_a_run_of_the_predecessor_is_told_by_every_command(tmp_path: Path, call: Call) -> None:
+    """Its few events make a story, its cost is that of its manifest, its log is found."""
+    place = {"gpu_id": "NVIDIA A40", "datacenter_id": "EU-SE-1"}
+    events = [
+        {"ts_utc": "2026-05-14T12:00:00+00:00", "event": "gpu_selected", **place},
+        {
+            "ts_utc": "2026-05-14T12:00:01+00:00",
+            "event": "datacenter_failover",
+            "from": "EU-SE-1",
+            "to": "EU-RO-1",
+            "reason": "no stock",
+        },
+        {
+            "ts_utc": "2026-05-14T12:10:00+00:00",
+            "event": "pod_killed_unexpected",
+            "state": "EXITED",
+            "note": "gone while the job ran",
+        },
+    ]
+    folder = make_run(tmp_path, "20260514T120000Z", MANIFEST_2, events)
+    (folder / "train.log").write_text("loss 0.1\n")
+    told = call("events", str(folder))[1]
+
+    assert "NVIDIA A40 · EU-SE-1" in told
+    assert "EU-SE-1 → EU-RO-1: no stock" in told
+    assert "the pod is EXITED: gone while the job ran" in told
+    assert call("logs", str(folder))[1] == "loss 0.1\n"
+    status = call("status", str(folder), "--offline")[1]
+    assert "$0.60" in status
+    assert "FAILED" in status
+    code, _, _ = call("report", str(folder), "-o", str(tmp_path / "r.html"))
+    assert (code, "loss 0.1" in (tmp_path / "r.html").read_text()) == (0, True)
+
+
 def test_no_field_of_an_event_ends_its_story(tmp_path: Path, call: Call) -> None:
     """Fields of another type are shown as they stand, whichever event they are in."""
     odd = ["x", -1, [1], {"a": 1}, True, float("inf"), float("nan")]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runpod_deploy.forensics import log
-from runpod_deploy.forensics.log import offset_of_last
+from runpod_deploy.forensics.log import log_of, offset_of_last
 
 
 def last(file: Path, lines: int) -> bytes:
@@ -49,3 +49,15 @@ def test_blocks_do_not_show(
     whole[-1] = whole[-1][:-1]
     whole = whole if whole[-1] else whole[:-1]
     assert b"".join(whole[-lines:] if lines else []) == found
+
+
+def test_a_log_of_the_predecessor_has_the_name_it_had_on_the_pod(tmp_path: Path) -> None:
+    """One log beside no plan is it; in a folder of ours, and of two, it is `run.log`."""
+    assert log_of(tmp_path) == tmp_path / "run.log"
+    (tmp_path / "headline.log").write_text("x")
+    assert log_of(tmp_path) == tmp_path / "headline.log"
+    (tmp_path / "other.log").write_text("x")
+    assert log_of(tmp_path) == tmp_path / "run.log"
+    (tmp_path / "other.log").unlink()
+    (tmp_path / "plan.json").write_text("{}")
+    assert log_of(tmp_path) == tmp_path / "run.log"

@@ -25,6 +25,7 @@ class Story:
     def __init__(self, *, verbose: bool = False) -> None:
         self._verbose = verbose
         self._told = 0
+        self._ours = False
         self.step = "run"
 
     def tell(self, event: Event) -> Line | None:
@@ -49,7 +50,10 @@ class Story:
             return self._completed(fields)
         if event.event == "state_changed":
             return self._state(fields)
+        self._ours = self._ours or event.event == "run_started"
         teller = _TELLERS.get(event.event)
+        if teller is None and not self._ours:
+            teller = _PREDECESSORS.get(event.event)
         said = teller(fields) if teller else None
         if said is None and self._verbose and event.event not in _TELLERS:
             said = _as_it_stands(event), "dim"
@@ -281,3 +285,16 @@ _TELLERS: Mapping[str, Teller] = {
     "artifact_pull_failed": lambda f: (f"{f.get('label')}: {f.get('error')}", "warn"),
     "remote_log_pull_failed": lambda f: (f"the end of the log was lost: {f.get('error')}", "warn"),
 }
+
+_PREDECESSORS: Mapping[str, Teller] = {
+    "gpu_selected": lambda f: (_place(f), "plain"),
+    "datacenter_failover": lambda f: (
+        f"{f.get('from')} → {f.get('to')}: {f.get('reason')}",
+        "warn",
+    ),
+    "cloud_type_fallback": lambda f: (
+        f"{f.get('from_cloud_type')} → {f.get('to_cloud_type')} for {_place(f)}",
+        "warn",
+    ),
+}
+"""What journals of the predecessor tell; in ours, other events say the same and more."""

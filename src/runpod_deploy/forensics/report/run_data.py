@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runpod_deploy.forensics.load import iter_events, iter_metrics, load_manifest
+from runpod_deploy.forensics.log import log_of
 from runpod_deploy.forensics.report.series import chart_series
 from runpod_deploy.forensics.summary import RunSummary, summarise
 from runpod_deploy.record import tolerant
@@ -47,7 +48,7 @@ def run_data(folder: Path) -> dict[str, Any]:
         "events_cut": told.cut,
         "pods": [_pod(record) for record in told.run.pods.values() if record.pod_id],
         "metrics": _metrics(folder),
-        "log": log_tail(folder / "run.log"),
+        "log": log_tail(log_of(folder)),
         "artifacts": _artifacts(manifest, summary),
         "plan": _plan(folder),
         "drift": list(_drift(folder, summary)),
