@@ -15,6 +15,7 @@ from runpod_deploy.errors import RunpodDeployError
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.untrusted import first_lines, printable
 from runpod_deploy.record.atomic import dump_json, write_all, write_atomic
+from runpod_deploy.record.failure import DMESG_NAME, OOM_COUNT
 from runpod_deploy.record.metrics import METRICS_NAME
 
 ANSWER_WITHIN_SEC = 60.0
@@ -60,7 +61,7 @@ async def end(ctx: RunContext) -> None:
     if wanted.capture_nvidia_smi:
         todo.append(_snapshot(ctx, "nvidia_smi_end.txt", "nvidia-smi"))
     if wanted.capture_dmesg:
-        todo.append(_snapshot(ctx, "dmesg_tail.txt", f"dmesg 2>&1 | tail -n {DMESG_LINES}"))
+        todo.append(_snapshot(ctx, DMESG_NAME, _DMESG))
     if wanted.capture_pod_describe:
         todo.append(_guarded(ctx, "pod_describe_end.json", _describe))
     if wanted.capture_remote_env:
@@ -85,6 +86,12 @@ async def follow_samples(ctx: RunContext) -> None:
                 _missing(ctx, METRICS_NAME, f"it cannot be written: {error.strerror or error}")
 
 
+# Few containers may read the kernel's messages; how often it killed for memory, all may.
+_DMESG = (
+    f"dmesg 2>&1 | tail -n {DMESG_LINES}; "
+    f"sed -n 's/^oom_kill \\([0-9]*\\)$/{OOM_COUNT} \\1/p' "
+    "/sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control 2>/dev/null"
+)
 _PIP = (
     "{ python3 -m pip freeze || python -m pip freeze || pip freeze || uv pip freeze; } 2>/dev/null"
 )

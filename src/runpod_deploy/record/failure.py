@@ -24,6 +24,8 @@ COMMAND_HEAD = "--- "
 """Begins the line before what a command printed."""
 _RUN_COMMANDS = frozenset({"setup", "preflight"})
 DMESG_NAME = "dmesg_tail.txt"
+OOM_COUNT = "killed in this container for memory:"
+"""Begins the line that tells how many processes the kernel killed, by the container's own count."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +96,10 @@ _BY_CAUSE: Mapping[str, str] = {
 }
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_KERNEL = re.compile(r"Out of memory: Killed process|Memory cgroup out of memory|oom-kill:")
+_KERNEL = re.compile(
+    r"Out of memory: Killed process|Memory cgroup out of memory|oom-kill:"
+    rf"|^{OOM_COUNT} [1-9]"
+)
 
 
 def classify(run: Run, folder: Path) -> Failure | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runpod_deploy.record.evidence import NEAR_THE_END
-from runpod_deploy.record.failure import KINDS, Evidence, Failure, classify
+from runpod_deploy.record.failure import KINDS, OOM_COUNT, Evidence, Failure, classify
 from runpod_deploy.record.records import JobEnd, Run, StepRecord
 from runpod_deploy.record.states import RunState
 
@@ -144,6 +144,18 @@ def test_the_kernel_says_who_was_killed_for_memory(tmp_path: Path) -> None:
     assert found.evidence == Evidence(
         file="dmesg_tail.txt", line=2, text="[1] Out of memory: Killed process 7 (python)"
     )
+
+
+@pytest.mark.parametrize(("count", "expected"), [(0, "killed"), (1, "host_oom"), (12, "host_oom")])
+def test_the_count_of_the_container_says_so_where_the_kernel_may_not(
+    tmp_path: Path, count: int, expected: str
+) -> None:
+    """Most containers may not read the kernel's messages, but how often it killed in them."""
+    text = f"dmesg: read kernel buffer failed: Operation not permitted\n{OOM_COUNT} {count}\n"
+    (tmp_path / "dmesg_tail.txt").write_text(text)
+
+    assert kind(tmp_path, failed(code=137)) == expected
+    assert kind(tmp_path, failed(code=1)) == "exit_code"
 
 
 @pytest.mark.parametrize(
