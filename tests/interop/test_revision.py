@@ -286,15 +286,51 @@ def test_files_of_git_lfs_count_as_what_they_stand_for(repository: Path) -> None
 
 
 def test_submodules_are_told(repository: Path, tmp_path: Path) -> None:
-    """Their files are not in the revision: they count as absent, with a note."""
+    """Where this clone lacks their commit, their files count as absent, with a note."""
     sha = git(repository, "rev-parse", "HEAD")
     git(repository, "update-index", "--add", "--cacheinfo", f"160000,{sha},src/lib")
     git(repository, "commit", "-q", "-m", "x")
     found = at(repository)
-    assert ["src/lib is a submodule"] == [one.partition(":")[0] for one in found.notes]
+    assert (f"src/lib is a submodule whose commit {sha[:12]}",) == tuple(
+        one.partition(" is not in")[0] for one in found.notes
+    )
     expected = checkout_plan(repository, "HEAD", tmp_path)
     assert found.plan_file is not None
     assert expected.plan_hash == found.plan_file.plan_hash
+
+
+def test_submodules_that_are_here_are_read_as_they_were(repository: Path, tmp_path: Path) -> None:
+    """Their files at the commit that the revision names, nested ones too, whatever lies there now."""
+    inner, middle = tmp_path / "inner", tmp_path / "middle"
+    for place, name in ((inner, "i.txt"), (middle, "m.txt")):
+        place.mkdir()
+        git(place, "init", "-q", "-b", "main")
+        (place / name).write_text("one\n")
+        commit(place)
+    add = ("-c", "protocol.file.allow=always", "submodule", "--quiet", "add")
+    git(middle, *add, str(inner), "nested")
+    commit(middle)
+    git(repository, *add, str(middle), "src/lib")
+    git(repository, *add[:3], "update", "--init", "--recursive", "--quiet")
+    commit(repository)
+
+    before = everything(repository)
+    found = at(repository)
+    assert ((), before) == (found.notes, everything(repository))
+    job = load(repository / "jobs" / "job.yaml")
+    here = plan_job(job, plan_id="0" * 32, use_cache=False)[0]
+    assert {"lib/m.txt", "lib/nested/i.txt"} < {one.path for one in here.payload["code"]}
+    assert isinstance(found.plan_file, PlanFile)
+    assert here.plan_hash == found.plan_file.plan_hash
+
+    library = repository / "src" / "lib"
+    (library / "m.txt").write_text("two\n")
+    commit(library)
+    (library / "nested" / "i.txt").write_text("three\n")
+    assert here.plan_hash == planned(repository).plan_hash
+    shutil.rmtree(library / "nested")
+    (told,) = at(repository).notes
+    assert told.startswith("src/lib/nested is a submodule whose commit ")
 
 
 def test_sparse_and_linked_work_trees(repository: Path, tmp_path: Path) -> None:

@@ -78,7 +78,8 @@ def fresh(
 
 def _refusal(plan_file: PlanFile, drifts: Sequence[Drift]) -> PlanRefused:
     refused = [drift for drift in drifts if drift.verdict == "refuse"]
-    parts = ",".join(dict.fromkeys(drift.part for drift in refused))
+    allowed = [drift for drift in drifts if drift.verdict == "allowed"]
+    parts = ",".join(dict.fromkeys(drift.part for drift in (*allowed, *refused)))
     return PlanRefused(
         "The plan is stale: the project changed since it was made, and nothing was created.\n"
         + table([*refused, *(drift for drift in drifts if drift.verdict != "refuse")]),

@@ -27,9 +27,10 @@ _PLAIN_INDEX = {
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """One path of a commit; `mode` as git writes it."""
+    """One path of a commit; `mode` as git writes it, `sha` that of the object or the submodule."""
 
     mode: str
+    sha: str = ""
 
     @property
     def is_link(self) -> bool:
@@ -51,12 +52,14 @@ class GitTree:
         folder: Where its files are laid out; absolute, links resolved.
         entries: Every path of it; those that are not UTF-8 hold surrogates.
         has_lfs: Whether a checkout here would replace the pointers of Git LFS.
+        scratch: A folder for what is ours, beside the files.
     """
 
     commit: str
     folder: Path
     entries: Mapping[str, TreeEntry]
     has_lfs: bool
+    scratch: Path
     environ: Mapping[str, str]
 
     def lay_out(self, paths: Iterable[str]) -> None:
@@ -82,7 +85,7 @@ class GitTree:
         Raises:
             InvalidInput: The patch does not fit this commit.
         """
-        objects = self.folder.parent / "objects"
+        objects = self.scratch / "objects"
         (objects / "info").mkdir(parents=True)
         own = _git(self.folder, self.environ, "rev-parse", "--git-path", "objects").rstrip(b"\n")
         (objects / "info" / "alternates").write_bytes(own + b"\n")
@@ -104,12 +107,20 @@ class GitTree:
         }
 
 
-def open_tree(toplevel: Path, revision: str, place: Path, environ: Mapping[str, str]) -> GitTree:
+def open_tree(
+    toplevel: Path,
+    revision: str,
+    place: Path,
+    environ: Mapping[str, str],
+    *,
+    folder: Path | None = None,
+) -> GitTree:
     """Return the tree of `revision`, nothing of it laid out yet.
 
     Args:
         toplevel: The work tree of the repository.
-        place: An empty folder that nothing else uses.
+        place: A folder that nothing else uses; empty, or not there.
+        folder: Where files are laid out; by default in `place`.
 
     Raises:
         InvalidInput: There is no git, no such commit, or git refuses.
@@ -121,7 +132,8 @@ def open_tree(toplevel: Path, revision: str, place: Path, environ: Mapping[str, 
         "utf-8", "surrogateescape"
     )
     filters = {key.rpartition(".")[0] for key in keys.split("\0") if key.startswith("filter.")}
-    folder = place / "tree"
+    folder = place / "tree" if folder is None else folder
+    place.mkdir(parents=True, exist_ok=True)
     # An empty one: the boundary of what a job may touch, and nothing to git.
     (folder / ".git").mkdir(parents=True)
     # The settings of the caller's environment do not stay: ours take the places.
@@ -140,6 +152,7 @@ def open_tree(toplevel: Path, revision: str, place: Path, environ: Mapping[str, 
         folder=folder,
         entries=_entries(folder, environ),
         has_lfs="filter.lfs" in filters,
+        scratch=place,
         environ=environ,
     )
 
@@ -177,7 +190,8 @@ def _entries(folder: Path, environ: Mapping[str, str]) -> dict[str, TreeEntry]:
 
 def _entry(record: str) -> tuple[str, TreeEntry]:
     facts, _, path = record.partition("\t")
-    return path, TreeEntry(facts.partition(" ")[0])
+    mode, sha, *_ = facts.split(" ")
+    return path, TreeEntry(mode, sha)
 
 
 class _GitFailed(InvalidInput):

@@ -26,6 +26,7 @@ from runpod_deploy.facts.lfs import without_pointers
 from runpod_deploy.facts.observe import observe
 from runpod_deploy.facts.plan_sweep import each_config, is_sweep
 from runpod_deploy.facts.project import Project, git_toplevel
+from runpod_deploy.facts.submodules import lay_out_submodules
 from runpod_deploy.schema.base_files import SUFFIXES
 from runpod_deploy.schema.job import JobConfig
 from runpod_deploy.schema.load import load
@@ -78,7 +79,7 @@ def plan_at_revision(
         if path not in tree.entries:
             return AtRevision(commit=tree.commit, plan_file=None)
         with _explained(path, revision):
-            return _plan(tree, revision, path, variables, allow_paths)
+            return _plan(tree, toplevel, revision, path, variables, allow_paths, environ)
 
 
 @contextmanager
@@ -95,10 +96,12 @@ def _explained(path: str, revision: str) -> Iterator[None]:
 
 def _plan(
     tree: GitTree,
+    toplevel: Path,
     revision: str,
     path: str,
     variables: Mapping[str, str],
     allow_paths: Sequence[Path],
+    environ: Mapping[str, str],
 ) -> AtRevision:
     display = f"{revision}:{path}"
     lay_out_early(tree, path)
@@ -108,13 +111,14 @@ def _plan(
     config = loaded(tree, path, display, values, allow_paths)
     # All is laid out before the first look: runs of a sweep may name folders in each other's.
     jobs = [laid_out(tree, path, one, allow_paths) for one in each_config(config)]
+    sources = frozenset(source for one in jobs for source in one.sources)
+    notes = tuple(lay_out_submodules(tree, toplevel, sources, environ))
     found: Found = {}
     plans = [_compiled(tree, one, found) for one in jobs]
-    sources = frozenset(source for one in jobs for source in one.sources)
     return AtRevision(
         commit=tree.commit,
         plan_file=make_sweep_file(plans, new_id()) if is_sweep(config) else plans[0],
-        notes=tuple(_submodules(tree, sources)),
+        notes=notes,
     )
 
 
@@ -245,9 +249,3 @@ def _below(path: str, sources: frozenset[str]) -> bool:
             return True
         at = path.find("/", at + 1)
     return False
-
-
-def _submodules(tree: GitTree, sources: frozenset[str]) -> Iterator[str]:
-    for path, entry in tree.entries.items():
-        if entry.is_submodule and _below(path, sources):
-            yield f"{path} is a submodule: its files are not in the revision, and count as absent"
