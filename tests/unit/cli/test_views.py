@@ -276,6 +276,19 @@ def test_every_event_can_be_told(name: str) -> None:
         assert told is None or "" != told.text
 
 
+def test_a_job_that_runs_already_is_not_started_again() -> None:
+    """Who comes back to a job goes on with it; a journal tells both in their order."""
+    begun = Event(event="step_started", ts_utc="", fields={"step": "execute"})
+    before = replace(begun, fields={"step": "preflight"})
+    whole = Story()
+    told = [one.text for one in map(whole.tell, (before, begun, begun)) if one is not None]
+    later = Story().tell(begun)
+
+    assert told == ["starting the job", "going on with the job"]
+    assert later is not None
+    assert later.text == "going on with the job"
+
+
 def test_what_only_insiders_need_is_told_with_verbose() -> None:
     """An event without a sentence of its own shows its fields with --verbose, else nothing."""
     event = Event(event="host_key_enrolled", ts_utc="", fields={"fingerprint": "SHA256:x"})

@@ -111,6 +111,25 @@ def test_steps_and_marks_have_their_times(tmp_path: Path) -> None:
     assert data["cause"] is None
 
 
+def test_the_step_of_a_failed_job_is_bad_and_what_follows_is_the_undoing(tmp_path: Path) -> None:
+    """As the live view shows it: the watching went well, what was watched did not."""
+    ended = {"exit_code": 3, "cause": "exit_code", "log_bytes": 0, "failure_markers_seen": []}
+    events = [
+        line("run_started", stamp(0), run_id="r"),
+        line("step_started", stamp(1), step="execute"),
+        line("job_ended", stamp(2), outcome="failed", success_marker_seen=None, **ended),
+        line("step_completed", stamp(2), step="execute", duration_sec=1),
+        line("state_changed", stamp(3), state="UNDOING", cause="exit_code"),
+        line("state_changed", stamp(9), state="FAILED", cause="exit_code"),
+    ]
+    rows = run_data(make_run(tmp_path, "20260601T000000Z", None, events))["steps"]
+
+    assert [(row["name"], row["state"], row["end"] - row["start"]) for row in rows] == [
+        ("execute", "failed", 1),
+        ("undo", "completed", 6),
+    ]
+
+
 def test_a_step_that_several_executors_were_at_is_one(tmp_path: Path) -> None:
     """It begins with the first and ends with the run, when none of them told of its end."""
     events = [

@@ -41,11 +41,14 @@ class Story:
     def _tell(self, event: Event) -> Line | None:
         fields = event.fields
         if event.event == "step_started":
-            self.step, self._told = str(fields.get("step")), 0
-            if self.step not in _BEGINNINGS:
+            before, self.step, self._told = self.step, str(fields.get("step")), 0
+            begun = _BEGINNINGS.get(self.step)
+            if begun is None:
                 return None
+            if self.step == "execute" and before in {"run", "execute"}:
+                begun = "going on with the job"  # another executor got this far
             self._told = 1
-            return Line(step=self.step, text=_BEGINNINGS[self.step], tone="dim")
+            return Line(step=self.step, text=begun, tone="dim")
         if event.event == "step_completed":
             return self._completed(fields)
         if event.event == "state_changed":

@@ -22,6 +22,7 @@ from runpod_deploy.schema.plain import to_plain
 LOG_TAIL_BYTES = 512 * 1024
 MOST_MARKS = 2000
 MOST_STEPS = 200
+UNDO = "undo"
 MOST_FILES = 5000
 MOST_EVENTS = 2000
 
@@ -65,6 +66,7 @@ class _Told:
         self.steps: list[dict[str, Any]] = []
         self.marks: list[dict[str, Any]] = []
         self.marks_count = 0
+        self.job_failed = False
         self.events: list[dict[str, Any]] = []
         self.cut = False
 
@@ -81,13 +83,23 @@ class _Told:
 
     def _other(self, event: Event, at: float | None) -> None:
         if event.event == "state_changed" and (self.run.state.final or self.run.state == "UNDOING"):
-            for row in self.steps:
-                if row["end"] is None:  # its executor was ended, and told of no end
-                    row.update(end=at, state="failed")
+            self._over(at)
+        if event.event == "job_ended" and self.run.job_end and self.run.job_end.outcome == "failed":
+            # The step that watches the job did its work; what it is looked at for is the job.
+            self.job_failed = True
         if len(self.events) < MOST_EVENTS:
             self.events.append({"t": at, "event": event.event, "fields": dict(event.fields)})
         else:
             self.cut = True
+
+    def _over(self, at: float | None) -> None:
+        """End what nobody told the end of: its executor was ended. What follows is the undoing."""
+        for row in self.steps:
+            if row["end"] is None:
+                undone = row["name"] == UNDO and self.run.state not in {"LEAKED", "UNKNOWN"}
+                row.update(end=at, state="completed" if undone else "failed")
+        if self.run.state == "UNDOING" and len(self.steps) < MOST_STEPS:
+            self.steps.append({"name": UNDO, "start": at, "end": None, "state": "started"})
 
     def _step(self, event: Event, name: str, at: float | None) -> None:
         if event.event == "step_started":
@@ -97,6 +109,8 @@ class _Told:
                 self.steps.append({"name": name, "start": at, "end": None, "state": "started"})
             return
         state = event.event.removeprefix("step_")
+        if name == "execute" and self.job_failed:
+            state = "failed"
         error = tolerant.text(event.fields, "error")
         for row in reversed(self.steps):
             if row["name"] == name and row["end"] is None:
