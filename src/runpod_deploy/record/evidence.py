@@ -38,6 +38,7 @@ _TELLING: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"CUDA out of memory|OutOfMemoryError|CUDA_ERROR_OUT_OF_MEMORY|CUDA error: out of memory"
             r"|CUBLAS_STATUS_ALLOC_FAILED|RESOURCE_EXHAUSTED: Out of memory|HIP out of memory"
+            r"|OOM when allocating tensor|cudaMalloc failed: out of memory"
             r"|No executable batch size found|No available memory for the cache blocks"
             r"|KV cache is needed, which is larger than the available KV cache memory"
             r"|Free memory on device .{1,200} is less than desired GPU memory utilization"

@@ -70,6 +70,16 @@ def test_warnings_are_shown_in_full(watch: Watch, events: Sequence[Event]) -> No
     assert ["word 0", "word 1", "word 2", "and 2 more"] == [one.strip() for one in shown]
 
 
+def test_results_of_a_job_that_was_left_alone_are_not_missing(
+    watch: Watch, events: Sequence[Event]
+) -> None:
+    """They come when somebody comes back for them."""
+    left = Event(event="state_changed", ts_utc=NOW, fields={"state": "DETACHED", "cause": "asked"})
+    text = summary.render(ended(watch, [*events[:11], left]), PLAIN, width=80)
+    assert "not pulled yet" in text
+    assert "✗" not in text
+
+
 def test_the_end_of_a_failed_log_is_shown(watch: Watch, events: Sequence[Event]) -> None:
     """What the job said last stands in the summary, unless a line of it proves the cause."""
     ending = replace(ended(watch, events), log_tail=("Traceback", "ValueError: no rate"))

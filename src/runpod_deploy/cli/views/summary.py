@@ -99,9 +99,11 @@ def _artifacts(watch: Watch, style: Style, *, unicode: bool) -> list[str]:
             amount = [count(record.files or 0, "file"), size(record.bytes or 0)]
             rows.append([_mark(good=True, unicode=unicode), planned.label, *amount, "verified"])
         else:
-            why = (record.error if record else None) or "not pulled"
+            waits = watch.run.state.value == "DETACHED"
+            why = (record.error if record else None) or f"not pulled{' yet' * waits}"
             optional = "" if planned.required else " (optional)"
-            mark = "-" if not planned.required else _mark(good=False, unicode=unicode)
+            missing = planned.required and not waits
+            mark = _mark(good=False, unicode=unicode) if missing else "-"
             rows.append([mark, planned.label, "", "", f"{why.splitlines()[0]}{optional}"])
     if not rows:
         return []
