@@ -15,6 +15,7 @@ from runpod_deploy.compiler.freshness import (
 from runpod_deploy.compiler.observed import CandidateOffer
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.errors import PlanRefused
+from runpod_deploy.facts.payload_now import Read
 from runpod_deploy.facts.replan import world_of
 
 SHOWN = 20
@@ -34,7 +35,7 @@ class Fresh:
     drifts: tuple[Drift, ...]
 
 
-def fresh(
+def fresh(  # noqa: PLR0913 - each is something else that only the caller knows
     plan_file: PlanFile,
     project_root: Path,
     *,
@@ -44,6 +45,7 @@ def fresh(
     offers: tuple[CandidateOffer, ...] | None = None,
     image: ImageNow | None = None,
     growing: bool = False,
+    read: Read | None = None,
 ) -> Fresh:
     """Hold the plan against the project as it is now: every file read, the job compiled anew.
 
@@ -55,6 +57,7 @@ def fresh(
         image: What the registry says now about the image; None when it was not asked.
         growing: Whether a file that only grew since is sent as it was planned: so does a log in the
             project that this very command is piped into.
+        read: As of `payload_now`.
 
     Raises:
         PlanRefused: Something else differs, or a path leads out of the project.
@@ -62,7 +65,12 @@ def fresh(
     """
     allowed = check_allowed(allow)
     world = world_of(
-        plan_file, project_root, allow_paths=allow_paths, environ=environ, growing=growing
+        plan_file,
+        project_root,
+        allow_paths=allow_paths,
+        environ=environ,
+        growing=growing,
+        read=read,
     )
     now = replace(world, offers=offers, image=image)
     drifts = can_apply(plan_file, now, allow=allowed)

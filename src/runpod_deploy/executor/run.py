@@ -134,7 +134,7 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
     clock = SystemClock()
     refuse_commands([plan_file.plan], commands)
     project_root = await asyncio.to_thread(project_root.resolve)
-    offers = await _offers(plan_file, target) if saved else None
+    offers = await offers_at(plan_file, target) if saved else None
     image = await image_now(plan_file, target.label) if saved else None
     checked = await asyncio.to_thread(
         fresh,
@@ -243,7 +243,8 @@ def note_start(ctx: RunContext) -> None:
     )
 
 
-async def _offers(plan_file: PlanFile, target: Target) -> tuple[CandidateOffer, ...] | None:
+async def offers_at(plan_file: PlanFile, target: Target) -> tuple[CandidateOffer, ...] | None:
+    """Return what the catalog says now about a saved plan; None where it shows no prices."""
     cloud = RunPodCloud(target.api_url, target.api_key, target.label)
     try:
         return await offers_now(plan_file, cloud)

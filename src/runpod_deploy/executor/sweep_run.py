@@ -30,6 +30,7 @@ from runpod_deploy.executor.run import (
     use_up,
 )
 from runpod_deploy.executor.sweep import Begin, Opened, Resume, ShardEnd, Sweep, parallel, shard
+from runpod_deploy.executor.sweep_freshness import refuse_stale
 from runpod_deploy.facts.approvals import SeenApproval
 from runpod_deploy.record.atomic import dump_json, write_atomic
 from runpod_deploy.record.events import Event
@@ -133,7 +134,9 @@ async def execute_sweep(  # noqa: PLR0913 - each is something else that only the
 
     Raises:
         InvalidInput: They have some, and nobody allowed that.
-        PlanRefused: The file was applied already.
+        PlanRefused: The file was applied already, or the project is not as it was planned.
+        CloudError: The API that a saved sweep's prices are from cannot be reached.
+        AccountError: It refused the key.
         OSError: The sweep's folder cannot be made or written.
         JournalError: Its journal cannot.
     """
@@ -142,6 +145,8 @@ async def execute_sweep(  # noqa: PLR0913 - each is something else that only the
     refuse_commands([one.plan for one in sweep_file.shards], commands)
     root = await asyncio.to_thread(project_root.resolve)
     if wishes.saved:
+        chosen = _chosen(sweep_file, wishes)
+        await refuse_stale(chosen, root, target=target, environ=environ, allow_paths=allow_paths)
         use_up(sweep_file.plan_id, root, clock, again=wishes.again)
     folder = claim_sweep_folder(root, clock.now()).path
     write_atomic(folder / SWEEP_NAME, dumps(sweep_file))
@@ -185,8 +190,7 @@ async def continue_sweep(
         sinks=(*world.listeners.sinks, keeper.event),
     )
     keeper.journal = journal
-    only = wishes.only
-    chosen = [one for one in sweep_file.shards if only is None or shard(one).name in only]
+    chosen = _chosen(sweep_file, wishes)
     try:
         world.listeners.opened(folder)
         journal.write(
@@ -223,6 +227,11 @@ async def continue_sweep(
     finally:
         with contextlib.suppress(JournalError):
             journal.close()
+
+
+def _chosen(sweep_file: SweepFile, wishes: SweepWishes) -> list[PlanFile]:
+    only = wishes.only
+    return [one for one in sweep_file.shards if only is None or shard(one).name in only]
 
 
 def _queue_failed(journal: Journal, names: Sequence[str], chosen: set[str]) -> None:

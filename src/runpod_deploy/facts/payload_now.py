@@ -10,6 +10,9 @@ from runpod_deploy.facts.grown import as_planned
 from runpod_deploy.facts.payload import find_payload
 from runpod_deploy.facts.project import Project, is_everything, project_at
 
+Read = dict[tuple[Path, tuple[str, ...], bool], tuple[PayloadEntry, ...]]
+"""Files by their source, the patterns, and whether `.gitignore` counts."""
+
 
 def payload_now(
     plan: Plan,
@@ -18,6 +21,7 @@ def payload_now(
     allow_paths: Sequence[Path] = (),
     environ: Mapping[str, str] | None = None,
     planned: Mapping[str, Sequence[PayloadEntry]] | None = None,
+    read: Read | None = None,
 ) -> dict[str, tuple[PayloadEntry, ...]]:
     """Return the payload of `plan` read anew, for `can_apply`; no remembered digest is used.
 
@@ -26,6 +30,7 @@ def payload_now(
 
     Args:
         planned: Its files as they were planned, where one that only grew counts as unchanged.
+        read: What was read for other runs of the same sweep a moment ago; added to.
 
     Raises:
         PlanRefused: A local path of the plan leads out of the project, or a file of it could not
@@ -41,7 +46,8 @@ def payload_now(
                 help=f"If that is meant:\n  --allow-path {project.locate(path)}",
             )
     environ = os.environ if environ is None else environ
-    now = {staging.label: _read(staging, project, environ) for staging in plan.staging}
+    read = {} if read is None else read
+    now = {staging.label: _once(staging, project, environ, read) for staging in plan.staging}
     if planned is None:
         return now
     sources = {staging.label: project.locate(staging.source) for staging in plan.staging}
@@ -61,6 +67,15 @@ def _local_paths(plan: Plan) -> Iterator[str]:
     if plan.notify is not None and plan.notify.webhook_file is not None:
         yield plan.notify.webhook_file
     yield from plan.required_paths
+
+
+def _once(
+    staging: PlanStaging, project: Project, environ: Mapping[str, str], read: Read
+) -> tuple[PayloadEntry, ...]:
+    key = (project.locate(staging.source), staging.excludes, staging.gitignore)
+    if key not in read:
+        read[key] = _read(staging, project, environ)
+    return read[key]
 
 
 def _read(

@@ -13,7 +13,7 @@ from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
 from runpod_deploy.facts.gather import gather_resolution, project_of
 from runpod_deploy.facts.git import git_state
 from runpod_deploy.facts.lockfile import find_lockfile
-from runpod_deploy.facts.payload_now import payload_now
+from runpod_deploy.facts.payload_now import Read, payload_now
 from runpod_deploy.facts.project import git_toplevel
 from runpod_deploy.schema.load import load
 
@@ -25,6 +25,7 @@ def world_of(
     allow_paths: Sequence[Path] = (),
     environ: Mapping[str, str] | None = None,
     growing: bool = False,
+    read: Read | None = None,
 ) -> Now:
     """Return what `plan_file` is to be held against; every file of the payload is read.
 
@@ -32,6 +33,7 @@ def world_of(
         project_root: Absolute, links resolved.
         allow_paths: Folders outside of the repository that local paths may lead into.
         growing: Whether a file that only grew since counts as unchanged.
+        read: As of `payload_now`.
 
     Raises:
         PlanRefused: A path of the plan leads out of the project, or a file of it could not travel.
@@ -43,6 +45,7 @@ def world_of(
         allow_paths=allow_paths,
         environ=environ,
         planned=plan_file.payload if growing else None,
+        read=read,
     )
     plan, problem = _compiled(plan_file, project_root, payload, allow_paths)
     git = git_state(project_root, environ)
