@@ -1,10 +1,11 @@
-"""The fault campaign: random schedules of faults and kills, each through one run, to its end.
+"""The fault campaign: random schedules of faults and kills, each through a run, two, or a sweep, to its end.
 
     schedules.py [--count N] [--seed S] [--shard I/N] [--only INDEX …] [--write]
 
-Real are the executor's front doors (`execute`, `resume`), its HTTP client, and the emulator's whole
-API with its faults, stock, lifecycle and bill; journal, ledger and manifest are real files. Time is
-virtual, and pods are machines in memory behind the executor's SSH port. A kill is one that lets nothing
+Real are the executor's front doors (`execute`, `resume`, and those of a sweep), its HTTP client, and the
+emulator's whole API with its faults, stock, lifecycle and bill; journals, ledger, manifests and state file
+are real files. Time is virtual, and pods are machines in memory behind the executor's SSH port, each with a
+watchdog that goes by the terms of the scripts that were laid there. A kill is one that lets nothing
 happen afterwards, after a line of the journal or around a call (`support/virtual_process.py`); real
 processes get a real SIGKILL in `crash.py`, and real pods the faults one at a time in `faults.py`.
 
@@ -33,7 +34,7 @@ from support.schedules import Schedule, draw
 from support.virtual_process import rule_the_world
 
 if TYPE_CHECKING:
-    from support.scheduled_run import Ending
+    from support.scheduled_world import Ending
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "reliability.md"
 BEGIN, END = "<!-- schedules -->", "<!-- /schedules -->"
@@ -103,7 +104,8 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _one(job: tuple[int, int]) -> Told:
-    from support.scheduled_run import Ending, run_schedule  # noqa: PLC0415 - loaded already
+    from support.scheduled_run import run_schedule  # noqa: PLC0415 - loaded already
+    from support.scheduled_world import Ending  # noqa: PLC0415 - likewise
 
     seed, index = job
     schedule = draw(seed, index)
@@ -140,8 +142,12 @@ def _write(seed: int, told: list[Told]) -> None:
             ends[kind][one.ending.state] += 1
     names = [name for name, _ in states.most_common()]
     kills = sum(one.ending.kills for one in told)
+    watchdogs = sum(one.ending.watchdogs for one in told)
+    shapes = Counter(one.schedule.shape for one in told)
     rows = [
-        f"{len(told):,} schedules with the seed {seed}, {kills:,} kills: "
+        f"{len(told):,} schedules with the seed {seed} ({shapes['run']:,} of one run, "
+        f"{shapes['recycle']:,} of two that hand their pod on, {shapes['sweep']:,} of a sweep of three), "
+        f"{kills:,} kills, {watchdogs:,} pods that asked for their own end: "
         + ", ".join(f"{states[name]:,} {name}" for name in names)
         + "; nothing that must hold did not.",
         "",

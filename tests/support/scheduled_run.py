@@ -1,376 +1,343 @@
-"""One run under one schedule: begun, killed, carried on to its end, and held against what must be so."""
+"""Runs under one schedule: begun, killed, carried on to their end, and held against what must be so."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import os
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-import jsonschema
-
-from runpod_deploy.cli.planning import Planned, prepare
-from runpod_deploy.errors import ConnectionLost, RunpodDeployError
-from runpod_deploy.executor import artifacts, resuming, run
+from runpod_deploy.cli.planning import Planned, PlannedSweep, prepare_any
 from runpod_deploy.executor.releasing import CONFIRM_WITHIN_SEC
 from runpod_deploy.executor.resuming import read_begun, resume
-from runpod_deploy.executor.run import Listeners, Outcome, Target, execute
-from runpod_deploy.executor.runpod.cloud import RunPodCloud
-from runpod_deploy.executor.sync.download import DownloadReport
-from runpod_deploy.record.events import Event
-from runpod_deploy.record.journal import JOURNAL_NAME, Journal, read_events
-from runpod_deploy.record.run import fold
-from runpod_deploy.schema.documents import schema_document
+from runpod_deploy.executor.run import Listeners, Outcome, execute
+from runpod_deploy.executor.sweep_run import (
+    SweepListeners,
+    SweepOutcome,
+    SweepWishes,
+    continue_sweep,
+    execute_sweep,
+)
+from runpod_deploy.executor.sweep_run import World as SweepWorld
+from runpod_deploy.record.kept_pods import KeptPods
+from runpod_deploy.record.run import Run, RunState, fold
 from support.command import small_job
-from support.fake_pod import FakeJob
-from support.schedules import Kill, Schedule
-from support.virtual_account import KEY, URL, Account, Connector, Pods
-from support.virtual_process import Process, WasKilled, process, run_campaign
+from support.scheduled_world import GPUS, LOG, Ending, World, now
+from support.schedules import Schedule
+from support.virtual_process import run_campaign
 
-RESULT = b"the result of the job"
-# As many as there can be hosts that will not do, and one more.
-GPUS = ("NVIDIA L4", "NVIDIA RTX A5000", "NVIDIA L40S", "NVIDIA A40", "NVIDIA RTX A6000")
-LOG = (b"__RUNPOD_STEP_START__work__\nhello ", b"again\n__RUNPOD_STEP_DONE__work__\n", b"the end")
-MOST_TRIES = 12
+MOST_TRIES = 14
 BILLING_TICK_SEC = 300.0
+BOOT_GRACE_SEC = 20 * 60.0
+# How long a watchdog leaves a pod to whoever has just been heard of once its money is spent.
+COLLECTING_SEC = 15 * 60.0
 SMALL_MONEY_USD = 0.002
-
-
-@dataclass(kw_only=True)
-class Ending:
-    """How a run under a schedule ended.
-
-    Attributes:
-        problems: What does not hold; none is what is wanted.
-        kills: How many of the planned kills came.
-        tries: How many executors it took.
-    """
-
-    state: str = ""
-    cause: str | None = None
-    problems: list[str] = field(default_factory=list)
-    kills: int = 0
-    tries: int = 0
-    journal: str = ""
+RESTLESS = frozenset({"LEAKED", "KEPT", "UNKNOWN"})
 
 
 def run_schedule(schedule: Schedule, place: Path, seed: str) -> Ending:
-    """Carry a run out under a schedule, in a folder of its own."""
+    """Carry a schedule out, in a folder of its own."""
     random.seed(seed)
-    return _Bench(schedule, place).whole()
+    world = World(schedule, place)
+    world.project.mkdir(parents=True)
+    (world.project / "payload").mkdir()
+    (world.project / "payload" / "data").write_bytes(b"x")
+    file = world.project / "job.yaml"
+    file.write_text(json.dumps(_job(schedule)), "utf-8")
+    planned = prepare_any(file, {}, (), None)
+    with world.rules():
+        run_campaign(_all_of_it(world, planned))
+    return world.ending
 
 
-class _Bench:
-    """One run, its account, and everybody who carries it on."""
+async def _all_of_it(world: World, planned: Planned | PlannedSweep) -> None:
+    dark = world.begin()
+    if isinstance(planned, PlannedSweep):
+        await _sweep(world, planned)
+    else:
+        for _ in range(2 if world.schedule.shape == "recycle" else 1):
+            await _one_run(world, planned)
+        _state_file(world)
+    dark.cancel()
+    machines = [pod.machine for pod in world.account.pods.started]
+    world.ending.watchdogs = sum(one.acted for one in machines)
+    if any(one.began_without for one in machines):
+        world.ending.problems.append("a job began without its payload")
 
-    def __init__(self, schedule: Schedule, place: Path) -> None:
-        self.schedule = schedule
-        self.place = place
-        self.ending = Ending()
-        self.jobs: list[FakeJob] = []
-        self.pull_cuts = 1 if "cut-pull" in schedule.faults else 0
-        self.away_sec = 0.0
-        self.leaks = 0
-        self.folder: Path | None = None
-        self.account: Account
-        self.environ = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(place / "home"),
-            "XDG_STATE_HOME": str(place / "state"),
-            "RUNPOD_DEPLOY_OWNER": "campaign",
-        }
 
-    def whole(self) -> Ending:
-        """Do all of it."""
-        project = self.place / "project"
-        project.mkdir(parents=True)
-        job = _job(self.schedule)
-        (project / "job.yaml").write_text(json.dumps(job), "utf-8")
-        planned = prepare(project / "job.yaml", {}, (), None)
-        with self._world():
-            run_campaign(self._to_the_end(planned))
-        return self.ending
+async def _one_run(world: World, planned: Planned) -> None:
+    """Carry one run on, executor after executor, to its end."""
+    folder: Path | None = None
 
-    @contextlib.contextmanager
-    def _world(self) -> Iterator[None]:
-        """Put the account in RunPod's place, and count each line of a journal."""
-        opened, append = Journal.__init__, Journal._append
+    def opened(claimed: Path, run_id: str) -> None:
+        nonlocal folder
+        folder = claimed
+        world.opened(claimed, run_id)
 
-        def watched_open(journal: Journal, *args: Any, **options: Any) -> None:
-            opened(journal, *args, **options)
-            whose = process()
-            if whose is not None:
-                whose.closing.append(journal._abandon)
-
-        def watched(journal: Journal, line: bytes, *, durable: bool) -> None:
-            whose = process()
-            append(journal, line, durable=durable)
-            if whose is not None and not whose.dead:
-                whose.wrote_line()
-
-        def connector(*given: Any) -> Connector:
-            return self.account.connector(*given)
-
-        def cloud(url: str, key: str, label: str) -> RunPodCloud:
-            return RunPodCloud(url, key, label, transport=self.account.transport())
-
-        with contextlib.ExitStack() as stack:
-            for where in (run, resuming):
-                stack.enter_context(mock.patch.object(where, "RunPodCloud", cloud))
-                stack.enter_context(mock.patch.object(where, "AsyncsshConnector", connector))
-            stack.enter_context(mock.patch.object(artifacts, "download", self._download))
-            stack.enter_context(mock.patch.object(Journal, "__init__", watched_open))
-            stack.enter_context(mock.patch.object(Journal, "_append", watched))
-            yield
-
-    async def _to_the_end(self, planned: Planned) -> None:
-        ours = ("hung-setup", "cut-pull")
-        faults = [one for one in self.schedule.faults if one not in ours and "dark" not in one]
-        pods = Pods(job=self._new_job)
-        if "hung-setup" in self.schedule.faults:
-            pods.hangs.add("setup-1")
-        self.account = Account(self.place / "cloud", pods, tuple(faults))
-        self.account.deletes = self._about_to_delete
-        kills = list(self.schedule.kills)
-        dark = asyncio.get_running_loop().create_task(self._darkness())
-        outcome: Outcome | None = None
-        for number in range(MOST_TRIES):
-            kill = kills.pop(0) if kills else None
-            if number > 3 or (outcome is not None and number > 1):
-                self.account.cloud.board.clear()
-            self.ending.tries += 1
-            outcome = await self._one(planned, kill) or outcome
-            if kill is None and outcome is not None and self._over(outcome):
-                break
-        dark.cancel()
-        self._judge(outcome)
-
-    async def _darkness(self) -> None:
-        """Let nobody in for a while, some time into the run."""
-        for fault in self.schedule.faults:
-            if fault.startswith("dark"):
-                await asyncio.sleep(15.0)
-                for pod in self.account.pods.started:
-                    await pod.reopen_ssh(dark=float(fault.partition("=")[2]))
-
-    async def _one(self, planned: Planned, kill: Kill | None) -> Outcome | None:
-        """Let one executor work until it ends or is killed; None: the run goes on later."""
-        me = Process(at_line=kill.line if kill else 0, at_call=kill.call if kill else 0)
-        target = Target(label="emulator", api_url=URL, api_key=KEY)
-        try:
-            if self._begun():
-                assert self.folder is not None
-                begun = read_begun(self.folder)
-                work = resume(
-                    begun,
-                    project_root=planned.project_root,
-                    target=target,
-                    environ=self.environ,
-                )
-            else:
-                work = execute(
-                    planned.plan_file,
-                    project_root=planned.project_root,
-                    target=target,
-                    environ=self.environ,
-                    listeners=Listeners(opened=self._opened),
-                )
-            outcome = await me.run(work)
-        except WasKilled:
-            assert kill is not None
-            self.ending.kills += 1
-            self._tear(kill.torn)
-            await self._nobody(kill.away_sec)
-            return None
-        except RunpodDeployError as error:
-            self.ending.journal = str(error)
-            await self._nobody(60.0)
-            return None
-        self._manifest(outcome)
-        return outcome
-
-    def _opened(self, folder: Path, _run_id: str) -> None:
-        self.folder = folder
-
-    def _begun(self) -> bool:
-        return self.folder is not None and any(
-            event.event == "run_started" for event in read_events(self.folder / JOURNAL_NAME)
-        )
-
-    async def _nobody(self, seconds: float) -> None:
-        self.away_sec += seconds
-        await asyncio.sleep(seconds)
-
-    def _tear(self, size: int) -> None:
-        """Take the end of the last line away, which a power cut or a full disk may do."""
-        if not size or self.folder is None:
-            return
-        journal = self.folder / JOURNAL_NAME
-        text = journal.read_bytes()
-        last = len(text) - (text[:-1].rfind(b"\n") + 1)
-        journal.write_bytes(text[: len(text) - min(size, last - 1)])
-
-    def _new_job(self) -> FakeJob:
-        job = FakeJob(
-            chunks=[(0.45 * self.schedule.lasts * n, piece) for n, piece in enumerate(LOG)],
-            lasts=self.schedule.lasts,
-            exit_code=self.schedule.exit_code,
-        )
-        self.jobs.append(job)
-        return job
-
-    # -- the results -------------------------------------------------------------------------
-
-    async def _download(self, transport: Any, *, local: Path, **_options: Any) -> DownloadReport:
-        """Bring the result home as the wire would: in parts, each of which may be cut."""
-        await transport.run("pull: list")
-        job: FakeJob = transport.machine.job
-        if job.started_at is None or _now() < job.ends_at() or job.exit_code != 0:
-            return DownloadReport(missing=True)
-        await transport.run("pull: first part")
-        if self.pull_cuts:
-            self.pull_cuts -= 1
-            transport.machine.drop()
-            raise ConnectionLost("cut in the middle of a pull")
-        await transport.run("pull: the rest")
-        local.mkdir(parents=True, exist_ok=True)
-        (local / "result").write_bytes(RESULT)
-        digest = "f5" * 32
-        return DownloadReport(
-            files=1,
-            bytes=len(RESULT),
-            fetched=1,
-            entries=({"path": "result", "size": len(RESULT), "sha256": digest},),
-            tree_sha256=f"sha256:{digest}",
-        )
-
-    def _home(self) -> bool:
-        file = self.folder and self.folder / "out" / "result"
-        return bool(file and file.exists() and file.read_bytes() == RESULT)
-
-    def _about_to_delete(self, pod_id: str) -> None:
-        """A job that succeeded has its result at home before its pod goes, or its money is spent."""
-        pod = self.account.pods.of_pod.get(pod_id)
-        spent = self.account.spent_usd() >= self.schedule.cap_usd * 0.99
-        if pod is None or pod.machine.dead or self._home() or spent:
-            return
-        job = pod.machine.job
-        if job.started_at is not None and job.exit_code == 0 and _now() >= job.ends_at():
-            self.ending.problems.append("a pod is deleted whose result is not home")
-
-    # -- what must hold ----------------------------------------------------------------------
-
-    def _over(self, outcome: Outcome) -> bool:
-        """Return whether nothing is left to do; what is left is done once more, without faults."""
-        return outcome.run.state not in {"LEAKED", "KEPT", "UNKNOWN"} or self.ending.tries > 6
-
-    def _manifest(self, outcome: Outcome) -> None:
-        assert self.folder is not None
-        data = json.loads((self.folder / "runpod_deploy_pull_manifest.json").read_bytes())
-        schema = json.loads(schema_document("manifest"))
-        errors = jsonschema.Draft202012Validator(schema).iter_errors(data)
-        self.ending.problems += [f"manifest: {error.message}"[:300] for error in errors]
-        state = str(outcome.run.state)
-        if data.get("state") != state:
-            self.ending.problems.append(f"the manifest says {data.get('state')}, the run {state}")
-        self._pods_are_told(state, set(data.get("leaked_pod_ids", ())))
-        if state == "SUCCEEDED":
-            self._truly_succeeded()
-
-    def _pods_are_told(self, state: str, leaked: set[str]) -> None:
-        left = {
-            pod_id
-            for pod_id, tenant in self.account.cloud.fleet.tenants.items()
-            # Stopped, as the job file has it for runs that fail.
-            if not (tenant.pod.power == "off" and self.schedule.on_failure == "stop")
-        }
-        if left - leaked and state not in {"KEPT", "UNKNOWN"}:
-            self.ending.problems.append(f"{state}, and pods are left that are not told: {left}")
-        if (state == "LEAKED") is not bool(leaked):
-            self.ending.problems.append(f"{state}, and leaked are {leaked}")
-
-    def _truly_succeeded(self) -> None:
-        began = [job for job in self.jobs if job.started_at is not None]
-        if not began or began[-1].exit_code != 0 or _now() < began[-1].ends_at():
-            self.ending.problems.append("wrongly succeeded: the job did not")
-        if not self._home():
-            self.ending.problems.append("wrongly succeeded: the result is not home")
-
-    def _judge(self, outcome: Outcome | None) -> None:
-        found = self.ending.problems
-        if outcome is None or self.folder is None:
-            found.append(f"it came to no end in {MOST_TRIES} tries: {self.ending.journal}")
-            return
-        self.ending.state = str(outcome.run.state)
-        self.ending.cause = outcome.run.cause
-        events = list(read_events(self.folder / JOURNAL_NAME))
-        self.ending.journal = "\n".join(f"{e.ts_utc} {e.event} {dict(e.fields)}" for e in events)
-        if self.account.cloud.fleet.max_simultaneous > 1:
-            found.append("two pods at a time")
-        if open_ones := fold(events).open_intents:
-            found.append(f"open effects: {sorted(open_ones)}")
-        began = [job for job in self.jobs if job.started_at is not None]
-        if len(began) > 1 and self.schedule.survivable:
-            found.append(f"the job began {len(began)} times")
-        self.leaks = sum(event.fields.get("outcome") == "leaked" for event in events)
-        self._money()
-        self._log(events)
-        self._right_end()
-
-    def _money(self) -> None:
-        rate = (
-            max(pod.price for pod in self.account.cloud.fleet.history.values())
-            if (self.account.cloud.fleet.history)
-            else 0.0
-        )
-        # Whoever tells of a pod that cannot be ended has asked for its end for three minutes.
-        asking = CONFIRM_WITHIN_SEC * self.leaks
-        unwatched = rate * (BILLING_TICK_SEC + self.away_sec + asking) / 3600
-        spent, most = self.account.spent_usd(), self.schedule.cap_usd + unwatched
-        if spent > most + SMALL_MONEY_USD:
-            self.ending.problems.append(f"${spent:.4f} spent, at most ${most:.4f} may be")
-
-    def _log(self, events: list[Event]) -> None:
-        """A run that succeeded has the whole log, and each marker of it once."""
-        if self.ending.state != "SUCCEEDED" or self.folder is None:
-            return
-        log = (self.folder / "run.log").read_bytes()
-        if log != b"".join(LOG):
-            self.ending.problems.append(f"the log is {log!r}")
-        marks = [event.event for event in events if event.event.startswith("remote_step_")]
-        if marks != ["remote_step_started", "remote_step_completed"]:
-            self.ending.problems.append(f"the markers in the journal are {marks}")
-
-    def _right_end(self) -> None:
-        """A run that had no fault but those that it must survive ends as its job does."""
-        ample = self.schedule.cap_usd >= 1
-        if not (self.schedule.survivable and ample):
-            return
-        wanted = {0: "SUCCEEDED", 3: "FAILED", None: "UNKNOWN"}[self.schedule.exit_code]
-        if self.ending.state != wanted:
-            self.ending.problems.append(
-                f"{self.ending.state} ({self.ending.cause}), and its job should have {wanted}"
+    outcome: Outcome | None = None
+    tries = 0
+    for tries in range(1, MOST_TRIES + 1):
+        if tries > 4 or (outcome is not None and tries > 2):
+            world.mend()
+        if world.begun(folder):
+            assert folder is not None
+            work = resume(
+                read_begun(folder),
+                project_root=planned.project_root,
+                target=world.target,
+                environ=world.environ,
             )
+        else:
+            work = execute(
+                planned.plan_file,
+                project_root=planned.project_root,
+                target=world.target,
+                environ=world.environ,
+                listeners=Listeners(opened=opened),
+            )
+        ended, by_itself = await world.executor(work)
+        if ended is not None:
+            outcome = ended
+            _hold(world, ended)
+        # What is left is done once more, without faults.
+        done = outcome is not None and (outcome.run.state not in RESTLESS or tries > 7)
+        if by_itself and done:
+            break
+    if folder is not None and _rests_for_good(world, folder):
+        world.ending.state, world.ending.cause = "KEPT", "no_money"
+        return
+    if outcome is None or folder is None:
+        said = f"it came to no end in {tries} tries: {world.ending.journal}"
+        world.ending.problems.append(said)
+        return
+    _judge(world, folder, outcome.run)
+    if world.schedule.shape == "run" and world.account.cloud.fleet.max_simultaneous > 1:
+        world.ending.problems.append("two pods at a time")
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+def _rests_for_good(world: World, folder: Path) -> bool:
+    """Return whether a run's pod is stopped with its results, told of, and there is no money to start it."""
+    told = world.ending.journal.startswith("Kept: ") and "would go beyond" in world.ending.journal
+    return told and world.spent_usd(folder) >= world.schedule.cap_usd - 0.02
+
+
+async def _sweep(world: World, planned: PlannedSweep) -> None:
+    """Carry a sweep on, executor after executor, to its end; then each of its runs is judged."""
+    folder: Path | None = None
+
+    def opened(claimed: Path) -> None:
+        nonlocal folder
+        folder = claimed
+
+    listeners = SweepListeners(opened=opened, of_run=lambda _plan: Listeners(opened=world.opened))
+    there = SweepWorld(
+        project_root=planned.project_root,
+        target=world.target,
+        environ=world.environ,
+        allow_paths=(),
+        listeners=listeners,
+    )
+    outcome: SweepOutcome | None = None
+    for tries in range(1, MOST_TRIES + 1):
+        if tries > 4:
+            world.mend()
+        if world.begun(folder, "sweep_started"):
+            assert folder is not None
+            work = continue_sweep(
+                planned.sweep_file,
+                folder,
+                world=there,
+                wishes=SweepWishes(),
+                interrupts=_nobody(),
+            )
+        else:
+            work = execute_sweep(
+                planned.sweep_file,
+                project_root=planned.project_root,
+                target=world.target,
+                environ=world.environ,
+                listeners=listeners,
+            )
+        ended, by_itself = await world.executor(work)
+        outcome = ended or outcome
+        if by_itself and ended is not None:
+            break
+    if outcome is None:
+        world.ending.problems.append(f"the sweep came to no end: {world.ending.journal}")
+        return
+    await _its_runs(world, planned, outcome)
+
+
+async def _its_runs(world: World, planned: PlannedSweep, outcome: SweepOutcome) -> None:
+    """Judge each run of a sweep that has come to its end; what one left is seen to by `resume`."""
+    world.mend()
+    for name, shard in outcome.run.shards.items():
+        if shard.run_dir is None:
+            continue
+        folder = planned.project_root / shard.run_dir
+        run = fold(world.events(folder))
+        if str(run.state) != shard.state and shard.state not in {"LEAKED", "FAILED"}:
+            world.ending.problems.append(f"{name} is {shard.state}, and its run {run.state}")
+        for _ in range(3):
+            work = resume(
+                read_begun(folder),
+                project_root=planned.project_root,
+                target=world.target,
+                environ=world.environ,
+            )
+            ended, _by_itself = await world.executor(work)
+            if ended is not None:
+                _hold(world, ended)
+                run = ended.run
+                if run.state not in RESTLESS:
+                    break
+        _judge(world, folder, run)
+
+
+def _hold(world: World, outcome: Outcome) -> None:
+    """Hold what an executor says that it is done against the world."""
+    leaked = world.check_manifest(outcome.folder, outcome)
+    state = str(outcome.run.state)
+    _pods_are_told(world, outcome.folder, state, leaked)
+    if state == "SUCCEEDED":
+        _truly_succeeded(world, outcome.folder)
+
+
+def _pods_are_told(world: World, folder: Path, state: str, leaked: set[str]) -> None:
+    fleet = world.account.cloud.fleet
+    mine = world.pods_of(folder) if world.schedule.shape != "run" else set(fleet.tenants)
+    left = {
+        pod_id
+        for pod_id, tenant in fleet.tenants.items()
+        if pod_id in mine and not (tenant.pod.power == "off" and world.has_disk)
+    }
+    if left - leaked and state not in {"KEPT", "UNKNOWN"}:
+        world.ending.problems.append(f"{state}, and pods are left that are not told: {left}")
+    if (state == "LEAKED") is not bool(leaked):
+        world.ending.problems.append(f"{state}, and leaked are {leaked}")
+
+
+def _truly_succeeded(world: World, folder: Path) -> None:
+    began = world.jobs_of(folder)
+    if not began or began[-1].exit_code != 0 or now() < began[-1].ends_at():
+        world.ending.problems.append("wrongly succeeded: the job did not")
+    if not world.is_home(folder):
+        world.ending.problems.append("wrongly succeeded: the result is not home")
+
+
+def _judge(world: World, folder: Path, run: Run) -> None:
+    ending, events = world.ending, world.events(folder)
+    found = ending.problems
+    ending.state, ending.cause = str(run.state), run.cause
+    ending.journal += "\n".join(f"{e.ts_utc} {e.event} {dict(e.fields)}" for e in events)
+    if open_ones := fold(events).open_intents:
+        found.append(f"open effects: {sorted(open_ones)}")
+    began = world.jobs_of(folder)
+    if len(began) > 1 and world.schedule.survivable:
+        found.append(f"the job began {len(began)} times")
+    _money(world, folder, sum(event.fields.get("outcome") == "leaked" for event in events))
+    if run.state is RunState.SUCCEEDED:
+        _log(world, folder)
+    _right_end(world, run)
+
+
+def _money(world: World, folder: Path, leaks: int) -> None:
+    fleet, schedule = world.account.cloud.fleet, world.schedule
+    pods = world.pods_of(folder)
+    rate = max((pod.price for pod_id, pod in fleet.history.items() if pod_id in pods), default=0.0)
+    # Whoever tells of a pod that cannot be ended has asked for its end for three minutes.
+    asking = CONFIRM_WITHIN_SEC * leaks
+    alone = world.away_sec
+    if _watched(world, pods):
+        alone = min(alone, (1 + len(schedule.kills)) * (BOOT_GRACE_SEC + COLLECTING_SEC))
+    unwatched = rate * (BILLING_TICK_SEC + alone + asking) / 3600
+    spent, most = world.spent_usd(folder), schedule.cap_usd + unwatched
+    if spent > most + SMALL_MONEY_USD + _rest_usd(world):
+        world.ending.problems.append(f"${spent:.4f} spent, at most ${most:.4f} may be")
+
+
+def _watched(world: World, pods: set[str]) -> bool:
+    """Return whether each pod came up, so that its watchdog could end it, and the API let it."""
+    stuck = {"delete-lies", "delete-fails", "server-error", "lost-answer"}
+    up = {pod.pod_id for pod in world.account.pods.started}
+    return pods <= up and not stuck & set(world.schedule.kinds)
+
+
+def _rest_usd(world: World) -> float:
+    """Return what a stopped pod's disk of 10 GB costs while nobody is there."""
+    return 10 * 0.20 / 720 * (world.away_sec / 3600 + 1) if world.has_disk else 0.0
+
+
+def _log(world: World, folder: Path) -> None:
+    """A run that succeeded has the whole log, and each marker of it once."""
+    log = (folder / "run.log").read_bytes()
+    if log != b"".join(LOG):
+        world.ending.problems.append(f"the log is {log!r}")
+    marks = [one.event for one in world.events(folder) if one.event.startswith("remote_step_")]
+    if marks != ["remote_step_started", "remote_step_completed"]:
+        world.ending.problems.append(f"the markers in the journal are {marks}")
+
+
+def _right_end(world: World, run: Run) -> None:
+    """A run that had no fault but those that it must survive ends as its job does.
+
+    One that was left alone for longer than its pod may be is ended by that.
+    """
+    schedule = world.schedule
+    if not schedule.survivable or schedule.cap_usd < 1 or world.away_sec > 1800:
+        return
+    wanted = {0: "SUCCEEDED", 3: "FAILED", None: "UNKNOWN"}[schedule.exit_code]
+    if str(run.state) != wanted:
+        world.ending.problems.append(f"{run.state} ({run.cause}), and its job should have {wanted}")
+
+
+def _state_file(world: World) -> None:
+    """A pod that waits for the next run is there, stopped, free, and named; none waits unnamed."""
+    if world.schedule.shape != "recycle":
+        return
+    file = world.project / ".runpod-deploy" / "small.json"
+    entries = KeptPods(file=file).read() if file.exists() else ()
+    fleet = world.account.cloud.fleet
+    resting = {one for one, tenant in fleet.tenants.items() if tenant.pod.power == "off"}
+    named = {entry.pod_id for entry in entries}
+    taken = [entry.pod_id for entry in entries if entry.claimed_by is not None]
+    if taken:
+        world.ending.problems.append(f"pods are claimed for ever: {taken}")
+    if world.ending.cause == "no_money":
+        return
+    told = {
+        str(event.fields.get("pod_id"))
+        for folder in world.opened_at
+        for event in world.events(folder)
+        if event.fields.get("outcome") in {"leaked", "stopped"}
+    }
+    if resting - named - told:
+        world.ending.problems.append(f"pods wait that no file names: {resting - named - told}")
+
+
+def _nobody() -> Any:
+    from runpod_deploy.executor.interrupts import Interrupts  # noqa: PLC0415 - within the loop
+
+    return Interrupts()
 
 
 def _job(schedule: Schedule) -> dict[str, Any]:
-    storage = {"mode": "ephemeral", "volume_gb": 10} if schedule.on_failure == "stop" else None
+    parts: dict[str, Any] = {
+        "lifecycle": {"on_failure": schedule.on_failure},
+        "lease": {"boot_grace_minutes": BOOT_GRACE_SEC / 60, "silence_minutes": 15},
+    }
+    if schedule.on_failure == "stop" or schedule.shape == "recycle":
+        parts["storage"] = {"mode": "ephemeral", "volume_gb": 10}
+    if schedule.shape == "recycle":
+        parts["lifecycle"]["on_success"] = "recycle"
+    if schedule.shape == "sweep":
+        parts["matrix"] = {"axes": {"seed": [1, 2, 3]}, "max_parallel": 2}
     return small_job(
         pod={"gpu_order": list(GPUS), "datacenters": "any", "max_price_per_hour_usd": 3.0},
         budget={"cost_cap_usd": schedule.cap_usd, "ssh_ready_timeout_sec": 90},
         setup=[{"command": "true # setup", "timeout_sec": 120}],
+        staging=[{"label": "data", "source": "payload", "destination": "/root/data"}],
         artifacts=[{"label": "out", "remote_path": "/workspace/out"}],
         telemetry={"enabled": False},
-        lifecycle={"on_failure": schedule.on_failure},
-        **({"storage": storage} if storage else {}),
+        **parts,
     )

@@ -6,6 +6,9 @@ import random
 from dataclasses import dataclass
 
 FIRST = "gpu=NVIDIA L4"
+SHAPES = ("run", "run", "run", "run", "recycle", "sweep")
+# By then no pod runs whose watchdog can act: the money of the longest run is spent.
+LONG_AWAY_SEC = 70 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,9 @@ KINDS = (
     Kind("host-key-change:seconds={any}", survivable=False),
     Kind("hung-setup", survivable=False),
     Kind("cut-pull"),
+    Kind("cut-upload"),
+    Kind("start-refused:times=1"),
+    Kind("zero-gpus:when=start,times=1"),
     Kind("dark:seconds={long}", survivable=False),
 )
 
@@ -77,7 +83,7 @@ class Kill:
     """When an executor is killed: after its so manieth line, or at its so manieth call.
 
     Attributes:
-        away_sec: How long nobody carries the run on afterwards.
+        away_sec: How long nobody carries the run on afterwards; days, at most.
         torn: How many bytes of the last line did not reach the disk.
     """
 
@@ -93,11 +99,13 @@ class Schedule:
 
     Attributes:
         faults: Texts as the emulator takes them, or of what pods in memory do.
+        shape: `run`; `recycle`: two runs that hand their pod on; `sweep`: three runs, two at a time.
         survivable: Whether all of them are.
         lasts: Seconds that the job takes.
         exit_code: Of the job; None: its supervisor leaves none.
     """
 
+    shape: str
     faults: tuple[str, ...]
     kinds: tuple[str, ...]
     survivable: bool
@@ -114,6 +122,7 @@ def draw(seed: int, index: int) -> Schedule:
     kinds = chance.sample(KINDS, chance.choice((0, 1, 1, 2, 2, 3, 4)))
     kills = tuple(_kill(chance) for _ in range(chance.choice((0, 1, 1, 2, 3))))
     return Schedule(
+        shape=chance.choice(SHAPES),
         faults=tuple(_filled(kind.text, chance) for kind in kinds),
         kinds=tuple(kind.name for kind in kinds),
         survivable=all(kind.survivable for kind in kinds),
@@ -126,7 +135,7 @@ def draw(seed: int, index: int) -> Schedule:
 
 
 def _kill(chance: random.Random) -> Kill:
-    away = chance.choice((0.0, 1.0, 40.0, 300.0, 1500.0))
+    away = chance.choice((0.0, 1.0, 40.0, 300.0, 1500.0, 6 * 3600.0, LONG_AWAY_SEC))
     if chance.random() < 0.5:
         torn = chance.choice((0, 0, 0, 1, 20))
         return Kill(line=chance.randint(2, 45), away_sec=away, torn=torn)

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+import json
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
+from runpod_deploy.compiler.lease import BOOT_ENV
 from runpod_deploy.emulator.api.app import build_app
 from runpod_deploy.emulator.cloud import EmulatedCloud
 from runpod_deploy.emulator.options import EmulatorOptions
 from runpod_deploy.emulator.ports import OnLog, PodSpec
 from runpod_deploy.errors import ConnectFailed, HostKeyChanged
 from runpod_deploy.executor.ports import Endpoint
-from support.fake_pod import PROBE, FakeJob, FakeMachine, FakeTransport
+from support.fake_pod import PROBE, FakeJob, FakeTransport
 from support.virtual_process import process
 from support.virtual_time import Gate
+from support.virtual_watchdog import WatchedMachine
 
 KEY = "rpa_CAMPAIGN0123456789"
 URL = "http://127.0.0.1:9"
@@ -46,7 +50,9 @@ class WatchedGate(Gate):
 class PodInMemory:
     """One start of a pod, behind the emulator's port for pods; the job is what the schedule says."""
 
-    def __init__(self, port: int, machine: FakeMachine, *, listens: bool) -> None:
+    def __init__(self, pod_id: str, port: int, machine: WatchedMachine, *, listens: bool) -> None:
+        self.pod_id = pod_id
+        self.started_at = asyncio.get_running_loop().time()
         self.ssh_port = port if listens else 0
         self.machine = machine
         self.host_key = 1
@@ -90,13 +96,22 @@ class Pods:
     hangs: set[str] = field(default_factory=set)
     kind: str = "memory"
     started: list[PodInMemory] = field(default_factory=list)
+    ask: Callable[[str, str], Awaitable[None]] | None = None
+    saved: dict[str, list[FakeJob]] = field(default_factory=dict)
     of_pod: dict[str, PodInMemory] = field(default_factory=dict)
 
     async def start(self, spec: PodSpec, on_log: OnLog) -> PodInMemory:
         """Start at once."""
-        machine = FakeMachine(job=self.job(), hangs=set(self.hangs), probe=_probe(spec))
+        machine = WatchedMachine(
+            job=self.job(),
+            hangs=set(self.hangs),
+            probe=_probe(spec),
+            ask=partial(self.ask, spec.pod_id) if self.ask else None,
+            saved=self.saved.setdefault(spec.pod_id, []),
+        )
+        machine.boot(spec.env.get(BOOT_ENV, ""))
         port = 20_001 + len(self.started)
-        pod = PodInMemory(port, machine, listens=spec.accept_ssh)
+        pod = PodInMemory(spec.pod_id, port, machine, listens=spec.accept_ssh)
         self.started.append(pod)
         self.of_pod[spec.pod_id] = pod
         on_log("container", f"hello from {spec.pod_id}")
@@ -118,19 +133,25 @@ class Account:
     """One account, its pods, and what its API was asked for.
 
     Attributes:
-        deletes: Called with a pod's id before each call that ends it.
+        gpus: Those that the catalog has; looking through all of them takes the most time of a run.
+        deletes: Called with a pod's id and how before each call that ends it.
     """
 
     folder: Path
     pods: Pods
     faults: tuple[str, ...]
-    deletes: Callable[[str], None] = lambda _pod_id: None
+    gpus: tuple[str, ...]
+    deletes: Callable[[str, str], None] = lambda _pod_id, _how: None
     gate: WatchedGate = field(default_factory=WatchedGate)
 
     def __post_init__(self) -> None:
         options = EmulatorOptions(faults=self.faults, idle_seconds=0, pods="none")
         self.cloud = EmulatedCloud(options, self.folder, self.pods, KEY)
+        catalog = cast("dict[str, Any]", self.cloud.fleet.catalog.gpus)
+        for name in set(catalog) - set(self.gpus):
+            del catalog[name]
         self._app = httpx.ASGITransport(app=build_app(self.cloud, lambda: None))
+        self.pods.ask = self._asks_for_its_end
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """Return what carries one executor's requests."""
@@ -140,10 +161,24 @@ class Account:
         """Return what opens one executor's connections."""
         return Connector(self)
 
-    def spent_usd(self) -> float:
-        """Return what all pods have cost."""
+    async def _asks_for_its_end(self, pod_id: str, action: str) -> None:
+        """Take a pod's own request, which goes past nobody's wire."""
+        self.deletes(pod_id, action)
+        async with httpx.AsyncClient(transport=self._app, base_url=URL) as client:
+            await client.post(
+                f"/v2/pods/{pod_id}/action",
+                json={"action": action},
+                headers={"Authorization": f"Bearer {KEY}", "User-Agent": "runpod-deploy-pod/1"},
+            )
+
+    def spent_usd(self, pods: Collection[str], since: float = 0.0) -> float:
+        """Return what some pods have cost since a time of the billing clock."""
         now = self.cloud.clock.now()
-        bills = [p.meter.between(0, float("inf"), now) for p in self.cloud.fleet.history.values()]
+        bills = [
+            pod.meter.between(since, float("inf"), now)
+            for pod_id, pod in self.cloud.fleet.history.items()
+            if pod_id in pods
+        ]
         return sum(bill.gpu + bill.disk for bill in bills)
 
 
@@ -159,12 +194,14 @@ class _Wire(httpx.AsyncBaseTransport):
         whose = process()
         await request.aread()
         if request.url.path.endswith("/logs"):
-            return httpx.Response(503, request=request)  # a stream without an end
+            return httpx.Response(404, request=request)  # a stream without an end
         if whose is not None:
             await whose.passes()
-        ends = request.method == "DELETE" or request.url.path.endswith("/action")
-        if ends and request.url.path.startswith("/v2/pods/"):
-            self._account.deletes(request.url.path.split("/")[3])
+        how = "delete" if request.method == "DELETE" else ""
+        if request.url.path.endswith("/action"):
+            how = json.loads(request.content)["action"]
+        if how in {"delete", "stop", "terminate"} and request.url.path.startswith("/v2/pods/"):
+            self._account.deletes(request.url.path.split("/")[3], how)
         task = asyncio.get_running_loop().create_task(
             self._app.handle_async_request(request), context=contextvars.Context()
         )

@@ -33,7 +33,7 @@ from runpod_deploy.executor.ownership import look_at
 from runpod_deploy.executor.ports import Pod
 from runpod_deploy.executor.ring import Refusal, Ring
 from runpod_deploy.executor.shielding import finish
-from runpod_deploy.executor.standing import Standing, on_this_pod, read_earlier
+from runpod_deploy.executor.standing import Earlier, Standing, on_this_pod, read_earlier
 from runpod_deploy.executor.steps import check, collect, connect, execute, provision, release
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.events import Event
@@ -79,7 +79,8 @@ async def _restore(ctx: RunContext, where: Standing) -> None:
     await _adopt_unknown(ctx, ours)
     await _take_pod(ctx, where)
     spending.recall(ctx)
-    ctx.earlier = read_earlier(ctx.journal.events)
+    # What was done on a pod that is gone is to be done anew on the next one.
+    ctx.earlier = read_earlier(ctx.journal.events) if ctx.pod is not None else Earlier()
     _recall_ring(ctx)
     _recall_results(ctx)
     _recall_deadline(ctx)
@@ -190,18 +191,23 @@ async def _take_pod(ctx: RunContext, where: Standing) -> None:
     if not alive or alive[-1].pod_id is None:
         return
     record = alive[-1]
-    found = await ctx.cloud.get(alive[-1].pod_id)
-    if found is None and record.status == "stopped":
-        # Somebody deleted it meanwhile; asked for its end, the API says so once more.
-        await release.delete_pod(ctx, alive[-1].pod_id, reason="gone")
-    seen = found or _remembered(record)
+    pod_id = alive[-1].pod_id
+    seen = await ctx.cloud.get(pod_id) or _remembered(record)
     cost = record.cost_per_hour_usd if seen.cost is None else seen.cost
     ctx.pod = replace(seen, cost=cost)
     ctx.candidate = candidate_of(ctx, record)
     ctx.billed_since = tolerant.seconds(record.created_at) or ctx.clock.now()
     _bind(ctx, record)
-    if seen.status == "EXITED" and record.status == "alive" and waking.was_used(ctx, where):
-        waking.note_stopped(ctx, record)
+    gone = seen.status == "TERMINATED"
+    over = gone or (seen.status == "EXITED" and waking.was_used(ctx, where))
+    if over and record.status == "alive":
+        waking.note_ended(ctx, record)
+    replaceable = waking.is_replaceable(ctx, where)
+    if gone and (record.status == "stopped" or replaceable):
+        # Its lease or somebody else deleted it; asked for its end, the API says so once more.
+        await release.delete_pod(ctx, pod_id, reason="gone")
+        if replaceable:
+            ctx.pod = None
 
 
 def _bind(ctx: RunContext, record: PodRecord) -> None:

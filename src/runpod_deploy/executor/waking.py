@@ -19,10 +19,10 @@ from runpod_deploy.executor.hardware import parse_hardware, probe_command
 from runpod_deploy.executor.money import capped_at
 from runpod_deploy.executor.readiness import wait_for_endpoint
 from runpod_deploy.executor.standing import on_this_pod, read_earlier
-from runpod_deploy.executor.steps import connect, provision, release
+from runpod_deploy.executor.steps import connect, execute, provision, release
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.journal import utc_stamp
-from runpod_deploy.record.run import PodRecord, RunState, fold
+from runpod_deploy.record.run import PodRecord, RunState
 
 if TYPE_CHECKING:
     from runpod_deploy.executor.standing import Standing
@@ -44,10 +44,16 @@ def was_used(ctx: RunContext, where: Standing) -> bool:
     return steps.index("connect") <= where.first <= steps.index("collect")
 
 
-def note_stopped(ctx: RunContext, record: PodRecord) -> None:
-    """Write down that a pod was found stopped, and since when at the latest, by the terms of its lease."""
+def is_replaceable(ctx: RunContext, where: Standing) -> bool:
+    """Return whether the run goes on before its job, which was never asked for on the pod in hand."""
+    begun = any(event.event == "exec_start_intended" for event in on_this_pod(ctx.journal.events))
+    return where.failure is None and not where.over and not begun
+
+
+def note_ended(ctx: RunContext, record: PodRecord) -> None:
+    """Write down that a pod was found stopped or gone, and since when at the latest, by its lease's terms."""
     now = ctx.clock.now()
-    at = min(now, _latest_stop(ctx))
+    at = min(now, _latest_end(ctx))
     ctx.journal.write("pod_found_stopped", pod_id=record.pod_id or "", stopped_at=utc_stamp(at))
     spending.ended(ctx, record.pod_id or "", "stopped", at=at)
 
@@ -65,7 +71,8 @@ async def start(ctx: RunContext, where: Standing) -> None:
         _refuse_without_money(ctx)
         ctx.progress.message(f"Pod {pod.id} was stopped: it is started again for its results.")
         if not ctx.earlier.started:
-            _settle_exec(ctx)
+            # On a new disk it is not begun a second time.
+            execute.settle_lost_start(ctx, "the pod was stopped")
         try:
             await _start(ctx)
         except (starting.Refused, starting.Taken) as error:
@@ -120,18 +127,6 @@ def from_the_login(ctx: RunContext) -> bool:
         if event.event in {"pod_resumed", "host_key_enrolled"}:
             last = event.event
     return last == "pod_resumed"
-
-
-def _settle_exec(ctx: RunContext) -> None:
-    """Whether the job had begun is not known, and on a new disk it is not begun a second time."""
-    for event in fold(ctx.journal.events).open_intents.values():
-        if event.event == "exec_start_intended":
-            ctx.journal.write(
-                "exec_start_settled",
-                op_id=event["op_id"],
-                outcome="unknown",
-                error="the pod was stopped",
-            )
 
 
 async def _start(ctx: RunContext) -> None:
@@ -207,8 +202,8 @@ def _running(ctx: RunContext) -> Leaked:
     )
 
 
-def _latest_stop(ctx: RunContext) -> float:
-    """Return by when a pod that was found stopped had been stopped, by the terms that it was given."""
+def _latest_end(ctx: RunContext) -> float:
+    """Return by when a pod that was found at its end had come to it, by the terms that it was given."""
     events = on_this_pod(ctx.journal.events)
     money = ctx.capped_at()
     armed = [event for event in events if event.event == "lease_armed"]

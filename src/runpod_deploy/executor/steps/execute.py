@@ -13,6 +13,7 @@ from runpod_deploy.executor.money import deadline
 from runpod_deploy.executor.steps import collect
 from runpod_deploy.executor.supervision import Report
 from runpod_deploy.executor.verdict import judge
+from runpod_deploy.record.run import fold
 
 # Asked again after a lost answer, the supervisor does not begin a second time.
 START_TRIES = 3
@@ -25,7 +26,7 @@ async def do(ctx: RunContext) -> None:
         StepFailed: The run could not be started, or its pod died.
     """
     if ctx.transport is None:
-        await reach(ctx)
+        await _reach(ctx)
     if ctx.job_end is not None:
         return  # an earlier executor of this run saw its end
     mirror = LogMirror(ctx)
@@ -45,6 +46,21 @@ async def do(ctx: RunContext) -> None:
         raise StepFailed(why, cause="log_unwritten") from error
     ctx.undo.drop("run")
     _conclude(ctx, mirror, report)
+
+
+async def _reach(ctx: RunContext) -> None:
+    try:
+        await reach(ctx)
+    except (StepFailed, TransportError) as error:
+        settle_lost_start(ctx, str(error))
+        raise
+
+
+def settle_lost_start(ctx: RunContext, why: str) -> None:
+    """Settle a start of which nobody can be asked any more whether it was one."""
+    for event in fold(ctx.journal.events).open_intents.values():
+        if event.event == "exec_start_intended":
+            ctx.note("exec_start_settled", op_id=event["op_id"], outcome="unknown", error=why)
 
 
 def push_end_of_run(ctx: RunContext, mirror: LogMirror | None = None) -> None:

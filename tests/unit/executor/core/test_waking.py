@@ -262,3 +262,31 @@ def test_stop_by_the_terms_of_the_lease(make_rig: RigMaker) -> None:
 
     assert 15 * 60 <= pod.ran_sec <= 16 * 60
     assert WEEKEND - 16 * 60 <= pod.rested_sec <= WEEKEND
+
+
+def test_pod_that_is_gone_before_its_job_is_followed_by_another(make_rig: RigMaker) -> None:
+    """Its lease deleted it, hours ago: all is done anew on the next one, and the hours cost nothing."""
+    rig = begun(make_rig)
+    second = left_at(rig, "command_completed")
+    second.ctx.ledger = rig.ctx.ledger
+    second.ctx.seen_until = rig.clock.now()
+    rig.cloud.vanish("pod1")
+    rig.clock.later(WEEKEND)
+    run = second.run()
+
+    assert (run.state, second.cloud.made, second.cloud.most) == (RunState.SUCCEEDED, 2, 1)
+    assert second.names().count("command_completed") == 2
+    assert [pod.status for pod in run.pods.values()] == ["gone", "gone"]
+    assert second.ctx.spent() < 1.0
+
+
+def test_start_of_a_job_on_a_pod_that_is_gone_is_settled(make_rig: RigMaker) -> None:
+    """Whether it began cannot be asked any more: that is written down, and no other pod runs it."""
+    rig = begun(make_rig)
+    second = left_at(rig, "exec_start_intended")
+    rig.cloud.vanish("pod1")
+    run = second.run()
+
+    assert (run.state, run.cause, run.open_intents) == (RunState.FAILED, "pod_killed", {})
+    assert second.cloud.made == 1
+    assert second.one("exec_start_settled")["outcome"] == "unknown"
