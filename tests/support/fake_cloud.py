@@ -9,6 +9,7 @@ from typing import Any
 
 from runpod_deploy.errors import CandidateRefused, Unavailable
 from runpod_deploy.executor.ports import (
+    Bill,
     Endpoint,
     GpuOffer,
     LogLine,
@@ -76,6 +77,7 @@ class FakeCloud:
     acts: deque[Exception | str | None] = field(default_factory=deque)
     act_always: Exception | str | None = None
     offers: list[GpuOffer] | Exception = field(default_factory=list)
+    bills: list[Bill] = field(default_factory=list)
     known_volumes: list[Volume] = field(default_factory=list)
     volume_creates: deque[Exception | None] = field(default_factory=deque)
     cost: float | None = 1.0
@@ -180,6 +182,11 @@ class FakeCloud:
             yield LogLine(source="container", line=line)
         while pod_id in self.rented:
             await self.clock.sleep(1.0)
+
+    async def billed(self, since: str, pod_id: str | None = None) -> list[Bill]:  # noqa: ARG002 - the port's
+        """Answer with the scripted bill."""
+        await self.clock.gate.through("billed")
+        return [bill for bill in self.bills if bill.pod_id == pod_id]
 
     async def volumes(self) -> list[Volume]:
         """List the network volumes."""

@@ -245,8 +245,8 @@ def _money(world: World, folder: Path, leaks: int) -> None:
     fleet, schedule = world.account.cloud.fleet, world.schedule
     pods = world.pods_of(folder)
     rate = max((pod.price for pod_id, pod in fleet.history.items() if pod_id in pods), default=0.0)
-    # Whoever tells of a pod that cannot be ended has asked for its end for three minutes.
-    asking = CONFIRM_WITHIN_SEC * leaks
+    # Whoever tells of a pod that cannot be ended, or was killed meanwhile, asked for three minutes.
+    asking = CONFIRM_WITHIN_SEC * (leaks + world.ending.kills)
     alone = world.away_sec
     if _watched(world, pods):
         alone = min(alone, (1 + len(schedule.kills)) * (BOOT_GRACE_SEC + COLLECTING_SEC))

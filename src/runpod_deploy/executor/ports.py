@@ -213,6 +213,9 @@ class Cloud(Protocol):
             EffectUnknown: The answer was lost, and no such volume can be found.
         """
 
+    async def billed(self, since: str, pod_id: str | None = None) -> list[Bill]:
+        """Return what was billed for pods, one row for each pod and day, from a UTC time on."""
+
     async def catalog(self, query: StockQuery) -> list[GpuOffer]:
         """Return every GPU of the catalog with its prices and the stock that was asked for."""
 

@@ -12,7 +12,14 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runpod_deploy.errors import HostUnusable, Kept, Leaked, StepFailed, TransportError
+from runpod_deploy.errors import (
+    HostUnusable,
+    Kept,
+    Leaked,
+    RunpodDeployError,
+    StepFailed,
+    TransportError,
+)
 from runpod_deploy.executor import lease, spending, starting
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.hardware import parse_hardware, probe_command
@@ -22,13 +29,15 @@ from runpod_deploy.executor.standing import on_this_pod, read_earlier
 from runpod_deploy.executor.steps import connect, execute, provision, release
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.journal import utc_stamp
-from runpod_deploy.record.run import PodRecord, RunState
+from runpod_deploy.record.run import PodRecord, RunState, fold
 
 if TYPE_CHECKING:
     from runpod_deploy.executor.standing import Standing
 
 # With less than this no pod starts, lets us in, and sends anything.
 LEAST_SEC = 60.0
+BILL_IS_LATE_SEC = 6 * 3600.0
+BILLING_TICK_SEC = 300.0
 
 
 def may_hold_the_run(ctx: RunContext, where: Standing) -> bool:
@@ -68,6 +77,8 @@ async def start(ctx: RunContext, where: Standing) -> None:
     """
     pod = ctx.need_pod()
     if _results_matter(ctx, where):
+        if _money_left_sec(ctx) < LEAST_SEC:
+            await _ask_for_the_bill(ctx)
         _refuse_without_money(ctx)
         ctx.progress.message(f"Pod {pod.id} was stopped: it is started again for its results.")
         if not ctx.earlier.started:
@@ -172,9 +183,38 @@ def _had(ctx: RunContext) -> bool:
     )
 
 
+def _money_left_sec(ctx: RunContext) -> float:
+    return capped_at(0.0, ctx.rate(), ctx.limit() - ctx.spent())
+
+
+async def _ask_for_the_bill(ctx: RunContext) -> None:
+    """Hold the latest end of a pod, which is the most that it can have cost, against what was billed.
+
+    A bill may be some hours late; one that cannot be had changes nothing.
+    """
+    pod = ctx.need_pod()
+    record = next((r for r in fold(ctx.journal.events).pods.values() if r.pod_id == pod.id), None)
+    began = None if record is None else tolerant.seconds(record.created_at)
+    ended = None if record is None else tolerant.seconds(record.ended_at)
+    if record is None or began is None or ended is None or not pod.cost:
+        return
+    if ctx.clock.now() - ended < BILL_IS_LATE_SEC:
+        return
+    try:
+        bills = await ctx.cloud.billed(
+            utc_stamp(began - record.ran_sec - record.rested_sec), pod.id
+        )
+    except RunpodDeployError:
+        return
+    ran = sum(bill.gpu_usd for bill in bills) / pod.cost * 3600 - record.ran_sec
+    at = max(ctx.seen_until, began + ran + BILLING_TICK_SEC)
+    if ran > 0 and at < ended:
+        ctx.journal.write("pod_found_stopped", pod_id=pod.id, stopped_at=utc_stamp(at))
+        spending.ended(ctx, pod.id, "stopped", at=at)
+
+
 def _refuse_without_money(ctx: RunContext) -> None:
-    left = ctx.limit() - ctx.spent()
-    if capped_at(0.0, ctx.rate(), left) < LEAST_SEC:
+    if _money_left_sec(ctx) < LEAST_SEC:
         raise _left(
             ctx,
             f"the run may have cost ${ctx.spent():.2f} of its ${ctx.limit():.2f} already, and a start "

@@ -178,8 +178,10 @@ def _found_stopped(run: Run, event: Event) -> Run:
     since = tolerant.text(event.fields, "stopped_at")
     at = event.ts_utc if tolerant.seconds(since) is None or since is None else since
     for pod in [one for one in run.pods.values() if one.pod_id == pod_id and pod_id is not None]:
-        if pod.status == "alive":
-            run = _with_pod(run, replace(pod, status="stopped", ended_at=max(at, pod.created_at)))
+        at = max(at, pod.created_at)
+        # Said again of one that is stopped, by the bill, it was earlier.
+        if pod.status == "alive" or (pod.status == "stopped" and at < (pod.ended_at or "")):
+            run = _with_pod(run, replace(pod, status="stopped", ended_at=at))
     return run
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from runpod_deploy.compiler.plan import Plan, PlanStorage
 from runpod_deploy.errors import Conflict, ConnectFailed, Kept, RequestInvalid
+from runpod_deploy.executor.ports import Bill
 from runpod_deploy.record.journal import JournalError
 from runpod_deploy.record.ledger import Ledger
 from runpod_deploy.record.run import RunState, fold
@@ -168,6 +169,28 @@ def test_pod_is_not_started_with_money_that_is_not_there(make_rig: RigMaker) -> 
     assert "beyond" in str(rig.engine.failure)
     assert "cleanup pod1" in (rig.engine.failure.help or "")
     assert rig.cloud.starts == 0
+
+
+@pytest.mark.parametrize("billed", [0.2, 9.9, None])
+def test_bill_tells_what_a_pod_cost_that_nobody_saw_stop(
+    make_rig: RigMaker, billed: float | None
+) -> None:
+    """By its lease's terms it may have cost all there is; where the bill says less, it is started."""
+    plan = replace(small_plan().budget, cost_cap_usd=10.0, max_runtime_minutes=None)
+    rig = begun(make_rig, budget=plan)
+    second = stopped(rig, "exec_start_settled", away=400 * 3600.0)
+    if billed is not None:
+        second.cloud.bills = [Bill(pod_id="pod1", total_usd=1.0, gpu_usd=billed, disk_usd=0.0)]
+    second.run()
+
+    started = billed == 0.2
+    assert started is not isinstance(second.engine.failure, Kept)
+    assert second.cloud.starts == int(started)
+    found = [event for event in second.events if event.event == "pod_found_stopped"]
+    assert len(found) == 1 + started
+    (pod,) = fold(second.events).pods.values()
+    if started:
+        assert pod.ran_sec == pytest.approx(0.2 * 3600 + 300, abs=2)
 
 
 def test_pod_that_was_deleted_meanwhile_is_told(make_rig: RigMaker) -> None:
