@@ -121,11 +121,12 @@ def prepare(
     planned = prepare_any(path, variables, allow_paths, project)
     if isinstance(planned, Planned):
         return planned
-    axes = planned.sweep_file.first.plan.matrix
+    first = planned.sweep_file.first.plan
+    axes = first.matrix
     given = " ".join(f"--var {name}={value}" for name, value in axes.values.items()) if axes else ""
     raise InvalidInput(
         f"{path} is a sweep of {len(planned.sweep_file.shards)} runs, and this is about one run",
-        help=f"Choose one, by a value for each axis of the job file:\n  {given}",
+        help=f"Choose one, by a value for each axis of the job file:\n  {first.job.file} {given}",
     )
 
 

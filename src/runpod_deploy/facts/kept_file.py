@@ -1,6 +1,7 @@
 """Files that only spare work: sealed by a digest of their own, replaced as a whole, done without.
 
-One that is damaged, foreign or half-written is no file, and one that cannot be written is not.
+One that is damaged, foreign or half-written is no file, and one that cannot be written is not. What
+was not written for a month goes when a neighbour is written: projects come and go.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _SEAL = hashlib.sha256().digest_size
+_MONTH_SEC = 30 * 24 * 3600
 
 
 def kept_folder(environ: Mapping[str, str]) -> Path:
@@ -43,3 +45,13 @@ def write_kept(file: Path, magic: bytes, body: bytes) -> None:
             new.replace(file)
         finally:
             new.unlink(missing_ok=True)
+        _forget_old(file)
+
+
+def _forget_old(newest: Path) -> None:
+    """Delete what lies beside a file that was just written and is a month older."""
+    limit = newest.stat().st_mtime - _MONTH_SEC
+    with os.scandir(newest.parent) as entries:
+        old = [one.path for one in entries if one.stat(follow_symlinks=False).st_mtime < limit]
+    for path in old:
+        Path(path).unlink(missing_ok=True)

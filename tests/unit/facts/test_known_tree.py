@@ -256,3 +256,18 @@ def test_a_plan_of_an_unchanged_tree_needs_no_list_of_its_files(
     monkeypatch.setattr(PayloadFiles, "entries", property(no_walk))
 
     assert first == plan()
+
+
+def test_what_was_not_written_for_a_month_is_forgotten(tree: Path) -> None:
+    """Trees that nobody plans any more do not fill the disk; those of this month stay."""
+    folder = tree.parent.parent / "cache" / "runpod-deploy" / "trees"
+    folder.mkdir(parents=True)
+    for name, days in (("gone.json", 31), ("recent.json", 29)):
+        (folder / name).write_text("")
+        then = digest_cache.now_ns() - days * 24 * 3600 * 10**9
+        os.utime(folder / name, ns=(then, then))
+
+    planned(tree)
+
+    names = [file.name for file in kept(tree)]
+    assert ("gone.json" in names, "recent.json" in names, len(names)) == (False, True, 2)
