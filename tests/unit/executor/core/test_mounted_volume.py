@@ -69,7 +69,7 @@ def test_a_volume_that_cannot_be_made_costs_no_pod(rig: Rig, error: Exception) -
     assert ("unknown" if isinstance(error, EffectUnknown) else "refused") == settled["outcome"]
 
 
-@pytest.mark.parametrize("k", range(1, 40))
+@pytest.mark.parametrize("k", range(1, 16))
 def test_killed_at_any_moment_one_volume_is_made(rig: Rig, k: int) -> None:
     """The next executor finds what the call of the first one made, or makes it."""
     at_call(rig, k)
