@@ -1,5 +1,7 @@
 """One HTTP client for the API: sends, and turns whatever is not a success into our errors."""
 
+import functools
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
@@ -16,6 +18,18 @@ _LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=8, keepaliv
 
 # The request cannot have left this machine in whole, so it cannot have had an effect.
 _NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
+
+
+@functools.cache
+def _authorities(*, trust_env: bool) -> ssl.SSLContext:
+    # One for the process: to read the certificates takes 50 ms and 0.8 MiB each time.
+    return httpx.create_ssl_context(trust_env=trust_env)
+
+
+def _encryption(base: str, *, trust_env: bool) -> ssl.SSLContext:
+    if base.startswith("https:"):
+        return _authorities(trust_env=trust_env)
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not used, and would believe nobody
 
 
 class Api:
@@ -40,6 +54,7 @@ class Api:
             follow_redirects=False,  # a redirect would carry the key to another place
             trust_env=not loopback,  # a proxy must not see what is meant for this machine
             transport=transport,
+            verify=_encryption(base, trust_env=not loopback),
         )
 
     def __repr__(self) -> str:
