@@ -53,11 +53,7 @@ lock:  ## Refresh requirements.lock (needs uv)
 	  --no-header --universal --python-version 3.11 --upgrade -o requirements.lock
 
 bench: $(STAMP)  ## Print our ratios against a peer measured in the same run
-	@$(PY) benchmarks/plan_startup.py
-	@$(PY) benchmarks/plan_payload.py
-	@$(PY) benchmarks/validate_many.py
-	@$(PY) benchmarks/events_query.py
-	@$(PY) benchmarks/sync_wire.py $(if $(QUICK),--quick)
+	@$(PY) benchmarks/everything.py $(if $(QUICK),--quick)
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
