@@ -15,7 +15,6 @@ from runpod_deploy.facts.plan_job import plan_job
 from runpod_deploy.facts.walk import Walk, walk
 from runpod_deploy.schema.load import load
 
-OLD_NS = 10**18
 JOB = """\
 schema_version: 3
 name: small
@@ -103,8 +102,9 @@ def _new_folder(source: Path) -> None:
 
 
 def _same_size(source: Path) -> None:
+    before = (source / "a.py").stat()
     (source / "a.py").write_text("b.py")
-    os.utime(source / "a.py", ns=(OLD_NS, OLD_NS))
+    os.utime(source / "a.py", ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def _replaced_by_link(source: Path) -> None:
