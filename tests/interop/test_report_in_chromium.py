@@ -58,6 +58,9 @@ def folder(tmp_path: Path) -> Path:
         for n in range(30)
     ]
     rows[3]["gpus"][0]["power_w"] = 33  # and never again
+    # Numbers that nobody measured.
+    rows[4]["gpus"][0] |= {"util_pct": 1e300, "temp_c": -40}
+    rows[5]["net_rx_bytes"] = 1e307
     (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (run / "run.log").write_text(f"hello\n{HOSTILE}\n")
     return run

@@ -38,6 +38,8 @@
     }
     return "";
   };
+  // Nothing that is measured or paid comes near it; what is beyond was not written by a sampler.
+  const plausible = (v) => Number.isFinite(v) && Math.abs(v) < 1e15;
   const two = (n) => String(n).padStart(2, "0");
   const span = (s) => {
     if (!known(s)) return "unknown";
@@ -92,15 +94,17 @@
     return [...marks].sort((a, b) => a.t - b.t).filter((mark) => x(mark.t) - last >= 4 && ((last = x(mark.t)), true));
   };
 
-  const lineChart = ({ title, series, range, marks, format, scale, least, max, cap }) => {
+  const lineChart = ({ title, series: given, range, marks, format, scale, least, max, cap: limit }) => {
     const height = 170, base = 140;
+    const cap = plausible(limit) ? limit : null;
+    const series = given.map((one) => ({ ...one, y: one.y.map((v) => (plausible(v) ? v : null)) }));
     const values = series.flatMap((one) => one.y).filter(known);
     if (!values.length) return null;
     const top = max || nice(values.reduce((most, v) => Math.max(most, Math.abs(v)), known(cap) ? cap * 1.05 : least || 0) || 1);
     const onAxis = scale ? scale(top) : format;
     const left = width(QUARTERS.map((part) => onAxis(top * part)));
     const line = timeline(range, height, left);
-    const y = (v) => base - (Math.min(v, top) / top) * (base - 12);
+    const y = (v) => base - (Math.min(Math.max(v, 0), top) / top) * (base - 12);
     const grid = QUARTERS.map((part) => [
       svg("line", { class: "axis", x1: left, x2: W - 12, y1: y(top * part), y2: y(top * part) }),
       svg("text", { x: left - 8, y: y(top * part) + 4, "text-anchor": "end" }, onAxis(top * part)),
@@ -286,7 +290,7 @@
     return ticks.map((tick) => ({ tick, label: each < DAY ? utc(tick).slice(5, 16) : utc(tick).slice(0, 10) }));
   };
   const scatter = (runs, key, title, format, scale = () => format, ceiling = nice) => {
-    const rows = runs.filter((run) => known(run[key]) && known(run.start));
+    const rows = runs.filter((run) => plausible(run[key]) && run[key] >= 0 && known(run.start));
     if (!rows.length) return null;
     const starts = rows.map((run) => run.start);
     const range = [starts.reduce((a, b) => Math.min(a, b)), starts.reduce((a, b) => Math.max(a, b))];
