@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runpod_deploy.record.evidence import NEAR_THE_END, find_evidence
 from runpod_deploy.record.reading import open_regular
 from runpod_deploy.record.run import Run, RunState
 
 _TAIL_BYTES = 256 * 1024
 _LONGEST_LINE = 2000
+_LAST_LINES = 400
 LOG_NAME = "run.log"
 COMMAND_LOG = "commands.log"
 COMMAND_HEAD = "--- "
@@ -166,6 +166,9 @@ def _killed(code: int | None) -> str:
 
 def _in_the_log(log: Path, code: int | None) -> tuple[str | None, Evidence | None]:
     """Return which kind of failure a log's end proves, and the line that tells most of it."""
+    # Its patterns take longer to build than those who only read manifests have.
+    from runpod_deploy.record.evidence import find_evidence  # noqa: PLC0415 - see above
+
     first, lines = _last_lines(log)
     if log.name == COMMAND_LOG:
         # Those before the last one ended well.
@@ -206,7 +209,7 @@ def _last_lines(path: Path) -> tuple[int, list[str]]:
             lines = stream.read(_TAIL_BYTES).split(b"\n")
     except OSError:
         return 1, []
-    kept = lines[-NEAR_THE_END:]
+    kept = lines[-_LAST_LINES:]
     first = before + 1 + len(lines) - len(kept)
     return first, [_seen(raw) for raw in kept]
 
