@@ -50,9 +50,11 @@ def folded(text: str, room: int) -> list[str]:
 def flow(items: Iterable[str], room: int, between: str = ", ") -> list[str]:
     """Return items one after the other in lines of at most `room` columns; none is broken."""
     lines = [""]
-    for item in map(line, items):
+    shown = list(map(line, items))
+    for left, item in zip(range(len(shown) - 1, -1, -1), shown, strict=True):
         longer = f"{lines[-1]}{between}{item}" if lines[-1] else item
-        if lines[-1] and cells(longer) > room:
+        # What ends a line that another one follows needs its room as well.
+        if lines[-1] and cells(longer) + (len(between.rstrip()) if left else 0) > room:
             lines[-1] += between.rstrip()
             lines.append(item)
         else:

@@ -13,7 +13,7 @@ import typer
 from runpod_deploy.cli.amounts import count, duration, size, usd
 from runpod_deploy.cli.arguments import Quiet, Verbose
 from runpod_deploy.cli.history import AsJson, Root, cost, folders_in, is_lost, plain, run_table
-from runpod_deploy.cli.layout import INDENT, Row, flow, labelled, pad
+from runpod_deploy.cli.layout import INDENT, LABEL, Row, flow, labelled, pad
 from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.terminal import Terminal, open_terminal
 from runpod_deploy.errors import EXIT_OK, InvalidInput, JobFailed
@@ -125,7 +125,7 @@ def _told(run: RunSummary, terminal: Terminal) -> Iterator[str]:
     tone = terminal.out.good if run.succeeded else terminal.out.bad
     name = line(run.job_name or "a run without a name")
     yield f"{terminal.out.bold(name)}  {tone(run.state)}"
-    yield from labelled(_rows(run), terminal.out, terminal.width)
+    yield from labelled(_rows(run, terminal.width), terminal.out, terminal.width)
     yield from _artifact_lines(run.artifacts, terminal)
     room = terminal.width - len(INDENT) - 16
     for number, text in enumerate(flow(run.telemetry_files, room)):
@@ -135,7 +135,7 @@ def _told(run: RunSummary, terminal: Terminal) -> Iterator[str]:
         yield terminal.out.warn(f"{INDENT}No manifest: this is what the events tell.")
 
 
-def _rows(run: RunSummary) -> Iterator[Row]:
+def _rows(run: RunSummary, width: int) -> Iterator[Row]:
     yield Row(label="run", text=run.run_id or run.folder.name)
     if run.cause or run.exit_code is not None:
         parts = [f"exit code {run.exit_code}" if run.exit_code is not None else "no exit code"]
@@ -164,7 +164,8 @@ def _rows(run: RunSummary) -> Iterator[Row]:
     cap = "" if run.cost_cap_usd is None else f" of {usd(run.cost_cap_usd)}"
     yield Row(label="cost", text=f"{cost(run).replace(' em.', ' (emulated)')}{cap}")
     if run.plan_hash:
-        yield Row(label="plan", text=run.plan_hash)
+        fits = len(INDENT) + LABEL + len(run.plan_hash) <= width
+        yield Row(label="plan", text=run.plan_hash if fits else f"{run.plan_hash[:39]}…")
     dirty = ", with changes" if run.git_dirty else ""
     branch = f" ({run.git_branch})" if run.git_branch else ""
     yield Row(label="git", text=f"{run.git_sha}{branch}{dirty}" if run.git_sha else "none")
