@@ -4,6 +4,7 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import asyncssh  # noqa: F401 - looks for libraries by programs when it is loaded, which is not of a test
 import pytest
 
 FOLDER = Path(__file__).parents[3] / "benchmarks"
