@@ -1,6 +1,6 @@
 """The ring of places to try, in the order in which they are tried."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from runpod_deploy.compiler.plan import Candidate
@@ -8,6 +8,11 @@ from runpod_deploy.compiler.resolve import Resolved
 from runpod_deploy.schema.job import CloudType
 
 VOLUME = "@volume"
+_CLOUDS: Mapping[CloudType, tuple[Literal["SECURE", "COMMUNITY"], ...]] = {
+    "SECURE": ("SECURE",),
+    "COMMUNITY": ("COMMUNITY",),
+    "ANY": ("SECURE", "COMMUNITY"),
+}
 
 
 def ring(config: Resolved) -> tuple[Candidate, ...]:
@@ -24,9 +29,8 @@ def _walk(config: Resolved) -> Iterator[Candidate]:
         places = [(gpu, place) for place in datacenters for gpu in config.pod.gpu_order]
     else:
         places = [(gpu, place) for gpu in config.pod.gpu_order for place in datacenters]
-    volume = config.storage.mode == "network_volume"
     for gpu, datacenter in places:
-        for cloud in _clouds("SECURE" if volume else config.pod.cloud_type):
+        for cloud in clouds(config):
             yield Candidate(gpu=gpu, datacenter=datacenter, cloud=cloud)
 
 
@@ -38,8 +42,7 @@ def _datacenters(config: Resolved) -> tuple[str | None, ...]:
     return tuple(None if name == "any" else name for name in config.pod.datacenters)
 
 
-def _clouds(cloud: CloudType) -> Iterator[Literal["SECURE", "COMMUNITY"]]:
-    if cloud != "COMMUNITY":
-        yield "SECURE"
-    if cloud != "SECURE":
-        yield "COMMUNITY"
+def clouds(config: Resolved) -> tuple[Literal["SECURE", "COMMUNITY"], ...]:
+    """Return the clouds that are tried, in order; network volumes exist in Secure Cloud only."""
+    volume = config.storage.mode == "network_volume"
+    return _CLOUDS["SECURE" if volume else config.pod.cloud_type]

@@ -19,6 +19,7 @@ def listed(name: Literal["gpu", "datacenter"]) -> Mapping[str, str]:
     return dict(zip(choice["enum"], choice["enumDescriptions"], strict=True))
 
 
+@cache
 def listed_price(gpu: str, cloud: str) -> float | None:
     """Return USD per GPU and hour as of this release; None when it is not known.
 

@@ -67,7 +67,8 @@ def _judged(path: Path, allow_paths: Sequence[Path], report: Report) -> Path | N
     hands over (`/dev/stdin`, `<(command)`) is nobody's but the user's.
     """
     try:
-        folder, place = path.parent.resolve(), path.resolve()
+        folder = path.parent.resolve()
+        place = path.resolve() if path.is_symlink() else folder / path.name
     except (OSError, RuntimeError, ValueError):  # no such name, links in circles: reading says so
         return None
     if any(folder.is_relative_to(own) for own in ("/dev", "/proc")):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from runpod_deploy.compiler import rates
-from runpod_deploy.compiler.candidates import ring
+from runpod_deploy.compiler.candidates import clouds
 from runpod_deploy.compiler.checks.lint import Lint
 from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.findings import Finding
@@ -60,7 +60,9 @@ def _rate(config: Resolved) -> tuple[float | None, str, str]:
     if config.pod.max_price_per_hour_usd:
         return config.pod.max_price_per_hour_usd, "max_price_per_hour_usd", ""
     offers = {
-        (listed_price(one.gpu, one.cloud), one.gpu, one.cloud.title()) for one in ring(config)
+        (listed_price(gpu, cloud), gpu, cloud.title())
+        for gpu in config.pod.gpu_order
+        for cloud in clouds(config)
     }
     known = sorted((price, gpu, cloud) for price, gpu, cloud in offers if price is not None)
     if not known:
