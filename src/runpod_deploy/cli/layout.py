@@ -47,6 +47,29 @@ def folded(text: str, room: int) -> list[str]:
     return wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
 
 
+def path_row(label: str, text: str, width: int) -> list[str]:
+    """Return a label and a path or a command, which stays whole: below its label if it must."""
+    text = line(text)
+    if len(INDENT) + LABEL + cells(text) <= width:
+        return [f"{INDENT}{pad(label, LABEL)}{text}"]
+    return [f"{INDENT}{label}", f"{INDENT}{INDENT}{text}"]
+
+
+def choices(rows: Iterable[tuple[str, str]], style: Style, width: int) -> list[str]:
+    """Return answers to a question as `  key  what it means`, wrapped between words.
+
+    A line of its own within a text, after a line break, is a command to copy and stays whole.
+    """
+    lines = []
+    for key, text in rows:
+        first, *commands = text.split("\n")
+        head, *rest = folded(first, max(width - 5, 24))
+        lines.append(f"{INDENT}{style.bold(key)}  {head}")
+        lines += [f"     {part}" for part in rest]
+        lines += [f"     {command}" for command in commands]
+    return lines
+
+
 def flow(items: Iterable[str], room: int, between: str = ", ") -> list[str]:
     """Return items one after the other in lines of at most `room` columns; none is broken."""
     lines = [""]

@@ -57,14 +57,17 @@ class SignalDesk:
             self._end(Request.CANCEL, name)
 
     async def _put(self, ask: Ask) -> None:
+        self._interrupts.decided.clear()
         try:
             answer = await ask(self._interrupts.can_detach)
+            self._question = None
+            if answer == "c":
+                self._end(Request.CANCEL, "SIGINT")
+            elif answer == "d" and self._interrupts.can_detach:
+                self._end(Request.DETACH, None)
         finally:
             self._question = None
-        if answer == "c":
-            self._end(Request.CANCEL, "SIGINT")
-        elif answer == "d" and self._interrupts.can_detach:
-            self._end(Request.DETACH, None)
+            self._interrupts.decided.set()
 
     def _end(self, request: Request, name: str | None) -> None:
         self._ending = request is Request.CANCEL

@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from runpod_deploy.cli import exits
-from runpod_deploy.cli.amounts import count, usd
 from runpod_deploy.cli.failures import report
-from runpod_deploy.cli.layout import table
 from runpod_deploy.cli.planning import PlannedSweep
 from runpod_deploy.cli.printable import json_line
 from runpod_deploy.cli.signals import SignalDesk
+from runpod_deploy.cli.target import CloudName
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.cli.unhurried import unhurried
-from runpod_deploy.cli.views.sweep import PlainSweepView, SweepWatch, reason
+from runpod_deploy.cli.views.sweep import PlainSweepView, SweepWatch
+from runpod_deploy.cli.views.sweep_end import after, headline, shard_lines
 from runpod_deploy.cli.views.sweep_live import LiveSweepView
-from runpod_deploy.cli.views.watch import Watch, shown
+from runpod_deploy.cli.views.sweep_question import SweepQuestion
+from runpod_deploy.cli.views.watch import Watch
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.sweepfile import SweepFile
 from runpod_deploy.errors import EXIT_OK, EXIT_SIGINT, EXIT_SIGTERM, JobFailed
@@ -38,14 +39,9 @@ from runpod_deploy.executor.sweep_run import (
     execute_sweep,
 )
 from runpod_deploy.record.events import Event
-from runpod_deploy.record.sweep import (
-    SWEEP_MANIFEST_NAME,
-    WORKING,
-    ShardRecord,
-    SweepRun,
-    fold_sweep,
-    step_sweep,
-)
+from runpod_deploy.record.journal import JOURNAL_NAME, read_events
+from runpod_deploy.record.run import fold
+from runpod_deploy.record.sweep import SweepRun, fold_sweep, project_root_of_sweep, step_sweep
 
 Work = Callable[[Interrupts, SweepListeners], Awaitable[SweepOutcome]]
 
@@ -102,22 +98,36 @@ def apply_sweep(
             commands=commands,
         )
 
-    return watch_sweep(planned.sweep_file, target, terminal, show, work)
+    return watch_sweep(planned.sweep_file, target, terminal, show, work, only=planned.only)
 
 
 def watch_sweep(
-    sweep_file: SweepFile, target: Target, terminal: Terminal, show: SweepShow, work: Work
+    sweep_file: SweepFile,
+    target: Target,
+    terminal: Terminal,
+    show: SweepShow,
+    work: Work,
+    *,
+    only: frozenset[str] | None = None,
 ) -> int:
-    """Let a sweep work while somebody watches, and return the exit status."""
+    """Let a sweep work while somebody watches, and return the exit status.
+
+    Args:
+        only: Names of the runs that were asked for; None: all.
+    """
+    names = [shard(one).name for one in sweep_file.shards]
+    watch = SweepWatch(
+        sweep=fold_sweep((), names),
+        only=only,
+        emulated=target.label == CloudName.EMULATOR,
+    )
     with unhurried(terminal, lossless=show.json) as patient:
-        return _watch_sweep(sweep_file, target, patient, show, work)
+        return _watch_sweep(watch, target, patient, show, work)
 
 
 def _watch_sweep(
-    sweep_file: SweepFile, target: Target, terminal: Terminal, show: SweepShow, work: Work
+    watch: SweepWatch, target: Target, terminal: Terminal, show: SweepShow, work: Work
 ) -> int:
-    names = [shard(one).name for one in sweep_file.shards]
-    watch = SweepWatch(sweep=fold_sweep((), names))
     interrupts = Interrupts()
     desk = _Desk(watch=watch, target=target, terminal=terminal, show=show)
     try:
@@ -154,7 +164,8 @@ class _Desk:
         picture = loop.create_task(self.view.live())
         interrupts.can_detach = True
         try:
-            ask = self._ask if self.terminal.asks else None
+            question = SweepQuestion(self.terminal, self.view, self.watch)
+            ask = question if self.terminal.asks else None
             with SignalDesk(interrupts, ask).installed(loop):
                 listeners = SweepListeners(
                     sinks=(self._event,), opened=self._opened, of_run=self._of_run
@@ -166,6 +177,9 @@ class _Desk:
 
     def _opened(self, folder: Path) -> None:
         self.watch.folder = folder
+        # Of a sweep that is taken up again, what became of its runs before is known already.
+        known = read_events(folder / JOURNAL_NAME)
+        self.watch.sweep = fold_sweep(known, self.watch.sweep.shards)
         if self.show.run_dir:
             self.terminal.print(str(folder))
         if not self.show.json:
@@ -189,28 +203,12 @@ class _Desk:
             else:
                 self.view.run_event(name, event)
 
-        return Listeners(sinks=(watch.event, told), opened=watch.opened)
+        def opened(folder: Path, run_id: str) -> None:
+            watch.opened(folder, run_id)
+            # Of a run that is taken up again, its pods and its cost are known already.
+            watch.run = fold(read_events(folder / JOURNAL_NAME))
 
-    async def _ask(self, can_detach: bool) -> str:
-        del can_detach  # a sweep can always be left
-        from runpod_deploy.cli.signals import read_line  # noqa: PLC0415 - on Ctrl-C
-
-        style = self.terminal.err
-        self.view.pause()
-        try:
-            self.terminal.alert(
-                f"\n  {style.bold('d')}  detach: jobs that run go on; `resume` takes the sweep up again\n"
-                f"  {style.bold('c')}  cancel: end every run, bring home what there is, release the pods\n"
-                f"  {style.bold('g')}  go on watching"
-            )
-            while True:
-                self.terminal.stderr.write("[d/c/g] ")
-                self.terminal.stderr.flush()
-                answer = (await read_line(0)).lower()[:1]
-                if answer in {"c", "g", "d", ""}:
-                    return answer or "g"
-        finally:
-            self.view.resume()
+        return Listeners(sinks=(watch.event, told), opened=opened)
 
 
 def _status(run: SweepRun, signal: str | None) -> int:
@@ -226,35 +224,22 @@ def _status(run: SweepRun, signal: str | None) -> int:
 
 
 def _tell(outcome: SweepOutcome, desk: _Desk, status: int) -> None:
-    run, terminal = outcome.run, desk.terminal
+    terminal = desk.terminal
     if desk.show.json:
         terminal.print(json_line(result(outcome, status)))
         return
     write = terminal.alert if desk.show.run_dir else terminal.print
-    head = headline(run)
+    style = terminal.err if desk.show.run_dir else terminal.out
+    head = headline(desk.watch.asked(outcome.run), emulated=desk.watch.emulated)
     if terminal.quiet:
         write(head)
         return
-    style = terminal.err if desk.show.run_dir else terminal.out
-    tone = style.good if run.state == "SUCCEEDED" else style.bad
+    shards = desk.watch.asked(outcome.run).shards.values()
+    tone = style.good if outcome.run.state == "SUCCEEDED" else style.bad
     write("\n" + style.bold(tone(head)))
-    rows = [[one.name, one.state, usd(one.cost_usd), _told(one)] for one in run.shards.values()]
-    write("\n".join(table(rows, style, right="..r")))
-    manifest = shown(outcome.folder / SWEEP_MANIFEST_NAME)
-    write(f"  manifest        {manifest}")
-    if run.state != "SUCCEEDED":
-        where = shown(outcome.folder)
-        again = f"resume {where}" if run.state == "DETACHED" else f"apply {where} --retry-failed"
-        write(f"  to go on        runpod-deploy {again}")
-
-
-def headline(run: SweepRun) -> str:
-    """Return a sweep's end in one line."""
-    counts: dict[str, int] = {}
-    for one in run.shards.values():
-        counts[one.state] = counts.get(one.state, 0) + 1
-    told = ", ".join(f"{number} {state.lower()}" for state, number in counts.items())
-    return f"{run.state}: {count(len(run.shards), 'run')}, {told}, {usd(run.cost_usd)}"
+    root = project_root_of_sweep(outcome.folder)
+    write("\n".join(shard_lines(shards, root, style, terminal.width)))
+    write("\n".join(after(outcome, terminal.width)))
 
 
 def result(outcome: SweepOutcome, status: int) -> dict[str, Any]:
@@ -272,10 +257,3 @@ def result(outcome: SweepOutcome, status: int) -> dict[str, Any]:
             for name, one in run.shards.items()
         },
     }
-
-
-def _told(shard: ShardRecord) -> str:
-    if shard.state in {"SUCCEEDED", WORKING}:
-        return shard.run_dir or ""
-    why = reason(shard)
-    return f"{why}, {shard.run_dir}" if shard.run_dir else why

@@ -26,6 +26,8 @@ def cause_of(error: BaseException | None) -> str:
         return error.cause
     if isinstance(error, asyncio.CancelledError):
         return "cancelled"
+    if isinstance(error, Detached):
+        return "asked"
     if isinstance(error, RunpodDeployError):
         return type(error).__name__
     return "internal_error"

@@ -21,6 +21,7 @@ class Interrupts:
     Attributes:
         signal: Name of the signal that asked first, None when a person did.
         can_detach: Whether a job is running that could be left alone.
+        decided: Not set while a person is being asked what is to be done: nothing new is begun then.
     """
 
     def __init__(self) -> None:
@@ -28,6 +29,8 @@ class Interrupts:
         self.signal: str | None = None
         self.can_detach = False
         self.undoing = False
+        self.decided = asyncio.Event()
+        self.decided.set()
 
     def ask(self, request: Request, signal: str | None = None) -> None:
         """Ask the run to end."""

@@ -96,7 +96,8 @@ class Sweep:
         mail = asyncio.create_task(self.interrupts.next())
         try:
             while self._waiting or self._under_way:
-                self._begin_those_that_may(known=self._known())
+                if self.interrupts.decided.is_set() and not mail.done():
+                    self._begin_those_that_may(known=self._known())
                 if not self._under_way and not self._waiting:
                     break
                 await self._something(mail)
@@ -147,6 +148,7 @@ class Sweep:
             self.journal.write("shard_started", shard=name)
             work = self.begin(plan_file, interrupts, opened)
         else:
+            self.journal.write("shard_opened", shard=name, run_dir=run_dir)
             work = self.resume(plan_file, run_dir, interrupts, opened)
         task = asyncio.ensure_future(work)
         self._under_way[name] = _UnderWay(plan_file=plan_file, interrupts=interrupts, task=task)
@@ -165,21 +167,22 @@ class Sweep:
     # waiting
 
     async def _something(self, mail: asyncio.Task[Request]) -> None:
-        """Wait until a run ends, a request comes, or a pause is over."""
+        """Wait until a run ends, a request comes, a question is answered, or a pause is over."""
         now = self.clock.monotonic()
         pauses = [
             self._not_before[_name(one)] - now
             for one in self._waiting
             if self._not_before.get(_name(one), 0.0) > now
         ]
-        pause: asyncio.Task[None] | None = None
-        if pauses and len(self._under_way) < self.max_parallel:
-            pause = asyncio.create_task(self.clock.sleep(max(0.0, min(pauses))))
+        passing: list[asyncio.Task[Any]] = []
+        if not self.interrupts.decided.is_set():
+            passing.append(asyncio.create_task(self.interrupts.decided.wait()))
+        elif pauses and len(self._under_way) < self.max_parallel:
+            passing.append(asyncio.create_task(self.clock.sleep(max(0.0, min(pauses)))))
         waits: list[asyncio.Task[Any]] = [one.task for one in self._under_way.values()]
-        waits += [mail] if pause is None else [mail, pause]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        if pause is not None:
-            pause.cancel()
+        await asyncio.wait([*waits, mail, *passing], return_when=asyncio.FIRST_COMPLETED)
+        for one in passing:
+            one.cancel()
 
     def _asked(self, request: Request) -> None:
         self._request = request

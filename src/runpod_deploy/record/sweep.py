@@ -136,7 +136,9 @@ def _step_shard(shard: ShardRecord, event: Event) -> ShardRecord:
         case "shard_started":
             return replace(shard, state=WORKING, reason=None, tries=(*shard.tries, ShardTry()))
         case "shard_opened":
-            return _last(shard, run_dir=fields["run_dir"])
+            # Said again of a run that is taken up again.
+            opened = _last(shard, run_dir=fields["run_dir"], state=WORKING)
+            return replace(opened, state=WORKING, reason=None)
         case "shard_ended":
             ended = _last(
                 shard,

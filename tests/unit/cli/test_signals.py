@@ -167,3 +167,20 @@ def test_while_undoing_every_signal_hurries() -> None:
         assert [] == person.asked
 
     run(scenario())
+
+
+def test_a_question_is_known_to_be_open() -> None:
+    """Whoever would begin something new waits for the answer, and has it when the question is over."""
+
+    async def scenario() -> None:
+        interrupts, person = Interrupts(), Person()
+        interrupts.can_detach = True
+        desk = SignalDesk(interrupts, person)
+        desk.received("SIGINT")
+        await settle()
+        assert not interrupts.decided.is_set()
+        await person.says("d")
+        assert interrupts.decided.is_set()
+        assert [Request.DETACH] == requests(interrupts)
+
+    run(scenario())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -31,6 +31,7 @@ _TONES: Mapping[str, Tone] = {
 REASONS = {
     "StockOut": "no GPU was free",
     "exit_code": "its exit code",
+    "asked": "left alone, its job goes on",
     "fail_fast": "another run failed",
     "sweep_cap": "the sweep's cap leaves too little",
     "cancelled": "cancelled",
@@ -52,19 +53,40 @@ class SweepWatch:
 
     Attributes:
         watches: The runs that were begun here, by their names.
+        only: Names of the runs that were asked for; None: all.
+        emulated: Whether it is a rehearsal, whose costs nobody pays.
     """
 
     sweep: SweepRun
+    only: frozenset[str] | None = None
+    emulated: bool = False
     watches: dict[str, Watch] = field(default_factory=dict)
     began: dict[str, float] = field(default_factory=dict)
     folder: Path | None = None
 
+    def asked(self, sweep: SweepRun) -> SweepRun:
+        """Return the sweep without the runs that nobody asked for this time and that did nothing yet."""
+        if self.only is None:
+            return sweep
+        shards = {
+            name: one
+            for name, one in sweep.shards.items()
+            if name in self.only or one.state != WAITING
+        }
+        return replace(sweep, shards=shards)
+
     def spent_usd(self) -> float:
         """Return what all runs have cost until now."""
-        now = utc_stamp(time.time())
-        under_way = [name for name, one in self.sweep.shards.items() if one.state == WORKING]
-        going = sum(self.watches[name].spent_usd(now) for name in under_way if name in self.watches)
-        return self.sweep.cost_usd + going
+        return sum(self.cost_usd(one) for one in self.sweep.shards.values())
+
+    def cost_usd(self, shard: ShardRecord) -> float:
+        """Return what one run has cost until now, all its tries together."""
+        watch = self.watches.get(shard.name)
+        if shard.state != WORKING or watch is None or not shard.tries:
+            return shard.cost_usd
+        # What was known of the try that goes on now is in what its own events tell.
+        before = shard.cost_usd - shard.tries[-1].cost_usd
+        return before + watch.spent_usd(utc_stamp(time.time()))
 
 
 def reason(shard: ShardRecord) -> str:
@@ -90,14 +112,24 @@ class PlainSweepView:
         self._quiet = terminal.quiet
         self._write = write
         self._watch = watch
-        self._width = min(max((len(name) for name in watch.sweep.shards), default=0), 40)
+        shown_names = watch.asked(watch.sweep).shards
+        self._width = min(max((len(name) for name in shown_names), default=0), 40)
         self._stories: dict[str, Story] = {}
         self._told: set[str] = set()
+        self._before: set[str | None] = set()
 
     def opened(self, folder: Path) -> None:
         """Say where the sweep is."""
-        runs = len(self._watch.sweep.shards)
-        self._say("sweep", f"{runs} runs, in {shown(folder)}", "dim")
+        shards = self._watch.sweep.shards.values()
+        self._before = {one.run_dir for shard in shards for one in shard.tries}
+        runs, whole = (
+            len(self._watch.asked(self._watch.sweep).shards),
+            len(self._watch.sweep.shards),
+        )
+        of = "" if runs == whole else f" of {whole}"
+        self._say(
+            "sweep", f"{runs}{of} {'run' if whole == 1 else 'runs'}, in {shown(folder)}", "dim"
+        )
 
     def event(self, event: Event) -> None:
         """Say what became of a run."""
@@ -108,7 +140,9 @@ class PlainSweepView:
                 who = event.fields.get("principals") or event.fields.get("key")
                 self._say("sweep", f"approved by {who}", "plain")
             case "shard_opened":
-                self._say(name, f"begun in {event.fields['run_dir']}", "plain")
+                run_dir = event.fields["run_dir"]
+                how = "taken up again" if run_dir in self._before else "begun"
+                self._say(name, f"{how} in {run_dir}", "plain")
             case "shard_ended" if shard is not None:
                 again = ", is tried again" if event.fields["again"] else ""
                 why = "" if shard.reason is None else f": {reason(shard)}"

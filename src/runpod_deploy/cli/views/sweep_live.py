@@ -18,7 +18,6 @@ from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.cli.unhurried import behind
 from runpod_deploy.cli.views.sweep import SweepWatch, reason, step_of
 from runpod_deploy.record.events import Event
-from runpod_deploy.record.journal import utc_stamp
 from runpod_deploy.record.sweep import WAITING, WORKING, ShardRecord
 
 FRAMES_PER_SEC = 4
@@ -89,14 +88,15 @@ class LiveSweepView:
     def _lines(self) -> Iterator[str]:
         """Yield a line for each run, those under way first."""
         order = {WORKING: 0, "FAILED": 1, WAITING: 2}
-        shards = sorted(self._watch.sweep.shards.values(), key=lambda one: order.get(one.state, 3))
+        asked = self._watch.asked(self._watch.sweep).shards.values()
+        shards = sorted(asked, key=lambda one: order.get(one.state, 3))
         width = min(max((len(one.name) for one in shards), default=0), 40)
         for one in shards:
             watch = self._watch.watches.get(one.name)
             pod = watch.run.pod if watch else None
             place = "" if pod is None or one.state != WORKING else f"{pod.gpu_id or ''}"
             state = one.state if one.state != WORKING else step_of(watch) or "begins"
-            spent = usd(watch.spent_usd(utc_stamp(time.time()))) if watch else ""
+            spent = usd(self._watch.cost_usd(one)) if one.tries else ""
             yield (
                 f" {self._mark(one)} {pad(line(one.name), width)}  {pad(state, 10)} "
                 f"{pad(spent, 8, flush_right=True)}  {line(place or reason(one))}".rstrip()
@@ -107,9 +107,10 @@ class LiveSweepView:
         return marks.get(shard.state, ("✗", "x"))[0 if self._unicode else 1]
 
     def _foot(self) -> str:
-        sweep = self._watch.sweep
+        sweep = self._watch.asked(self._watch.sweep)
         done, runs = sweep.count("SUCCEEDED"), len(sweep.shards)
         failed = sum(one.over and one.state != "SUCCEEDED" for one in sweep.shards.values())
-        told = f" {duration(time.monotonic() - self._began)} · {usd(self._watch.spent_usd())}"
+        spent = f"{usd(self._watch.spent_usd())}{' (emulated)' if self._watch.emulated else ''}"
+        told = f" {duration(time.monotonic() - self._began)} · {spent}"
         told += f" · {done} of {runs} succeeded, {sweep.count(WORKING)} under way"
         return told + (f", {failed} not" if failed else "") + " · Ctrl-C: detach or cancel"

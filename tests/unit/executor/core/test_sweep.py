@@ -249,7 +249,8 @@ def test_a_killed_process_leaves_what_can_be_resumed(journal: Journal, tmp_path:
         run = run_virtual(sweep(cut, again, plans, max_parallel=1).run())
         assert states(run) == ["SUCCEEDED", "SUCCEEDED"], length
         opened = [event for event in cut.events if event.event == "shard_opened"]
-        assert len(opened) == 2, length
+        # Said again, in the same folder, of one that is taken up again.
+        assert len({event["run_dir"] for event in opened}) == 2, length
 
 
 def test_events_of_others_change_nothing(journal: Journal) -> None:
@@ -257,3 +258,69 @@ def test_events_of_others_change_nothing(journal: Journal) -> None:
     journal.write("shard_started", shard="other")
     journal.write("warning", code="x", message="y")
     assert states(fold_sweep(journal.events, ["n=0"])) == ["WAITING"]
+
+
+def test_nothing_begins_while_a_person_is_asked(journal: Journal, tmp_path: Path) -> None:
+    """A run that ends while the question is open makes room for none; after `go on` the next begins."""
+    interrupts = Interrupts()
+    runs = Runs(tmp_path, lambda _name, _try: SUCCESS)
+    seen: list[int] = []
+
+    async def scenario() -> SweepRun:
+        whole = sweep(journal, runs, shards(3), max_parallel=1, interrupts=interrupts)
+        task = asyncio.create_task(whole.run())
+        await asyncio.sleep(50)
+        interrupts.decided.clear()
+        await asyncio.sleep(1000)
+        seen.append(len(runs.begun))
+        interrupts.decided.set()
+        return await task
+
+    run = run_virtual(scenario())
+    assert seen == [1]
+    assert states(run) == ["SUCCEEDED"] * 3
+
+
+def test_detaching_from_the_question_begins_nothing(journal: Journal, tmp_path: Path) -> None:
+    """The answer `d` comes with the end of the question, and still no run begins after it."""
+    interrupts = Interrupts()
+    runs = Runs(tmp_path, lambda _name, _try: SUCCESS)
+
+    async def scenario() -> SweepRun:
+        whole = sweep(journal, runs, shards(3), max_parallel=1, interrupts=interrupts)
+        task = asyncio.create_task(whole.run())
+        await asyncio.sleep(50)
+        interrupts.decided.clear()
+        await asyncio.sleep(100)
+        interrupts.ask(Request.DETACH)
+        interrupts.decided.set()
+        return await task
+
+    run = run_virtual(scenario())
+    assert runs.begun == ["n=0"]
+    assert states(run) == ["SUCCEEDED", "WAITING", "WAITING"]
+
+
+def test_a_run_taken_up_again_works(journal: Journal, tmp_path: Path) -> None:
+    """While a run that was left alone is carried on, the sweep's journal says that it works."""
+    journal.write("shard_started", shard="n=0")
+    journal.write("shard_opened", shard="n=0", run_dir="artifacts/runpod/r")
+    journal.write(
+        "shard_ended",
+        shard="n=0",
+        state="DETACHED",
+        cause="asked",
+        error=None,
+        cost_usd=0.5,
+        again=False,
+    )
+    seen: list[str] = []
+
+    def ends(_name: str, _try: int) -> ShardEnd:
+        seen.extend(states(fold_sweep(journal.events, ["n=0"])))
+        return SUCCESS
+
+    runs = Runs(tmp_path, ends)
+    run = run_virtual(sweep(journal, runs, shards(1)).run())
+    assert (seen, runs.resumed) == (["WORKING"], ["artifacts/runpod/r"])
+    assert (run.state, run.cost_usd) == ("SUCCEEDED", 1.0)
