@@ -71,8 +71,8 @@ def why(shard: ShardRecord, root: Path) -> str:
     run = summarise(root / shard.run_dir)
     code = None if run.exit_code in {None, 0} else f"exit code {run.exit_code}"
     because = str((run.failure or {}).get("text") or "")
-    if shard.reason == "exit_code" and (code or because):
-        known = ""
+    if code and code in because:
+        return line(because)
     return line(": ".join(part for part in (code or known, because) if part) or known)
 
 

@@ -80,7 +80,7 @@ class LiveSweepView:
 
     def _frame(self) -> Text:
         lines = list(self._lines())
-        room = max(self._console.height - 4, 5)
+        room = max(self._console.height - 5, 5)
         if len(lines) > room:
             lines = [*lines[: room - 1], f"… and {len(lines) - room + 1} more"]
         return Text("\n".join(["", *lines, "", self._foot()]), no_wrap=True, overflow="ellipsis")
@@ -113,4 +113,7 @@ class LiveSweepView:
         spent = f"{usd(self._watch.spent_usd())}{' (emulated)' if self._watch.emulated else ''}"
         told = f" {duration(time.monotonic() - self._began)} · {spent}"
         told += f" · {done} of {runs} succeeded, {sweep.count(WORKING)} under way"
-        return told + (f", {failed} not" if failed else "") + " · Ctrl-C: detach or cancel"
+        told += f", {failed} not" if failed else ""
+        hint = "Ctrl-C: detach or cancel"
+        fits = len(told) + len(hint) + 3 <= self._console.width
+        return f"{told} · {hint}" if fits else f"{told}\n {hint}"
