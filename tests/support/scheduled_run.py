@@ -334,7 +334,11 @@ def _job(schedule: Schedule) -> dict[str, Any]:
         parts["matrix"] = {"axes": {"seed": [1, 2, 3]}, "max_parallel": 2}
     return small_job(
         pod={"gpu_order": list(GPUS), "datacenters": "any", "max_price_per_hour_usd": 3.0},
-        budget={"cost_cap_usd": schedule.cap_usd, "ssh_ready_timeout_sec": 90},
+        budget={
+            "cost_cap_usd": schedule.cap_usd,
+            "ssh_ready_timeout_sec": 90,
+            "poll_interval_sec": 30,
+        },
         setup=[{"command": "true # setup", "timeout_sec": 120}],
         staging=[{"label": "data", "source": "payload", "destination": "/root/data"}],
         artifacts=[{"label": "out", "remote_path": "/workspace/out"}],

@@ -16,7 +16,7 @@ from unittest import mock
 import jsonschema
 
 from runpod_deploy.errors import ConnectionLost, RunpodDeployError
-from runpod_deploy.executor import artifacts, attendance, resuming, run
+from runpod_deploy.executor import artifacts, attendance, lease, resuming, run
 from runpod_deploy.executor.run import Outcome, Target
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
 from runpod_deploy.executor.steps import stage
@@ -184,8 +184,9 @@ class World:
             for where in (run, resuming):
                 stack.enter_context(mock.patch.object(where, "RunPodCloud", cloud))
                 stack.enter_context(mock.patch.object(where, "AsyncsshConnector", connector))
-            # Nobody asks by a file here; looking for one is what a quiet hour would be spent with.
+            # What a quiet hour would be spent with: nobody asks by a file, and each beat says the same.
             stack.enter_context(mock.patch.object(attendance, "LOOK_EVERY_SEC", 10.0))
+            stack.enter_context(mock.patch.object(lease, "BEAT_EVERY_SEC", 60.0))
             stack.enter_context(mock.patch.object(artifacts, "download", self._download))
             stack.enter_context(mock.patch.object(stage, "upload", self._upload))
             stack.enter_context(mock.patch.object(Journal, "__init__", watched_open))

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 FIRST = "gpu=NVIDIA L4"
-SHAPES = ("run", "run", "run", "run", "recycle", "sweep")
+SHAPES = (*("run",) * 6, "recycle", "sweep")
 # By then no pod runs whose watchdog can act: the money of the longest run is spent.
 LONG_AWAY_SEC = 70 * 3600.0
 

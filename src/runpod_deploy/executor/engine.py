@@ -295,7 +295,9 @@ class Engine:
         cause = cause_of(self.failure)
         self._state(RunState.UNDOING, cause)
         undoing = Undoing(self.ctx, self.interrupts)
-        if cause == "not_verified":
+        held = cause == "not_verified" and self.ctx.pod is not None
+        # It may be what they could not be verified for that the pod is gone.
+        if held and await release.may_hold_results(self.ctx):
             undoing.keep()
         if cause == "cancelled" and self.earlier is not None and self.ctx.transport is None:
             # Asked before the login: the job on the pod is to be ended all the same, and its log had.

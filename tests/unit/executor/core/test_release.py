@@ -169,6 +169,21 @@ def test_cancelled_run_whose_results_cannot_be_saved_keeps_its_pod(
     assert ([] if again else ["pod1"]) == list(rig.cloud.rented)
 
 
+def test_pod_that_dies_while_its_results_come_home_is_not_kept(make_rig: RigMaker) -> None:
+    """Not verified, since there is no pod any more: the run fails, and nothing is told of as kept."""
+    rig = make_rig()
+
+    def act(_number: int, _name: str) -> None:
+        if rig.downloads.tried and rig.cloud.rented:
+            rig.cloud.vanish("pod1")
+
+    rig.clock.gate.act = act
+    run = rig.run()
+
+    assert ("FAILED", "not_verified") == (run.state, run.cause)
+    assert ["gone"] == [pod.status for pod in run.pods.values()]
+
+
 def test_pod_that_holds_nothing_any_more_is_not_kept(make_rig: RigMaker) -> None:
     """A stop wiped the disk: what could not be saved is lost, and the pod is deleted."""
     rig = make_rig(job=FakeJob(lasts=50.0))
