@@ -32,6 +32,8 @@ BOOT_GRACE_SEC = 20 * 60.0
 # How long a watchdog leaves a pod to whoever has just been heard of once its money is spent.
 COLLECTING_SEC = 15 * 60.0
 SMALL_MONEY_USD = 0.002
+# Of a running pod: container and persistent disk.
+DISKS_USD_PER_HOUR = (20 + 10) * 0.10 / 720
 RESTLESS = frozenset({"LEAKED", "KEPT", "UNKNOWN"})
 
 
@@ -176,7 +178,7 @@ async def _its_runs(world: World, planned: PlannedSweep, outcome: SweepOutcome) 
             continue
         folder = planned.project_root / shard.run_dir
         run = fold(world.events(folder))
-        if str(run.state) != shard.state and shard.state not in {"LEAKED", "FAILED"}:
+        if str(run.state) != shard.state and shard.state not in {"LEAKED", "FAILED", "KEPT"}:
             world.ending.problems.append(f"{name} is {shard.state}, and its run {run.state}")
         for _ in range(3):
             work = resume(
@@ -245,6 +247,7 @@ def _money(world: World, folder: Path, leaks: int) -> None:
     fleet, schedule = world.account.cloud.fleet, world.schedule
     pods = world.pods_of(folder)
     rate = max((pod.price for pod_id, pod in fleet.history.items() if pod_id in pods), default=0.0)
+    rate += DISKS_USD_PER_HOUR
     # Whoever tells of a pod that cannot be ended, or was killed meanwhile, asked for three minutes.
     asking = CONFIRM_WITHIN_SEC * (leaks + world.ending.kills)
     alone = world.away_sec

@@ -14,7 +14,7 @@ from typing import Any
 from runpod_deploy._version import __version__
 from runpod_deploy.compiler.plan import Plan, PlanFile
 from runpod_deploy.compiler.sweepfile import SweepFile, dumps
-from runpod_deploy.errors import RunpodDeployError
+from runpod_deploy.errors import Kept, RunpodDeployError
 from runpod_deploy.executor.clock import SystemClock
 from runpod_deploy.executor.endings import cause_of
 from runpod_deploy.executor.identity import owner_id
@@ -343,6 +343,9 @@ async def _ended(work: Coroutine[Any, Any, Outcome], seen: _Seen, plan: Plan) ->
         outcome = await work
     except ManifestUnwritten as error:
         return _end(error.run, error, plan)
+    except Kept as error:
+        # Its pod is stopped, and told of; `resume` of the run tries again.
+        return _end(replace(seen.run, state=RunState.KEPT), error, plan)
     except RunpodDeployError as error:
         if not _left(seen.run):
             raise

@@ -11,16 +11,24 @@ import pytest
 from runpod_deploy.compiler.plan import Plan, PlanStorage
 from runpod_deploy.errors import Conflict, ConnectFailed, Kept, RequestInvalid
 from runpod_deploy.executor.ports import Bill
+from runpod_deploy.executor.run import Outcome
+from runpod_deploy.executor.sweep_run import _ended, _Seen
 from runpod_deploy.record.journal import JournalError
 from runpod_deploy.record.ledger import Ledger
-from runpod_deploy.record.run import RunState, fold
-from support.fakes import FakeJob, FakeMachine
+from runpod_deploy.record.run import PodRecord, Run, RunState, fold
+from support.fakes import FakeJob, FakeMachine, run_virtual
 from support.killing import KILLED, Killed, after, at_call, left_at
 from support.plans import script, small_plan
 from support.rig import Rig, RigMaker
 
 NO_GPU = b"No devices were found\n--runpod-deploy--\n--runpod-deploy--\n"
 ARMED = {r"lease\.sh arm": b"armed curl"}
+POD: dict[str, Any] = {
+    "name": "a",
+    "gpu_id": "NVIDIA L4",
+    "datacenter_id": None,
+    "cloud_type": "SECURE",
+}
 WEEKEND = 60 * 3600.0
 
 
@@ -313,3 +321,15 @@ def test_start_of_a_job_on_a_pod_that_is_gone_is_settled(make_rig: RigMaker) -> 
     assert (run.state, run.cause, run.open_intents) == (RunState.FAILED, "pod_killed", {})
     assert second.cloud.made == 1
     assert second.one("exec_start_settled")["outcome"] == "unknown"
+
+
+def test_run_of_a_sweep_whose_pod_does_not_start_is_kept() -> None:
+    """Its pod is stopped and told of, which is no leak; the sweep goes on without it."""
+
+    async def cannot() -> Outcome:
+        raise Kept("Pod pod1 is stopped and does not start.")
+
+    seen = _Seen(run=Run(pods={"a": PodRecord(**POD, status="stopped", pod_id="pod1")}))
+    end = run_virtual(_ended(cannot(), seen, plan_with_disk()))
+
+    assert (end.state, end.cause) == (RunState.KEPT, "Kept")
