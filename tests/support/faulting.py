@@ -75,7 +75,8 @@ CASES = (
         case("execute", f"pod-killed:seconds=8,then={how}", 1, **LONG)
         for how in ("exited", "error", "gone")
     ),
-    *(case("any", f"pod-killed:seconds={at},then=gone", 0, 1) for at in (1, 3, 5)),
+    # On a busy machine pods die before anybody logged in: then no host will do.
+    *(case("any", f"pod-killed:seconds={at},then=gone", 0, 1, 3) for at in (1, 3, 5)),
     case("execute", "balance-gone:seconds=8", 1, **LONG),
     case("execute", "error-state:seconds=8", 1, **LONG),
     case("execute", "server-error:times=4,method=GET"),
