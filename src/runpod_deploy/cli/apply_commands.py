@@ -1,5 +1,6 @@
 """`apply` and `run`: carry a plan out; `apply` asks first, `run` never does."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,7 +95,8 @@ def apply_command(
     if not yes and not terminal.asks:
         raise InvalidInput(
             "there is nobody to ask whether to apply this",
-            help="Say yes beforehand, with --yes:\n  runpod-deploy apply … --yes",
+            help="Say yes beforehand, with --yes:\n"
+            f"  runpod-deploy apply {shlex.quote(str(path))} --yes",
         )
     return _apply(
         path,
@@ -239,6 +241,9 @@ def _apply(
 
         target = hold(policies, planned.plan_files, path, target, terminal)
     if ask:
+        from runpod_deploy.cli.first_looks import refuse_hopeless  # noqa: PLC0415 - only when asking
+
+        refuse_hopeless(planned, terminal.environ)
         _show(planned, terminal, to_stderr=as_json or print_run_dir)
         if not questions.confirm_apply(planned, where, terminal):
             terminal.say("Nothing was done.")

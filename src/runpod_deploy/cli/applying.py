@@ -192,7 +192,12 @@ async def _watched(
 def _saved(planned: Planned) -> Saved | None:
     if not planned.saved:
         return None
-    return Saved(allow=planned.allow, again=planned.again, approvals=planned.approvals)
+    return Saved(
+        allow=planned.allow,
+        again=planned.again,
+        approvals=planned.approvals,
+        file=planned.file,
+    )
 
 
 def _view(terminal: Terminal, show: Show, watch: Watch) -> View:

@@ -29,6 +29,7 @@ class Planned:
         allow: Parts of a saved plan that may differ from the project.
         again: Whether a saved plan may be applied that was applied before.
         approvals: Those that were asked for and count.
+        file: How the plan or job file was named.
     """
 
     plan_file: PlanFile
@@ -39,6 +40,7 @@ class Planned:
     allow: frozenset[str] = frozenset()
     again: bool = False
     approvals: tuple["SeenApproval", ...] = ()
+    file: str = "plan.json"
 
     @property
     def plan_files(self) -> tuple[PlanFile, ...]:
@@ -55,6 +57,7 @@ class PlannedSweep:
         max_parallel: Runs under way at a time; None: as planned.
         folder: Folder of an earlier try of this sweep, which is taken up again.
         approvals: Those that were asked for and count.
+        file: How the sweep or job file was named.
     """
 
     sweep_file: SweepFile
@@ -67,6 +70,7 @@ class PlannedSweep:
     max_parallel: int | None = None
     folder: Path | None = None
     approvals: tuple["SeenApproval", ...] = ()
+    file: str = "plan.json"
 
     @property
     def plan_files(self) -> tuple[PlanFile, ...]:
@@ -146,7 +150,8 @@ def prepare_any(
                 help="Leave --var and --vars-file out, or plan again with them.",
             )
         # A plan may come from somebody else: who applies it says anew what it may touch.
-        return replace(read_any(path, project=project), allow_paths=tuple(allow_paths))
+        saved = read_any(path, project=project)
+        return replace(saved, allow_paths=tuple(allow_paths), file=str(path))
     if project is not None:
         raise InvalidInput(
             "--project goes with a saved plan; a job file says it by `local.project_root`"
@@ -217,6 +222,7 @@ def read_plan(path: Path, *, project: Path | None) -> Planned:
         explicit=project,
         cwd=Path.cwd(),
         git_prefix=None if git is None else git.prefix,
+        file=str(path),
     )
     return Planned(plan_file=plan_file, diagnostics=(), project_root=root, saved=True)
 
@@ -235,6 +241,7 @@ def read_any(path: Path, *, project: Path | None) -> Planned | PlannedSweep:
         explicit=project,
         cwd=Path.cwd(),
         git_prefix=None if git is None else git.prefix,
+        file=str(path),
     )
     return PlannedSweep(sweep_file=sweep_file, diagnostics=(), project_root=root, saved=True)
 

@@ -53,7 +53,7 @@ def sign_command(
         plan_file = load_plan_or_sweep(plan)
     except OSError as error:
         raise InvalidInput(f"{plan} cannot be read: {error.strerror}") from error
-    signer = find_key(key, terminal.environ, asks=terminal.asks)
+    signer = find_key(key, terminal.environ, asks=terminal.asks, plan=str(plan))
     message = statement(approval_of(plan_file, until))
     if signer.notice:
         terminal.say(signer.notice)

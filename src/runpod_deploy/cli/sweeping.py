@@ -68,6 +68,7 @@ def apply_sweep(
         saved=planned.saved,
         again=planned.again,
         approvals=planned.approvals,
+        file=planned.file,
     )
 
     def work(interrupts: Interrupts, listeners: SweepListeners) -> Awaitable[SweepOutcome]:

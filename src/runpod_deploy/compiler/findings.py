@@ -1,9 +1,10 @@
 """Findings about a job: what is wrong, and at which value of the job file."""
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from runpod_deploy.errors import Diagnostic, Severity
+from runpod_deploy.errors import Diagnostic, Position, Severity
 from runpod_deploy.schema.job import JobSource
 from runpod_deploy.schema.newer_keys import with_way_to_version_3
 
@@ -47,8 +48,12 @@ class Finding:
             where=where,
             source_line=None if self.hidden else source.line(where),
             suggestion=self.suggestion,
-            help=with_way_to_version_3(self.help, source.version, source.path),
+            help=with_way_to_version_3(self._help(where), source.version, source.path),
         )
+
+    def _help(self, where: Position) -> str | None:
+        """Return what to do; a command in it names the file that is read."""
+        return self.help and self.help.replace("JOB.yaml", shlex.quote(where.file))
 
 
 def below(pointer: str, others: Iterable[str]) -> bool:

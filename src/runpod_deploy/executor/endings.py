@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from runpod_deploy import errors
-from runpod_deploy.errors import JobFailed, RunpodDeployError, StepFailed, UnknownOutcome
+from runpod_deploy.errors import (
+    InvalidInput,
+    JobFailed,
+    RunpodDeployError,
+    StepFailed,
+    UnknownOutcome,
+)
 from runpod_deploy.record.run import JobEnd, RunState
 
 
@@ -17,6 +23,7 @@ class TakenOver(JobFailed):
     """Another executor carries the run on; nothing more is done or written here."""
 
 
+_INVALID_INPUT = "invalid_input"
 TAKEN = "Another executor has taken this run over."
 
 
@@ -28,6 +35,8 @@ def cause_of(error: BaseException | None) -> str:
         return "cancelled"
     if isinstance(error, Detached):
         return "asked"
+    if isinstance(error, InvalidInput):
+        return _INVALID_INPUT
     if isinstance(error, RunpodDeployError):
         return type(error).__name__
     return "internal_error"
@@ -37,6 +46,8 @@ def failure_of(cause: str | None, text: str) -> BaseException:
     """Return the failure of which only the journal is left: `cause_of` the other way round."""
     if cause == "cancelled":
         return asyncio.CancelledError()
+    if cause == _INVALID_INPUT:
+        return InvalidInput(text)
     kind = getattr(errors, cause or "", None)
     if isinstance(kind, type) and issubclass(kind, RunpodDeployError):
         return (

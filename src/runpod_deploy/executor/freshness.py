@@ -1,5 +1,6 @@
 """Whether a plan still means what it says here: asked before anything is claimed or created."""
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,6 +47,7 @@ def fresh(  # noqa: PLR0913 - each is something else that only the caller knows
     image: ImageNow | None = None,
     growing: bool = False,
     read: Read | None = None,
+    file: str | None = None,
 ) -> Fresh:
     """Hold the plan against the project as it is now: every file read, the job compiled anew.
 
@@ -58,6 +60,7 @@ def fresh(  # noqa: PLR0913 - each is something else that only the caller knows
         growing: Whether a file that only grew since is sent as it was planned: so does a log in the
             project that this very command is piped into.
         read: As of `payload_now`.
+        file: How the plan's file was named, for messages.
 
     Raises:
         PlanRefused: Something else differs, or a path leads out of the project.
@@ -75,7 +78,7 @@ def fresh(  # noqa: PLR0913 - each is something else that only the caller knows
     now = replace(world, offers=offers, image=image)
     drifts = can_apply(plan_file, now, allow=allowed)
     if is_stale(drifts):
-        raise _refusal(plan_file, drifts)
+        raise _refusal(plan_file, drifts, file or "plan.json")
     if any(drift.part == "payload" for drift in drifts):
         plan_file = with_payload(plan_file, now.payload)
     if any(drift.field == "image.digest" for drift in drifts):
@@ -84,7 +87,7 @@ def fresh(  # noqa: PLR0913 - each is something else that only the caller knows
     return Fresh(plan_file=plan_file, drifts=drifts)
 
 
-def _refusal(plan_file: PlanFile, drifts: Sequence[Drift]) -> PlanRefused:
+def _refusal(plan_file: PlanFile, drifts: Sequence[Drift], file: str) -> PlanRefused:
     refused = [drift for drift in drifts if drift.verdict == "refuse"]
     allowed = [drift for drift in drifts if drift.verdict == "allowed"]
     parts = ",".join(dict.fromkeys(drift.part for drift in (*allowed, *refused)))
@@ -92,9 +95,9 @@ def _refusal(plan_file: PlanFile, drifts: Sequence[Drift]) -> PlanRefused:
         "The plan is stale: the project changed since it was made, and nothing was created.\n"
         + table([*refused, *(drift for drift in drifts if drift.verdict != "refuse")]),
         help="Look at the change, then make a new plan:\n"
-        f"  runpod-deploy plan {plan_file.plan.job.file} -o plan.json\n"
+        f"  runpod-deploy plan {shlex.quote(plan_file.plan.job.file)} -o {shlex.quote(file)}\n"
         f"If the change is meant and the plan is to run all the same:\n"
-        f"  runpod-deploy apply … --allow {parts}",
+        f"  runpod-deploy apply {shlex.quote(file)} --allow {parts}",
     )
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from runpod_deploy.compiler.late_bound import fill
 from runpod_deploy.compiler.plan import PlanNotify
+from runpod_deploy.errors import InvalidInput
+from runpod_deploy.executor.beforehand import WEBHOOK_MISSING
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.end_message import message_of, variables_of
 from runpod_deploy.executor.interrupts import Interrupts
@@ -60,9 +62,19 @@ async def tell(
         if error is not None:
             missed = True
             error = ctx.masker.text(error)
-            ctx.warn("not-notified", f"The {via} was not told of the run's end: {error}.")
+            if not _said_already(via, failure):
+                ctx.warn("not-notified", f"The {via} was not told of the run's end: {error}.")
         ctx.note("notified", via=via, outcome="failed" if error else "told", error=error)
     return not missed
+
+
+def _said_already(via: str, failure: BaseException | None) -> bool:
+    """Tell whether the run failed because it cannot tell: no reader needs that twice."""
+    return (
+        via == "webhook"
+        and isinstance(failure, InvalidInput)
+        and any(one.code == WEBHOOK_MISSING for one in failure.diagnostics)
+    )
 
 
 async def _unless_asked(telling: Awaitable[str | None], interrupts: Interrupts) -> str | None:

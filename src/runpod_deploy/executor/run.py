@@ -13,9 +13,9 @@ from runpod_deploy._version import __version__
 from runpod_deploy.compiler.observed import CandidateOffer
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.planfile import dumps
-from runpod_deploy.errors import PlanRefused
 from runpod_deploy.executor.applied import note_applied
 from runpod_deploy.executor.attendance import attending
+from runpod_deploy.executor.beforehand import Here, refuse_unready
 from runpod_deploy.executor.clock import SystemClock
 from runpod_deploy.executor.concluding import (
     KNOWN_HOSTS_NAME,
@@ -37,6 +37,7 @@ from runpod_deploy.executor.progress import Progress, Silent
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
 from runpod_deploy.executor.runpod.sdk_funds import funds_of
 from runpod_deploy.executor.secret_values import known_texts
+from runpod_deploy.executor.single_use import give_back_unused, refuse_used, use_up
 from runpod_deploy.executor.ssh.connector import AsyncsshConnector
 from runpod_deploy.executor.ssh.keys import SALT_BYTES, derive_key, read_public_key
 from runpod_deploy.executor.webhook import webhook_texts
@@ -48,9 +49,7 @@ from runpod_deploy.record.journal import Journal, Sink, utc_stamp
 from runpod_deploy.record.ledger import Ledger, ledger_file
 from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.run_folder import (
-    PlanUse,
     RunFolder,
-    claim_plan,
     claim_run_folder,
     note_plan_use,
 )
@@ -83,11 +82,13 @@ class Saved:
         allow: Parts of the plan (`freshness.ALLOWABLE`) that may differ from the project.
         again: Whether it may be applied although it was before.
         approvals: Whose signatures were asked for and count; for the journal.
+        file: How the file was named, for messages.
     """
 
     allow: frozenset[str] = frozenset()
     again: bool = False
     approvals: tuple[SeenApproval, ...] = ()
+    file: str = "plan.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,7 +126,8 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
         CloudError: The API that the plan's prices are from cannot be reached.
         AccountError: It refused the key.
         InvalidInput: `RUNPOD_DEPLOY_OWNER`, the API's address or a name in `saved.allow` cannot be;
-            or the plan runs commands here, and nobody allowed that; or a port is taken.
+            or the plan runs commands here, and nobody allowed that; or a port is taken; or a saved
+            plan's secrets or files are missing.
         ManifestUnwritten: The run came to its end, and its manifest cannot be written.
         TakenOver: Another executor has the run now.
         OSError: The run folder cannot be created.
@@ -134,6 +136,8 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
     clock = SystemClock()
     refuse_commands([plan_file.plan], commands)
     project_root = await asyncio.to_thread(project_root.resolve)
+    if saved and not saved.again:
+        refuse_used(plan_file.plan_id, project_root, file=saved.file)
     offers = await offers_at(plan_file, target) if saved else None
     image = await image_now(plan_file, target.label) if saved else None
     checked = await asyncio.to_thread(
@@ -146,21 +150,21 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
         offers=offers,
         image=image,
         growing=saved is None,
+        file=saved.file if saved else None,
     )
     plan_file = checked.plan_file
     git = await asyncio.to_thread(git_state, project_root, environ)
     owner = owner_id(environ)
     allowed = project_at(project_root, plan_file.plan.job.file, allow_paths).allowed
     extra_keys = _extra_keys(plan_file)
+    if saved:
+        # A plan that cannot begin here and now is refused, and not used up.
+        here = Here(project_root=project_root, environ=environ, allowed=allowed, commands=commands)
+        await refuse_unready([plan_file.plan], here)
     ports = await ForwardedPorts.bound(plan_file.plan.forward, listeners.progress.message)
     cloud = RunPodCloud(target.api_url, target.api_key, target.label)
     try:
-        if saved:
-            use_up(plan_file.plan_id, project_root, clock, again=saved.again)
-        folder = _open_folder(plan_file, project_root, clock)
-        if saved:
-            at = utc_stamp(clock.now())
-            note_plan_use(project_root, plan_file.plan_id, at, folder.path)
+        folder = _claimed(plan_file, project_root, clock, saved)
         run_id = f"{plan_file.plan.job.run_id_prefix}-{folder.stamp}"
         listeners.opened(folder.path, run_id)
         # From the first line on, no sink shows a secret that can be read now.
@@ -209,7 +213,10 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
             journal.write("plan_drift", **dataclasses.asdict(drift))
         interrupts = interrupts or Interrupts()
         async with attending(lock, interrupts, clock):
-            return await carry_out(ctx, interrupts, applied)
+            outcome = await carry_out(ctx, interrupts, applied)
+        if saved:
+            give_back_unused(plan_file.plan_id, project_root, outcome.run, folder.path)
+        return outcome
     finally:
         await ports.close()
         await cloud.close()
@@ -252,25 +259,16 @@ async def offers_at(plan_file: PlanFile, target: Target) -> tuple[CandidateOffer
         await cloud.close()
 
 
-def use_up(plan_id: str, project_root: Path, clock: Clock, *, again: bool) -> None:
-    """Claim a saved plan, which is applied once unless asked again.
-
-    Raises:
-        PlanRefused: It was applied already.
-        OSError: The project's `artifacts/` cannot be written.
-    """
-    used = claim_plan(project_root, plan_id, utc_stamp(clock.now()))
-    if used and not again:
-        raise PlanRefused(
-            f"This plan was applied already, {_when(used[-1])}; a saved plan is applied once.",
-            help="Make a new plan from the job file, or carry this one out once more:\n"
-            "  runpod-deploy apply PLAN --again",
-        )
-
-
-def _when(use: PlanUse) -> str:
-    where = f"in {use.run}" if use.run else "and its run did not get as far as a run folder"
-    return f"at {use.at}, {where}"
+def _claimed(
+    plan_file: PlanFile, project_root: Path, clock: Clock, saved: Saved | None
+) -> RunFolder:
+    """Claim a saved plan and a run folder; the claim names the folder."""
+    if saved is None:
+        return _open_folder(plan_file, project_root, clock)
+    use_up(plan_file.plan_id, project_root, clock, again=saved.again, file=saved.file)
+    folder = _open_folder(plan_file, project_root, clock)
+    note_plan_use(project_root, plan_file.plan_id, utc_stamp(clock.now()), folder.path)
+    return folder
 
 
 def _open_folder(plan_file: PlanFile, project_root: Path, clock: Clock) -> RunFolder:

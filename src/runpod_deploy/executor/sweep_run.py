@@ -15,6 +15,7 @@ from runpod_deploy._version import __version__
 from runpod_deploy.compiler.plan import Plan, PlanFile
 from runpod_deploy.compiler.sweepfile import SweepFile, dumps
 from runpod_deploy.errors import Kept, RunpodDeployError
+from runpod_deploy.executor.beforehand import Here, refuse_unready
 from runpod_deploy.executor.clock import SystemClock
 from runpod_deploy.executor.endings import cause_of
 from runpod_deploy.executor.identity import owner_id
@@ -27,11 +28,12 @@ from runpod_deploy.executor.run import (
     Outcome,
     Target,
     execute,
-    use_up,
 )
+from runpod_deploy.executor.single_use import refuse_used, use_up
 from runpod_deploy.executor.sweep import Begin, Opened, Resume, ShardEnd, Sweep, parallel, shard
 from runpod_deploy.executor.sweep_freshness import refuse_stale
 from runpod_deploy.facts.approvals import SeenApproval
+from runpod_deploy.facts.project import project_at
 from runpod_deploy.record.atomic import dump_json, write_atomic
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.journal import (
@@ -82,6 +84,7 @@ class SweepWishes:
         retry: Whether runs that ended without success are begun again.
         again: Whether a saved sweep may be applied that was applied before.
         approvals: Whose signatures were asked for and count; for the journal.
+        file: How a saved sweep's file was named, for messages.
     """
 
     only: frozenset[str] | None = None
@@ -90,6 +93,7 @@ class SweepWishes:
     retry: bool = False
     again: bool = False
     approvals: tuple[SeenApproval, ...] = ()
+    file: str = "sweep.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,7 +137,7 @@ async def execute_sweep(  # noqa: PLR0913 - each is something else that only the
         commands: The leave to run the plans' own commands on this machine, if somebody gave it.
 
     Raises:
-        InvalidInput: They have some, and nobody allowed that.
+        InvalidInput: They have some, and nobody allowed that; or a saved sweep's secrets are missing.
         PlanRefused: The file was applied already, or the project is not as it was planned.
         CloudError: The API that a saved sweep's prices are from cannot be reached.
         AccountError: It refused the key.
@@ -145,9 +149,14 @@ async def execute_sweep(  # noqa: PLR0913 - each is something else that only the
     refuse_commands([one.plan for one in sweep_file.shards], commands)
     root = await asyncio.to_thread(project_root.resolve)
     if wishes.saved:
+        if not wishes.again:
+            refuse_used(sweep_file.plan_id, root, file=wishes.file)
         chosen = _chosen(sweep_file, wishes)
         await refuse_stale(chosen, root, target=target, environ=environ, allow_paths=allow_paths)
-        use_up(sweep_file.plan_id, root, clock, again=wishes.again)
+        allowed = project_at(root, sweep_file.first.plan.job.file, allow_paths).allowed
+        here = Here(project_root=root, environ=environ, allowed=allowed, commands=commands)
+        await refuse_unready([one.plan for one in chosen], here)
+        use_up(sweep_file.plan_id, root, clock, again=wishes.again, file=wishes.file)
     folder = claim_sweep_folder(root, clock.now()).path
     write_atomic(folder / SWEEP_NAME, dumps(sweep_file))
     if wishes.saved:

@@ -1,5 +1,6 @@
 """Where the project of a saved plan lies on this machine."""
 
+import shlex
 from pathlib import Path
 
 from runpod_deploy.errors import InvalidInput
@@ -7,7 +8,12 @@ from runpod_deploy.facts.project import git_toplevel
 
 
 def find_project_root(
-    plan_job_file: str, *, explicit: Path | None, cwd: Path, git_prefix: str | None
+    plan_job_file: str,
+    *,
+    explicit: Path | None,
+    cwd: Path,
+    git_prefix: str | None,
+    file: str = "plan.json",
 ) -> Path:
     """Return the folder that `plan_job_file`, as in `plan.job.file`, is relative to.
 
@@ -16,6 +22,7 @@ def find_project_root(
         explicit: What `--project` says; nothing else is tried then.
         cwd: The working folder.
         git_prefix: The root relative to the top level of the repository the plan was made in.
+        file: How the plan's file was named, for messages.
 
     Raises:
         InvalidInput: The job file is not where it was looked for.
@@ -37,5 +44,5 @@ def find_project_root(
     )
     raise InvalidInput(
         f"the plan is for the job file {plan_job_file}, and there is none {places}",
-        help="Say where the project lies:\n  runpod-deploy apply PLAN --project DIR",
+        help=f"Say where the project lies:\n  runpod-deploy apply {shlex.quote(file)} --project DIR",
     )

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,17 +69,29 @@ def signature_over(message: bytes, namespace: str, key: SigningKey) -> SshSignat
     return made
 
 
-def find_key(file: Path | None, environ: Mapping[str, str], *, asks: bool) -> SigningKey:
+def find_key(
+    file: Path | None, environ: Mapping[str, str], *, asks: bool, plan: str = "plan.json"
+) -> SigningKey:
     """Return the key in `file`; without one the agent's only key, else the user's usual one.
 
     Args:
         file: A private key, a public key whose private half the agent holds or that lies beside
             it, or `AGENT`.
         asks: Whether there is a person at a terminal who knows a passphrase or touches a key.
+        plan: How the plan's file was named, for messages.
 
     Raises:
         InvalidInput: There is no such key, or it cannot be opened.
     """
+    try:
+        return _found(file, environ, asks=asks)
+    except InvalidInput as error:
+        if error.help:
+            error.help = error.help.replace("sign PLAN", f"sign {shlex.quote(plan)}")
+        raise
+
+
+def _found(file: Path | None, environ: Mapping[str, str], *, asks: bool) -> SigningKey:
     if file is not None and file != AGENT:
         return _from_file(file.expanduser(), environ, asks=asks)
     try:

@@ -94,10 +94,26 @@ def plan_uses(project_root: Path, plan_id: str) -> tuple[PlanUse, ...]:
 
     Raises:
         InvalidInput: `plan_id` is not an id and might name another file.
-        OSError: The project's `artifacts/` cannot be written.
+        OSError: The claim cannot be read.
     """
-    claim = _claim_file(project_root, plan_id)
+    claim = _claim_path(project_root, plan_id)
     return _uses(claim) if claim.exists() else ()
+
+
+def give_plan_back(project_root: Path, plan_id: str, run: Path) -> None:
+    """Take the claim of a plan back whose only run asked for nothing; one used again stays used.
+
+    Args:
+        run: The run's folder.
+
+    Raises:
+        OSError: The claim cannot be removed.
+    """
+    claim = _claim_path(project_root, plan_id)
+    folder = run.relative_to(project_root.resolve()).as_posix()
+    if claim.exists() and [use.run for use in _uses(claim)] == [folder]:
+        claim.unlink()
+        sync_folder(claim.parent)
 
 
 def note_plan_use(project_root: Path, plan_id: str, at: str, run: Path) -> None:
@@ -112,12 +128,18 @@ def note_plan_use(project_root: Path, plan_id: str, at: str, run: Path) -> None:
 
 
 def _claim_file(project_root: Path, plan_id: str) -> Path:
+    path = _claim_path(project_root, plan_id)
+    runs_folder(project_root)
+    return path
+
+
+def _claim_path(project_root: Path, plan_id: str) -> Path:
     if not _PLAN_ID.fullmatch(plan_id):
         raise InvalidInput(
             f"The plan's `plan_id` is {plan_id!r}, which is not an id.",
             help="The plan file was changed after it was made; make it again with `plan --out`.",
         )
-    return runs_folder(project_root) / ".claims" / plan_id
+    return project_root.resolve() / RUNS / ".claims" / plan_id
 
 
 def _append(fd: int, line: str) -> None:

@@ -27,6 +27,7 @@ from runpod_deploy.executor.run import Listeners, Outcome, Saved
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.manifest import Manifest
 from runpod_deploy.record.run import fold
+from runpod_deploy.record.run_folder import claim_plan
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -92,7 +93,7 @@ def test_a_saved_plan_is_for_one_use(executor: Executor, call: Call) -> None:
     call("plan", "job.yaml", "-o", "saved.txt")
     assert 0 == call("apply", "saved.txt", "--yes")[0]
     (given,) = executor.calls
-    assert Saved() == given["saved"]
+    assert Saved(file="saved.txt") == given["saved"]
     assert Path.cwd() == given["project_root"]
 
 
@@ -165,6 +166,21 @@ def test_anything_but_a_yes_does_nothing(executor: Executor, call: Call, answer:
     status, _, err = call("apply", "job.yaml", answer=answer)
     assert 1 == status
     assert "Nothing was done." in err
+    assert [] == executor.calls
+
+
+@pytest.mark.usefixtures("person")
+def test_a_used_plan_is_told_before_anybody_is_asked(
+    executor: Executor, call: Call, project: Path
+) -> None:
+    """Nobody reads a plan and says yes to what cannot be; the command that can be copied names it."""
+    call("plan", "job.yaml", "-o", "saved.json")
+    claim_plan(project, json.loads(Path("saved.json").read_text())["plan_id"], "10:00")
+    status, _, err = call("apply", "saved.json", answer="y\n")
+    assert 6 == status
+    assert "applied already" in err
+    assert "runpod-deploy apply saved.json --again" in err
+    assert "[y/N]" not in err
     assert [] == executor.calls
 
 

@@ -176,7 +176,7 @@ def test_a_run_that_ends_before_it_rents_is_told_too(make_rig: RigMaker) -> None
     ended(rig, hook)
 
     ((_, document),) = hook.got
-    assert "InvalidInput" == document["cause"]
+    assert "invalid_input" == document["cause"]
     assert "planted" not in json.dumps(document)
     assert not {"<", "@", ">"} & set(document["text"])
     assert [] == rig.cloud.requests
