@@ -135,8 +135,8 @@ def test_a_job_that_became_a_sweep_or_is_none_any_more(job: Path, call: Call) ->
 
 
 def test_a_comment_fits_however_many_runs_differ(job: Path, call: Call) -> None:
-    """Three hundred runs that each differ otherwise: under the limit, with cost, hardware and cuts."""
-    seeds = ", ".join(f'"{number}"' for number in range(300))
+    """Sixty runs that each differ otherwise: under the limit, with cost, hardware and cuts."""
+    seeds = ", ".join(f'"{number}"' for number in range(60))
     changed(job, ('"1", "2", "3"', seeds))
     saved(call, "old.json")
     long = "\n    ".join(f"echo {{{{ seed }}}}{'x' * 200}{number}" for number in range(300))
@@ -147,7 +147,7 @@ def test_a_comment_fits_however_many_runs_differ(job: Path, call: Call) -> None:
 
     text = markdown_sweep_diff(diff, "old.json")
     assert len(text) < 65_536
-    assert "at most $150.00" in text
+    assert "at most $30.00" in text
     assert "**`$0.50`**" in text
     assert "Cut to fit" in text
     assert f"… and {len(diff.groups) - MOST_GROUPS} other changes" in text
