@@ -131,7 +131,9 @@ async def _sweep(world: World, planned: PlannedSweep) -> None:
         nonlocal folder
         folder = claimed
 
-    listeners = SweepListeners(opened=opened, of_run=lambda _plan: Listeners(opened=world.opened))
+    listeners = SweepListeners(
+        opened=opened, of_run=lambda _plan, _mailbox: Listeners(opened=world.opened)
+    )
     there = SweepWorld(
         project_root=planned.project_root,
         target=world.target,

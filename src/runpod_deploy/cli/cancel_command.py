@@ -30,7 +30,9 @@ def cancel_command(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="RUN", help="A run folder, a run id, or `last`.", show_default=False
+            metavar="RUN",
+            help="A run folder, a run id, the folder of a sweep, or `last`.",
+            show_default=False,
         ),
     ],
     at_once: Annotated[
@@ -43,16 +45,25 @@ def cancel_command(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """End a run from elsewhere; said a second time while it is ending, its pod is released at once.
+    """End a run or a sweep from elsewhere; said again while it is ending, its pod is released at once.
 
     Exits with 0 once the run is over, however it came to that, with 7 or 8 where a pod is left.
     """
     from runpod_deploy.executor.resuming import read_begun  # noqa: PLC0415 - the whole executor
-    from runpod_deploy.forensics.find import find_run  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.forensics.find import find_run, runs_above  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.forensics.sweeps import sweep_at  # noqa: PLC0415 - likewise
     from runpod_deploy.record.run_lock import living_holder  # noqa: PLC0415 - likewise
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
-    folder = find_run(run, root if root is not None else Path())
+    place = root if root is not None else Path()
+    sweep = sweep_at(run, runs_above(place))
+    if sweep is not None:
+        from runpod_deploy.cli.sweep_cancel import cancel_sweep  # noqa: PLC0415 - sweeps only
+
+        return cancel_sweep(
+            sweep, terminal, at_once=at_once, allow_commands=allow_commands, as_json=as_json
+        )
+    folder = find_run(run, place)
     before = read_begun(folder).run
     if before.state.final and not before.leaked:
         terminal.say(f"There is nothing to cancel: the run has ended, {before.state}.")

@@ -72,9 +72,12 @@ def _one(name: str, root: Path | None, output: SummaryFormat, terminal: Terminal
     from runpod_deploy.forensics.find import find_run  # noqa: PLC0415 - not for `--help`
     from runpod_deploy.forensics.load import load_manifest  # noqa: PLC0415 - likewise
     from runpod_deploy.forensics.summary import summarise  # noqa: PLC0415 - likewise
+    from runpod_deploy.record.sweep import SWEEP_MANIFEST_NAME  # noqa: PLC0415 - likewise
 
     path = Path(name)
-    where = path if path.is_file() else find_run(name, root if root is not None else Path())
+    place = root if root is not None else Path()
+    alone = path.is_file() and path.name != SWEEP_MANIFEST_NAME
+    where = path if alone else find_run(name, place)
     manifest = load_manifest(where)
     if manifest is None and where.is_file():
         raise InvalidInput(f"{where} is no manifest: it holds no JSON object")

@@ -81,11 +81,11 @@ def resume_command(
     if as_json and print_run_dir:
         raise InvalidInput("--json and --print-run-dir exclude each other")
     policies = policies_of(policy)
-    if is_sweep_folder(Path(run)):
+    if sweep_folder := _sweep(run, root):
         from runpod_deploy.cli.sweep_resume import resume_sweep  # noqa: PLC0415 - sweeps only
 
         return resume_sweep(
-            Path(run),
+            sweep_folder,
             terminal,
             allow_paths=tuple(allow_path or ()),
             allow_commands=allow_commands,
@@ -296,11 +296,11 @@ def _emulator(api_url: str, environ: Mapping[str, str]) -> Target:
     return Target(label=CloudName.EMULATOR, api_url=info.url, api_key=info.api_key)
 
 
-def is_sweep_folder(path: Path) -> bool:
-    """Return whether a folder is that of a sweep, which has no run folder's files of its own."""
-    from runpod_deploy.record.sweep import SWEEP_NAME  # noqa: PLC0415 - not for `--help`
+def _sweep(run: str, root: Path | None) -> Path | None:
+    from runpod_deploy.forensics.find import runs_above  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.forensics.sweeps import sweep_at  # noqa: PLC0415 - likewise
 
-    return (path / SWEEP_NAME).is_file()
+    return sweep_at(run, runs_above(root if root is not None else Path()))
 
 
 def _plain(url: str) -> str:

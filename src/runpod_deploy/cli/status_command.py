@@ -23,7 +23,7 @@ def status_command(
         str,
         typer.Argument(
             metavar="RUN",
-            help="A run folder, a run id, or `last`, which is the default.",
+            help="A run folder, a run id, the folder of a sweep, or `last`, which is the default.",
             show_default=False,
         ),
     ] = "last",
@@ -39,12 +39,19 @@ def status_command(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Tell where a run stands: its step, its pod, its cost, its deadlines, its last lines."""
+    """Tell where a run, or a sweep, stands: its step, its pod, its cost, its deadlines, its last lines."""
     from runpod_deploy.cli.status_view import as_data, last_lines, render  # noqa: PLC0415 - not for `--help`
-    from runpod_deploy.forensics.find import find_run  # noqa: PLC0415 - likewise
+    from runpod_deploy.forensics.find import find_run, runs_above  # noqa: PLC0415 - likewise
     from runpod_deploy.forensics.status import read_status  # noqa: PLC0415 - likewise
+    from runpod_deploy.forensics.sweeps import sweep_at  # noqa: PLC0415 - likewise
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
+    sweep = sweep_at(run, runs_above(root if root is not None else Path()))
+    if sweep is not None:
+        from runpod_deploy.cli.sweep_status import show_sweep  # noqa: PLC0415 - sweeps only
+
+        show_sweep(sweep, terminal, as_json=as_json)
+        return
     now = time.time()
     folder = find_run(run, root if root is not None else Path())
     status = read_status(folder, now)

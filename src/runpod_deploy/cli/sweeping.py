@@ -193,10 +193,11 @@ class _Desk:
         else:
             self.view.event(event)
 
-    def _of_run(self, plan_file: PlanFile) -> Listeners:
+    def _of_run(self, plan_file: PlanFile, mailbox: Interrupts) -> Listeners:
         name = shard(plan_file).name
         watch = Watch(plan_file=plan_file, target=self.target)
         self.watch.watches[name] = watch
+        self.watch.mailboxes[name] = mailbox
 
         def told(event: Event) -> None:
             if self.show.json:

@@ -69,6 +69,7 @@ class Sweep:
         begin: Carries one out from its start.
         resume: Takes one up again.
         cap_usd: What all together may cost; None: no limit of its own.
+        cancelled: Whether it was asked to end before it was taken up here: what goes on is ended.
     """
 
     shards: Sequence[PlanFile]
@@ -82,17 +83,21 @@ class Sweep:
     fail_fast: bool
     cap_usd: float | None
     interrupts: Interrupts
+    cancelled: bool = False
     _waiting: deque[PlanFile] = field(default_factory=deque)
     _under_way: dict[str, _UnderWay] = field(default_factory=dict)
     _stock_since: dict[str, float] = field(default_factory=dict)
     _not_before: dict[str, float] = field(default_factory=dict)
     _stopped: str | None = None
     _request: Request | None = None
+    _ending: bool = False
 
     async def run(self) -> SweepRun:
         """Carry every run out, or end early as asked; returns what became of each."""
         known = self._known()
         self._waiting = deque(one for one in self.shards if not known.shards[_name(one)].over)
+        if self.cancelled:
+            self._asked(Request.CANCEL)
         mail = asyncio.create_task(self.interrupts.next())
         try:
             while self._waiting or self._under_way:
@@ -127,7 +132,7 @@ class Sweep:
                 break
             elif self._not_before.get(name, 0.0) > self.clock.monotonic():
                 passed.append(plan_file)
-            elif not self._affordable(plan_file, known):
+            elif not unfinished and not self._affordable(plan_file, known):
                 if not self._under_way:
                     self._skip(name, "sweep_cap")
                     continue
@@ -140,6 +145,8 @@ class Sweep:
     def _start(self, plan_file: PlanFile, run_dir: str | None) -> None:
         name = _name(plan_file)
         interrupts = Interrupts()
+        if self._ending:
+            interrupts.ask(Request.CANCEL, self.interrupts.signal)
 
         def opened(folder: Path) -> None:
             self._opened(name, folder)
@@ -185,16 +192,18 @@ class Sweep:
             one.cancel()
 
     def _asked(self, request: Request) -> None:
+        if request is Request.YIELD:
+            # Another executor has the sweep: what it may take up is left to it.
+            request = Request.DETACH
         self._request = request
-        if request is not Request.DETACH:
-            self._stopped = "cancelled"
         for one in self._under_way.values():
             one.interrupts.ask(request, self.interrupts.signal)
-        if request is not Request.DETACH:
-            while self._waiting:
-                self._skip(_name(self._waiting.popleft()), "cancelled")
-        else:
+        if request is Request.DETACH:
             self._waiting.clear()
+            return
+        self.interrupts.undoing = True
+        self._stop("cancelled")
+        self._ending = True
 
     # ending
 
@@ -225,9 +234,9 @@ class Sweep:
         elif put_off:
             return
         elif isinstance(end.failure, _HOPELESS):
-            self._stop(end.cause or "refused", ending=False)
+            self._stop(end.cause or "refused")
         elif self.fail_fast and end.state not in {"SUCCEEDED", "DETACHED"}:
-            self._stop("fail_fast", ending=True)
+            self._end_all()
 
     def _again(self, name: str, plan_file: PlanFile) -> bool:
         """Return whether a run that found no GPU is worth another try."""
@@ -239,14 +248,23 @@ class Sweep:
         waited = now - since >= plan_file.plan.capacity.wait_minutes * 60
         return bool(self._under_way) or tries < STOCK_TRIES or not waited
 
-    def _stop(self, why: str, *, ending: bool) -> None:
-        """Begin no further run; `ending` those that are under way, too."""
+    def _end_all(self) -> None:
+        """Begin no further run, and end those that are under way."""
+        self._stop("fail_fast")
+        self._ending = True
+        for one in self._under_way.values():
+            one.interrupts.ask(Request.CANCEL)
+
+    def _stop(self, why: str) -> None:
+        """Begin no further run; one that was begun by an earlier executor is still seen to its end."""
         self._stopped = self._stopped or why
-        while self._waiting:
-            self._skip(_name(self._waiting.popleft()), why)
-        if ending:
-            for one in self._under_way.values():
-                one.interrupts.ask(Request.CANCEL)
+        known = self._known()
+        waiting, self._waiting = self._waiting, deque()
+        for one in waiting:
+            if known.shards[_name(one)].unfinished:
+                self._waiting.append(one)
+            else:
+                self._skip(_name(one), why)
 
     def _skip(self, name: str, why: str) -> None:
         self.journal.write("shard_skipped", shard=name, cause=why)

@@ -15,6 +15,7 @@ from runpod_deploy._version import __version__
 from runpod_deploy.compiler.plan import Plan, PlanFile
 from runpod_deploy.compiler.sweepfile import SweepFile, dumps
 from runpod_deploy.errors import Kept, RunpodDeployError
+from runpod_deploy.executor.attendance import attending
 from runpod_deploy.executor.beforehand import Here, refuse_unready
 from runpod_deploy.executor.clock import SystemClock
 from runpod_deploy.executor.endings import cause_of
@@ -47,6 +48,8 @@ from runpod_deploy.record.journal import (
 from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.run import Run, RunState, step
 from runpod_deploy.record.run_folder import note_plan_use
+from runpod_deploy.record.run_lock import RunLock
+from runpod_deploy.record.run_request import answered, asked
 from runpod_deploy.record.spending import accrued_usd, disks_of
 from runpod_deploy.record.sweep import (
     SWEEP_MANIFEST_NAME,
@@ -65,12 +68,12 @@ class SweepListeners:
     Attributes:
         sinks: Told of the sweep's own events.
         opened: Called with the sweep's folder.
-        of_run: Returns who is told of the run with that plan.
+        of_run: Returns who is told of the run with that plan; its mailbox says whether it can be left.
     """
 
     sinks: tuple[Sink, ...] = ()
     opened: Callable[[Path], None] = lambda _folder: None
-    of_run: Callable[[PlanFile], Listeners] = lambda _plan_file: Listeners()
+    of_run: Callable[[PlanFile, Interrupts], Listeners] = lambda _plan, _mailbox: Listeners()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -218,6 +221,11 @@ async def continue_sweep(
             journal.write("plan_approved", principals=one.who, key=one.key, expires=one.expires)
         if wishes.retry:
             _queue_failed(journal, names, {shard(one).name for one in chosen})
+        lock = RunLock.take(folder, owner=owner_id(world.environ), now=clock.now())
+        if wishes.retry:
+            answered(folder)  # what was asked of the earlier try
+        cancelled = asked(folder) in {"cancel", "hurry"}
+        interrupts.undoing = cancelled
         sweep = Sweep(
             shards=chosen,
             all_names=names,
@@ -230,8 +238,12 @@ async def continue_sweep(
             fail_fast=matrix.fail_fast,
             cap_usd=matrix.cap_usd,
             interrupts=interrupts,
+            cancelled=cancelled,
         )
-        run = await sweep.run()
+        async with attending(lock, interrupts, clock):
+            run = await sweep.run()
+        if cancelled:
+            answered(folder)
         return SweepOutcome(run=run, folder=folder)
     finally:
         with contextlib.suppress(JournalError):
@@ -296,7 +308,7 @@ class _Seen:
 
 def _beginner(world: World) -> Begin:
     async def begin(plan_file: PlanFile, interrupts: Interrupts, opened: Opened) -> ShardEnd:
-        own, seen = world.listeners.of_run(plan_file), _Seen()
+        own, seen = world.listeners.of_run(plan_file, interrupts), _Seen()
 
         def both(folder: Path, run_id: str) -> None:
             opened(folder)
@@ -327,7 +339,7 @@ def _resumer(world: World) -> Resume:
         if not any(one.event == "run_started" for one in read_events(folder / JOURNAL_NAME)):
             # Ended before its first word: nothing was asked for there.
             return await begin(plan_file, interrupts, opened)
-        own, seen = world.listeners.of_run(plan_file), _Seen()
+        own, seen = world.listeners.of_run(plan_file, interrupts), _Seen()
         begun = await asyncio.to_thread(read_begun, folder)
         seen.run = begun.run
         work = resume(

@@ -14,6 +14,7 @@ from runpod_deploy.forensics.load import (
     load_manifest,
     walk_run_dirs,
 )
+from runpod_deploy.forensics.sweeps import refuse_sweep, sweep_at
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.manifest import MANIFEST_NAME
 from runpod_deploy.record.reading import read_whole
@@ -31,8 +32,11 @@ def find_run(wanted: str, root: Path) -> Path:
         root: Where to look for a name: a project root, a folder of runs, or any folder below one.
 
     Raises:
-        InvalidInput: There is no such run, or the name fits several.
+        InvalidInput: There is no such run, the name fits several, or it is a sweep's.
     """
+    sweep = sweep_at(wanted, runs_above(root))
+    if sweep is not None:
+        raise refuse_sweep(wanted, sweep)
     by_path = _as_path(wanted)
     if by_path is not None:
         return by_path

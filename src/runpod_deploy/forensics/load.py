@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from runpod_deploy.forensics.sweeps import is_sweep_folder, read_sweep, run_folders
 from runpod_deploy.record.event_lines import read_events
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.journal import JOURNAL_NAME
 from runpod_deploy.record.manifest import MANIFEST_NAME, Manifest, load_manifest
 from runpod_deploy.record.metrics import METRICS_NAME, GpuSample, MetricSample, read_metrics
 from runpod_deploy.record.run_folder import RUNS
+from runpod_deploy.record.sweep import SWEEPS
 
 __all__ = [
     "Event",
@@ -39,10 +41,10 @@ def walk_run_dirs(root: Path) -> list[Path]:
     finished run changes nothing; runs of the same second come in the order of their suffixes. A
     folder of another name is a run when it holds a journal or a manifest; its age is that of its
     last change. Folders that begin with a dot are passed over, and so are links to a run beside
-    them.
+    them. Of the folder of a sweep it is the run folders of its runs, in the order of its plan.
 
     Args:
-        root: A project root, a folder of run folders, or one run folder.
+        root: A project root, a folder of run folders, one run folder, or the folder of a sweep.
 
     Returns:
         Paths below `root` as it was given; empty when there is no such folder or it has no runs.
@@ -50,6 +52,10 @@ def walk_run_dirs(root: Path) -> list[Path]:
     Raises:
         PermissionError: `root` may not be listed.
     """
+    if is_sweep_folder(root):
+        return run_folders(read_sweep(root))
+    if root.name == SWEEPS.name:
+        return []  # what lies there are no runs
     if _STAMP.match(root.name) and root.is_dir():
         return [root]
     if (root / RUNS).is_dir():

@@ -15,8 +15,9 @@ from runpod_deploy.cli.views.sweep_end import headline, shard_lines
 from runpod_deploy.cli.views.sweep_question import SweepQuestion
 from runpod_deploy.cli.views.watch import Watch
 from runpod_deploy.executor.endings import Detached, cause_of
+from runpod_deploy.executor.interrupts import Interrupts
 from runpod_deploy.record.manifest import MANIFEST_NAME
-from runpod_deploy.record.run import Run, RunState, StepRecord
+from runpod_deploy.record.run import JobEnd, Run, RunState, StepRecord
 from runpod_deploy.record.sweep import ShardRecord, ShardTry, SweepRun
 
 STYLE = Style(color=False)
@@ -41,20 +42,33 @@ def at(watch: Watch, state: RunState, *steps: str) -> Watch:
 
 
 def test_the_question_says_what_becomes_of_each_run(watch: Watch, terminal: Terminal) -> None:
-    """Jobs that run go on; what is still being set up is ended, said before anybody answers."""
+    """Jobs that run go on; what is still being set up is ended, said before anybody answers.
+
+    That a step has begun is not enough: only the executor knows whether the job was begun on the pod.
+    """
     narrow = replace(terminal, width=60)
+    names = ("a", "b", "c")
     sweep = SweepWatch(
-        sweep=sweep_of(one("a", "WORKING"), one("b", "WORKING"), ShardRecord(name="c"))
+        sweep=sweep_of(*(one(name, "WORKING") for name in names), ShardRecord(name="d"))
     )
-    sweep.watches = {
-        "a": at(watch, RunState.WORKING, "check", "execute"),
-        "b": at(watch, RunState.WORKING, "check", "setup"),
-    }
+    sweep.watches = {name: at(watch, RunState.WORKING, "execute") for name in names}
+    sweep.mailboxes = {name: Interrupts() for name in names}
+    sweep.mailboxes["a"].can_detach = True
+    end = JobEnd(
+        outcome="succeeded",
+        exit_code=0,
+        cause=None,
+        log_bytes=0,
+        success_marker_seen=None,
+        failure_markers_seen=(),
+    )
+    sweep.watches["c"] = replace(watch, run=Run(state=RunState.WORKING, job_end=end))
     view = PlainSweepView(narrow, sweep, write=narrow.print)
     text = SweepQuestion(narrow, view, sweep).text()
     whole = " ".join(text.split())
     assert "1 job goes on without you" in whole
     assert "1 run is still being set up: it is cancelled, its pod released" in whole
+    assert "1 run is bringing results home" in whole
     assert "1 run will wait" in whole
     assert max(map(len, text.splitlines())) <= 60
 

@@ -15,6 +15,7 @@ from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.cli.views.plain import toned
 from runpod_deploy.cli.views.story import Story, Tone
 from runpod_deploy.cli.views.watch import Watch, shown
+from runpod_deploy.executor.interrupts import Interrupts
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.journal import utc_stamp
 from runpod_deploy.record.sweep import SKIPPED, WAITING, WORKING, ShardRecord, SweepRun
@@ -53,6 +54,7 @@ class SweepWatch:
 
     Attributes:
         watches: The runs that were begun here, by their names.
+        mailboxes: Those of the same runs, which say whether they can be left alone.
         only: Names of the runs that were asked for; None: all.
         emulated: Whether it is a rehearsal, whose costs nobody pays.
     """
@@ -61,7 +63,7 @@ class SweepWatch:
     only: frozenset[str] | None = None
     emulated: bool = False
     watches: dict[str, Watch] = field(default_factory=dict)
-    began: dict[str, float] = field(default_factory=dict)
+    mailboxes: dict[str, Interrupts] = field(default_factory=dict)
     folder: Path | None = None
 
     def asked(self, sweep: SweepRun) -> SweepRun:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,9 +32,19 @@ def headline(run: SweepRun, *, emulated: bool) -> str:
 
 
 def shard_lines(
-    shards: Iterable[ShardRecord], root: Path, style: Style, width: int
+    shards: Iterable[ShardRecord],
+    root: Path,
+    style: Style,
+    width: int,
+    *,
+    steps: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
-    """Yield each run, why it did not succeed in words, and its folder, which is never broken."""
+    """Yield each run, why it did not succeed in words, and its folder, which is never broken.
+
+    Args:
+        root: The project that the run folders lie in.
+        steps: The step of runs that go on, by their names.
+    """
     shards = list(shards)
     names = max((cells(line(one.name)) for one in shards), default=0)
     states = max((len(one.state) for one in shards), default=0)
@@ -44,7 +54,8 @@ def shard_lines(
         head = f"{INDENT}{pad(line(one.name), names)}  {pad(line(one.state), states)}  {cost}"
         room = width - cells(head) - 2
         folder = "" if one.run_dir is None else line(one.run_dir)
-        told = why(one, root)
+        step = (steps or {}).get(one.name)
+        told = why(one, root) if step is None else line(step)
         if folder and not told and cells(folder) <= room:
             told, folder = folder, ""
         under = 4 if room < _NARROWEST else cells(head) + 2

@@ -7,7 +7,6 @@ from runpod_deploy.cli.layout import choices
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.cli.views.sweep import PlainSweepView, SweepWatch
 from runpod_deploy.cli.views.sweep_live import LiveSweepView
-from runpod_deploy.record.run import Run, RunState
 from runpod_deploy.record.sweep import WAITING, WORKING
 
 
@@ -55,12 +54,14 @@ class SweepQuestion:
     def _when_left(self) -> list[str]:
         sweep = self._watch.asked(self._watch.sweep)
         names = [one.name for one in sweep.shards.values() if one.state == WORKING]
-        runs = [self._watch.watches[name].run for name in names if name in self._watch.watches]
-        jobs = sum(_has_job(run) for run in runs)
-        young, waiting = len(names) - jobs, sweep.count(WAITING)
+        jobs = sum(name in self._watch.mailboxes and self._can_be_left(name) for name in names)
+        ended = sum(self._has_ended(name) for name in names)
+        young, waiting = len(names) - jobs - ended, sweep.count(WAITING)
         told = []
         if jobs:
             told.append(f"{_jobs(jobs)} on without you, and the pods bill until they end")
+        if ended:
+            told.append(f"{_runs(ended)} bringing results home, which is seen to its end first")
         if young:
             they = "it is cancelled, its pod released" if young == 1 else _THEY
             told.append(f"{_runs(young)} still being set up: {they}, and begun anew later")
@@ -68,14 +69,16 @@ class SweepQuestion:
             told.append(f"{count(waiting, 'run')} will wait")
         return [*told, "`resume` takes the sweep up again"]
 
+    def _can_be_left(self, name: str) -> bool:
+        """Return whether the run's job goes on its pod, as its executor knows."""
+        return self._watch.mailboxes[name].can_detach and not self._has_ended(name)
+
+    def _has_ended(self, name: str) -> bool:
+        watch = self._watch.watches.get(name)
+        return watch is not None and watch.run.job_end is not None
+
 
 _THEY = "they are cancelled, their pods released"
-
-
-def _has_job(run: Run) -> bool:
-    """Return whether the run's job was begun on its pod, so that it can be left alone."""
-    begun = any(one.name == "execute" for one in run.steps)
-    return begun and run.state is RunState.WORKING
 
 
 def _jobs(number: int) -> str:

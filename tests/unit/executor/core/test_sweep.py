@@ -109,6 +109,7 @@ def sweep(
     fail_fast: bool = False,
     cap_usd: float | None = None,
     interrupts: Interrupts | None = None,
+    cancelled: bool = False,
 ) -> Sweep:
     """Return a sweep over `plans`."""
     return Sweep(
@@ -123,6 +124,7 @@ def sweep(
         fail_fast=fail_fast,
         cap_usd=cap_usd,
         interrupts=interrupts or Interrupts(),
+        cancelled=cancelled,
     )
 
 
@@ -324,3 +326,29 @@ def test_a_run_taken_up_again_works(journal: Journal, tmp_path: Path) -> None:
     run = run_virtual(sweep(journal, runs, shards(1)).run())
     assert (seen, runs.resumed) == (["WORKING"], ["artifacts/runpod/r"])
     assert (run.state, run.cost_usd) == ("SUCCEEDED", 1.0)
+
+
+def test_a_sweep_that_is_cancelled_from_elsewhere_ends_what_was_begun(
+    journal: Journal, tmp_path: Path
+) -> None:
+    """Runs of an earlier executor are taken up to be ended, however many go at a time; no other begins."""
+    plans = shards(3)
+    interrupts = Interrupts()
+    interrupts.ask(Request.DETACH)
+    runs = Runs(tmp_path, lambda _name, _try: SUCCESS)
+    run_virtual(sweep(journal, runs, plans, max_parallel=2, interrupts=interrupts).run())
+    again = Runs(tmp_path, lambda _name, _try: SUCCESS)
+    ended = sweep(journal, again, plans, max_parallel=1, cancelled=True)
+    run = run_virtual(ended.run())
+    assert states(run) == ["CANCELLED", "CANCELLED", "SKIPPED"]
+    assert (len(again.resumed), again.begun) == (2, [])
+    assert ended.interrupts.undoing
+
+
+def test_who_lost_the_sweep_leaves_its_runs(journal: Journal, tmp_path: Path) -> None:
+    """Another executor may take up what goes on; nothing is skipped or cancelled in its name."""
+    interrupts = Interrupts()
+    interrupts.ask(Request.YIELD)
+    runs = Runs(tmp_path, lambda _name, _try: SUCCESS)
+    run = run_virtual(sweep(journal, runs, shards(2), max_parallel=1, interrupts=interrupts).run())
+    assert states(run) == ["DETACHED", "WAITING"]
