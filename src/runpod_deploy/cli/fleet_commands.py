@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,10 @@ import typer
 from runpod_deploy.cli.account import known_owner, with_account
 from runpod_deploy.cli.amounts import count, usd
 from runpod_deploy.cli.arguments import Cloud, Quiet, Verbose
+from runpod_deploy.cli.known_ends import KnownEnds
 from runpod_deploy.cli.layout import table
 from runpod_deploy.cli.named_pods import named_pods
+from runpod_deploy.cli.questions import says_yes
 from runpod_deploy.cli.terminal import Terminal, open_terminal
 from runpod_deploy.errors import EXIT_CHANGED, EXIT_OK, InvalidInput, JobFailed, Leaked
 
@@ -86,11 +87,15 @@ def _age_hours(owned: Owned) -> float | None:
 async def _rows(account: Account, owner: str) -> list[_Row]:
     from runpod_deploy.executor.ownership import judge, look_at  # noqa: PLC0415 - not for `--help`
 
-    rows = []
+    rows, now = [], time.time()
+    ends = KnownEnds(now)
     for pod in await account.pods():
         if pod.status != "TERMINATED":
             owned = look_at(pod, owner)
-            verdict, reason = judge(owned, time.time())
+            verdict, reason = judge(owned, now)
+            sooner = ends.told(owned.run_id, pod.id) if verdict == "wanted" else None
+            if sooner is not None and pod.status == "RUNNING":
+                reason = f"its run may still want it; {sooner}"
             rows.append(_Row(owned=owned, verdict=verdict, reason=reason))
     return rows
 
@@ -324,6 +329,5 @@ def _confirmed(rows: Sequence[_Row], mode: Mode, terminal: Terminal) -> bool:
             help="Say yes beforehand, with --yes.",
         )
     lost = " and everything on them" if mode is Mode.DELETE else ""
-    terminal.stderr.write(f"{mode.value.capitalize()} {count(len(rows), 'pod')}{lost}? [y/N] ")
-    terminal.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    question = f"{mode.value.capitalize()} {count(len(rows), 'pod')}{lost}?"
+    return says_yes(question, terminal)

@@ -103,12 +103,18 @@ def how_to_go_on(runs: Sequence[RunSummary], terminal: Terminal) -> list[str]:
             told += [terminal.err.warn(head), f"  runpod-deploy resume {folder}"]
         else:
             told += [
-                f"{line(run.folder.name)} goes on without you; its results wait for:",
+                f"{line(run.folder.name)} goes on without you{_bills(run)}; its results wait for:",
                 f"  runpod-deploy attach {folder}",
             ]
     if len(left) > _MOST_LEFT:
         told.append(f"So do {len(left) - _MOST_LEFT} older ones.")
     return told
+
+
+def _bills(run: RunSummary) -> str:
+    if run.price_per_hour_usd is None:
+        return ", and its pod is billed"
+    return f", and its pod is billed {usd(run.price_per_hour_usd)}/h, {cost(run)} so far"
 
 
 def cost(run: RunSummary) -> str:

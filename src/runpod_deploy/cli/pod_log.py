@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from runpod_deploy.cli.log_printer import LogPrinter
@@ -16,7 +17,7 @@ from runpod_deploy.executor.remote_log import RemoteLog
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
 from runpod_deploy.executor.secret_values import known_texts
 from runpod_deploy.executor.ssh.transport import AsyncsshTransport
-from runpod_deploy.forensics.status import RunStatus, plan_of
+from runpod_deploy.forensics.status import RunStatus, plan_of, read_status
 from runpod_deploy.record.masking import Masker, StreamMasker
 
 if TYPE_CHECKING:
@@ -142,5 +143,18 @@ def _tell_end(status: RunStatus, report: Report, terminal: Terminal) -> None:
         "without an exit code" if report.exit_code is None else f"with exit code {report.exit_code}"
     )
     why = f" ({line(report.ended_by)})" if report.ended_by else ""
-    terminal.say(f"The job has ended {code}{why}. Nobody has brought its results home yet:")
-    terminal.say(f"  runpod-deploy resume {shown(status.folder)}")
+    ended = f"The job has ended {code}{why}."
+    now = read_status(status.folder, time.time())
+    if now.executor is not None:
+        terminal.say(
+            f"{ended} {_capital(now.executor.named(time.time()))} brings its results home."
+        )
+    elif not now.goes_on:
+        terminal.say(f"{ended} The run is over, {line(now.state)}: {shown(status.folder)}")
+    else:
+        terminal.say(f"{ended} Nobody has brought its results home yet:")
+        terminal.say(f"  runpod-deploy resume {shown(status.folder)}")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from runpod_deploy.cli.amounts import usd
+from runpod_deploy.cli.layout import choices
 from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.target import CloudName
 from runpod_deploy.cli.terminal import Terminal
@@ -30,7 +31,11 @@ def says_yes(question: str, terminal: Terminal) -> bool:
     """Ask whether something is to be done; only a yes is one."""
     terminal.stderr.write(f"{terminal.err.bold(question)} [y/N] ")
     terminal.stderr.flush()
-    answer = sys.stdin.readline()
+    try:
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        terminal.stderr.write("\n")  # what is said next begins a line of its own
+        raise
     if not answer.endswith("\n"):
         terminal.stderr.write("\n")
     return answer.strip().lower() in {"y", "yes"}
@@ -82,15 +87,12 @@ class InterruptQuestion:
         return "[d/c/g] " if can_detach else "[c/g] "
 
     def _text(self, *, can_detach: bool) -> str:
-        style = self._terminal.err
-        lines = []
-        if can_detach:
-            lines += [f"  {style.bold('d')}  detach: {self._detach()}"]
-        lines += [
-            f"  {style.bold('c')}  cancel: end the job, bring home what there is, release the pod",
-            f"  {style.bold('g')}  go on watching",
+        rows = [("d", f"detach: {self._detach()}")] if can_detach else []
+        rows += [
+            ("c", "cancel: end the job, bring home what there is, release the pod"),
+            ("g", "go on watching"),
         ]
-        return "\n".join(lines)
+        return "\n".join(choices(rows, self._terminal.err, self._terminal.width))
 
     def _detach(self) -> str:
         from runpod_deploy.cli.views.watch import shown  # noqa: PLC0415 - on a question
@@ -101,6 +103,6 @@ class InterruptQuestion:
         folder = self._watch.folder
         run = "last" if folder is None else line(shown(folder))
         return (
-            f"stop watching. The job goes on, on pod {pod_id}, for at most {cap};\n"
-            f"     come back for its results with:  runpod-deploy attach {run}"
+            f"stop watching. The job goes on, on pod {pod_id}, for at most {cap}; "
+            f"come back for its results with:\nrunpod-deploy attach {run}"
         )

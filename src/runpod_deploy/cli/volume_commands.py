@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +13,7 @@ from runpod_deploy.cli.arguments import Cloud, Quiet, Verbose, examples
 from runpod_deploy.cli.layout import table
 from runpod_deploy.cli.lean import LeanCommand
 from runpod_deploy.cli.printable import line
+from runpod_deploy.cli.questions import says_yes
 from runpod_deploy.cli.terminal import Terminal, open_terminal
 from runpod_deploy.compiler.rates import volume_per_month
 from runpod_deploy.errors import EXIT_OK, InvalidInput, JobFailed
@@ -213,9 +213,7 @@ def _asked(question: str, terminal: Terminal) -> bool:
         raise InvalidInput(
             "there is nobody to ask whether to do this", help="Say yes beforehand, with --yes."
         )
-    terminal.stderr.write(f"{question} [y/N] ")
-    terminal.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    return says_yes(question, terminal)
 
 
 def _nothing(terminal: Terminal) -> int:

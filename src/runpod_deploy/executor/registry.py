@@ -15,6 +15,7 @@ import httpx
 
 from runpod_deploy._version import __version__
 from runpod_deploy.compiler.image_name import HUB, ImageReference
+from runpod_deploy.executor.http_words import broke
 from runpod_deploy.executor.runpod.address import is_loopback
 
 _HUB_HOST = "registry-1.docker.io"
@@ -71,7 +72,7 @@ async def ask_registry(
             return ImageAnswer(
                 found="unknown",
                 registry=image.registry,
-                why=f"{image.registry} could not be asked ({type(error).__name__})",
+                why=f"{image.registry} could not be asked: {broke(error)}",
             )
     return _read(answer, image.registry)
 

@@ -108,6 +108,8 @@ async def post(address: str, body: bytes) -> int:
     """
     import httpx  # noqa: PLC0415 - most runs tell nobody
 
+    from runpod_deploy.executor.http_words import broke  # noqa: PLC0415 - likewise
+
     headers = {
         "Content-Type": "application/json",
         "User-Agent": f"runpod-deploy/{__version__}",
@@ -123,4 +125,4 @@ async def post(address: str, body: bytes) -> int:
         ):
             return answer.status_code
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-        raise WebhookFailed(f"{host} did not answer ({type(error).__name__})") from None
+        raise WebhookFailed(f"{host} did not answer: {broke(error)}") from None

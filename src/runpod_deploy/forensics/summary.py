@@ -206,7 +206,8 @@ def _from_events(folder: Path) -> RunSummary:
     except OSError:
         run = Run()
     pod, started = run.pod, run.started
-    last = max((pod.ended_at or "" for pod in run.pods.values()), default="")
+    bills = any(pod.status in {"alive", "leaked", "intended"} for pod in run.pods.values())
+    last = "" if bills else max((pod.ended_at or "" for pod in run.pods.values()), default="")
     until = run.ended_at or last or _now()
     return RunSummary(
         folder=folder,

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from runpod_deploy.cli import signals
-from runpod_deploy.cli.questions import InterruptQuestion
+from runpod_deploy.cli.questions import InterruptQuestion, says_yes
 from runpod_deploy.cli.signals import read_line
 from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.cli.views.watch import Watch
@@ -112,3 +112,26 @@ def test_a_line_is_read_without_blocking() -> None:
             os.close(read)
 
     assert ("d", "") == asyncio.run(scenario())
+
+
+def test_the_question_breaks_between_words(ask: SimpleNamespace) -> None:
+    """At 80 columns no line is longer, and the command to come back stands on a line of its own."""
+    ask.put("g", can_detach=True)
+    lines = said(ask).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "     runpod-deploy attach last" in lines
+
+
+def test_an_interrupt_at_a_yes_or_no_ends_its_line(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is said next does not stand behind the question."""
+
+    def interrupted() -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(readline=interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        says_yes("Apply this plan?", terminal)
+    assert isinstance(terminal.stderr, StringIO)
+    assert terminal.stderr.getvalue() == "Apply this plan? [y/N] \n"

@@ -289,6 +289,30 @@ def test_a_job_that_runs_already_is_not_started_again() -> None:
     assert later.text == "going on with the job"
 
 
+def test_who_carries_a_run_on_is_told() -> None:
+    """A detach, a kill and each return to the run are lines of their own; the first start is none."""
+    started = Event(event="run_started", ts_utc="", fields={"pid": 7})
+    left = Event(event="state_changed", ts_utc="", fields={"state": "DETACHED", "cause": "asked"})
+    story = Story()
+    told = [story.tell(event) for event in (started, left, started, started)]
+    assert told[0] is None
+    texts = [one.text for one in told[1:] if one is not None]
+    assert texts[0] == "detached: the job goes on, on its pod"
+    assert texts[1] == "carried on by process 7"
+    assert "ended without a word" in texts[2]
+    assert texts[2].endswith("carried on by process 7")
+
+
+def test_the_end_of_a_step_is_not_said_over() -> None:
+    """Who was told of the end does not stand where the last step says that the pod is gone."""
+    story = Story()
+    story.tell(Event(event="step_started", ts_utc="", fields={"step": "release"}))
+    notified = Event(event="notified", ts_utc="", fields={"outcome": "told", "via": "command"})
+    told = story.tell(notified)
+    assert told is not None
+    assert (told.step, story.step) == ("run", "release")
+
+
 def test_what_only_insiders_need_is_told_with_verbose() -> None:
     """An event without a sentence of its own shows its fields with --verbose, else nothing."""
     event = Event(event="host_key_enrolled", ts_utc="", fields={"fingerprint": "SHA256:x"})

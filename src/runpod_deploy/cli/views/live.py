@@ -202,7 +202,8 @@ class LiveView:
             yield Text("")
         for note in notes:
             first, *_ = note.text.splitlines() or [""]
-            yield _text((f" ! {note.step}: ", "dim"), (line(first), _STYLES[note.tone]))
+            mark = "!" if note.tone in {"warn", "bad"} else "·" if self._unicode else "-"
+            yield _text((f" {mark} {note.step}: ", "dim"), (line(first), _STYLES[note.tone]))
 
     def _bar(self) -> Iterator[Text]:
         if self._transfer is not None:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from runpod_deploy.cli.amounts import count, duration, size, usd
 from runpod_deploy.record.events import Event
+from runpod_deploy.record.states import RunState
 
 Tone = Literal["plain", "good", "warn", "bad", "dim"]
 
@@ -26,6 +27,7 @@ class Story:
         self._verbose = verbose
         self._told = 0
         self._ours = False
+        self._left: str | None = None
         self.step = "run"
 
     def tell(self, event: Event) -> Line | None:
@@ -41,19 +43,13 @@ class Story:
     def _tell(self, event: Event) -> Line | None:
         fields = event.fields
         if event.event == "step_started":
-            before, self.step, self._told = self.step, str(fields.get("step")), 0
-            begun = _BEGINNINGS.get(self.step)
-            if begun is None:
-                return None
-            if self.step == "execute" and before in {"run", "execute"}:
-                begun = "going on with the job"  # another executor got this far
-            self._told = 1
-            return Line(step=self.step, text=begun, tone="dim")
+            return self._begun(fields)
         if event.event == "step_completed":
             return self._completed(fields)
         if event.event == "state_changed":
             return self._state(fields)
-        self._ours = self._ours or event.event == "run_started"
+        if event.event == "run_started":
+            return self._started(fields)
         teller = _TELLERS.get(event.event)
         if teller is None and not self._ours:
             teller = _PREDECESSORS.get(event.event)
@@ -64,7 +60,19 @@ class Story:
             return None
         self._told += 1
         text, tone = said
-        return Line(step=self.step, text=text, tone=tone)
+        # Who was told of the end is no part of the step that ended last.
+        step = "run" if event.event == "notified" else self.step
+        return Line(step=step, text=text, tone=tone)
+
+    def _begun(self, fields: Mapping[str, Any]) -> Line | None:
+        before, self.step, self._told = self.step, str(fields.get("step")), 0
+        begun = _BEGINNINGS.get(self.step)
+        if begun is None:
+            return None
+        if self.step == "execute" and before in {"run", "execute"}:
+            begun = "going on with the job"  # another executor got this far
+        self._told = 1
+        return Line(step=self.step, text=begun, tone="dim")
 
     def _completed(self, fields: Mapping[str, Any]) -> Line | None:
         seconds = fields.get("duration_sec") or 0.0
@@ -72,8 +80,28 @@ class Story:
             return None
         return Line(step=self.step, text=f"done in {duration(seconds)}", tone="good")
 
+    def _started(self, fields: Mapping[str, Any]) -> Line | None:
+        """Say that another command goes on with the run, and what became of the one before."""
+        first, self._ours = not self._ours, True
+        before, self._left = self._left, "lost"
+        if first:
+            return None
+        by = f"carried on by process {fields.get('pid')}"
+        if before != "lost":
+            return Line(step="run", text=by)
+        lost = (
+            "the command that carried it on ended without a word (killed, or its machine went down)"
+        )
+        return Line(step="run", text=f"{lost}; {by}", tone="warn")
+
     def _state(self, fields: Mapping[str, Any]) -> Line | None:
-        if fields.get("state") != "UNDOING":
+        state = fields.get("state")
+        if state == "DETACHED":
+            self._left = state
+            return Line(step="run", text="detached: the job goes on, on its pod", tone="dim")
+        if state in _OVER:
+            self._left = str(state)
+        if state != "UNDOING":
             return None
         self.step = "undo"
         cause = str(fields.get("cause") or "")
@@ -86,6 +114,7 @@ def _as_it_stands(event: Event) -> str:
     return f"{event.event} {fields}"
 
 
+_OVER = frozenset(one.value for one in RunState if one.final)
 _NOTHING_TO_DO_SEC = 0.05
 _SOON_SEC = 1.0
 _BEGINNINGS = {

@@ -136,7 +136,7 @@ def test_nothing_that_goes_wrong_with_it_changes_the_end(make_rig: RigMaker) -> 
 def test_a_webhook_that_is_busy_is_asked_again_and_then_let_be(make_rig: RigMaker) -> None:
     """Three tries, a few seconds apart; the last word is what is told."""
     rig = make_rig(telling(command=None), environ=ENVIRON)
-    hook = Hook(503, WebhookFailed("hooks.example.org did not answer (ConnectError)"), 200)
+    hook = Hook(503, WebhookFailed("hooks.example.org did not answer: not in time"), 200)
     ended(rig, hook)
     assert (3, [("webhook", "told")]) == (len(hook.got), notified(rig))
 
