@@ -91,7 +91,7 @@ def apply_command(
 ) -> int:
     """Carry out a saved plan, or plan a job file, ask, and carry it out."""
     terminal = open_terminal(verbose=verbose, quiet=quiet)
-    path = one_file(what, config, what="plan or job file")
+    path = one_file(what, config, command="apply", what="plan or job file")
     if not yes and not terminal.asks:
         raise InvalidInput(
             "there is nobody to ask whether to apply this",
@@ -146,7 +146,7 @@ def run_command(
     """Plan a job file and carry it out at once, without a question."""
     del yes  # never asks
     return _apply(
-        one_file(what, config, what="plan or job file"),
+        one_file(what, config, command="run", what="plan or job file"),
         open_terminal(verbose=verbose, quiet=quiet),
         cloud=cloud,
         project=project,

@@ -123,8 +123,17 @@ DetailedExitcode = Annotated[
 ]
 
 
-def one_file(argument: Path | None, option: Path | None, *, what: str = "job file") -> Path:
+_USUAL = ("job.yaml", "job.yml")
+
+
+def one_file(
+    argument: Path | None, option: Path | None, *, command: str, what: str = "job file"
+) -> Path:
     """Return the file that was named, by position or by flag.
+
+    Args:
+        command: The words that called it, for the message.
+        what: What is to be named.
 
     Raises:
         InvalidInput: None was named, or two.
@@ -133,12 +142,16 @@ def one_file(argument: Path | None, option: Path | None, *, what: str = "job fil
         raise InvalidInput(f"two {what}s were named: {argument}, and {option} with --config")
     chosen = argument or option
     if chosen is None:
-        raise InvalidInput(
-            f"no {what} was named",
-            help="Name it as an argument, or with --config FILE. To begin one:\n"
-            "  runpod-deploy init",
-        )
+        raise InvalidInput(f"no {what} was named", help=_naming(command))
     return chosen
+
+
+def _naming(command: str) -> str:
+    """Return how a file is named, by the job file that lies here where there is one."""
+    here = next((name for name in _USUAL if Path(name).is_file()), None)
+    if here is None:
+        return "Name it as an argument, or with --config FILE. To begin one:\n  runpod-deploy init"
+    return f"Name the one that lies here:\n  runpod-deploy {command} {here}"
 
 
 def policies_of(paths: Sequence[Path] | None) -> "tuple[Policy, ...]":

@@ -153,7 +153,7 @@ def gpu_inventory_command(
     from runpod_deploy.cli.variables import read_variables  # noqa: PLC0415 - likewise
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
-    path = one_file(job, config)
+    path = one_file(job, config, command="gpu-inventory")
     values = read_variables(var or (), vars_file)
     planned = prepare(path, values, allow_path or (), None)
     terminal.findings(planned.diagnostics)

@@ -47,7 +47,7 @@ def estimate_command(
     from runpod_deploy.cli.variables import read_variables  # noqa: PLC0415 - likewise
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
-    path = one_file(job, config)
+    path = one_file(job, config, command="estimate")
     values = read_variables(var or (), vars_file)
     planned = prepare(path, values, allow_path or (), None)
     terminal.findings(planned.diagnostics)

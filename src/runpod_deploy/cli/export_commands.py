@@ -71,7 +71,7 @@ def pulumi_command(
     from runpod_deploy.templates.pulumi import project_files  # noqa: PLC0415 - likewise
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
-    path = one_file(what, config, what="plan or job file")
+    path = one_file(what, config, command="export pulumi", what="plan or job file")
     values = read_variables(var or (), vars_file)
     planned = planning.prepare(path, values, allow_path or (), project)
     terminal.findings(planned.diagnostics)

@@ -17,6 +17,7 @@ from runpod_deploy.cli.arguments import Cloud, Quiet, Verbose
 from runpod_deploy.cli.known_ends import KnownEnds
 from runpod_deploy.cli.layout import table
 from runpod_deploy.cli.named_pods import named_pods
+from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.questions import says_yes
 from runpod_deploy.cli.terminal import Terminal, open_terminal
 from runpod_deploy.errors import EXIT_CHANGED, EXIT_OK, InvalidInput, JobFailed, Leaked
@@ -271,6 +272,8 @@ def cleanup_command(
         return await _rows(account, whose)
 
     chosen = _chosen(with_account(cloud, terminal, look), wanted)
+    for pod_id in sorted(wanted.keys() - {one.owned.pod.id for one in chosen}):
+        terminal.alert(f"{line(pod_id)}: this account has no such pod: it is gone, or never was")
     if not chosen:
         terminal.print("no such pods of yours")
         return EXIT_OK

@@ -30,7 +30,7 @@ def migrate_command(
     from runpod_deploy.schema.v2.migrate import migrate  # noqa: PLC0415 - likewise
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
-    path = one_file(job, config)
+    path = one_file(job, config, command="migrate")
     raw = read_job_file(path)
     migration = migrate(raw, display=str(path))
     terminal.findings(migration.notes)

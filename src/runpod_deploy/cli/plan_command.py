@@ -86,7 +86,7 @@ def plan_command(
     from runpod_deploy.compiler.sweepfile import SweepFile  # noqa: PLC0415 - likewise
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
-    path = one_file(job, config)
+    path = one_file(job, config, command="plan")
     values = read_variables(var or (), vars_file)
     market = Asked(live=live, cloud=cloud, refresh=refresh)
     policies = policies_of(policy)

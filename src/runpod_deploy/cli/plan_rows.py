@@ -9,7 +9,7 @@ from runpod_deploy.cli.layout import Row
 from runpod_deploy.compiler.late_bound import LATE_BOUND, fill
 from runpod_deploy.compiler.observed import ObservedImage
 from runpod_deploy.compiler.plan import Plan, PlanAdmission, PlanNotify, PlanSecret
-from runpod_deploy.compiler.rates import stopped_disk_per_day
+from runpod_deploy.compiler.rates import stopped_disk_per_day, volume_per_month
 from runpod_deploy.schema.job import (
     BudgetSection,
     CapacitySection,
@@ -115,8 +115,14 @@ def storage(plan: Plan) -> Iterator[Row]:
             label="storage", text=f"{of.volume_gb} GB at {of.mount}, until the pod is deleted"
         )
     else:
-        made = f", made with {of.volume_gb} GB if there is none" if of.volume_gb else ""
+        made = f", {_made(of.volume_gb)}" if of.volume_gb else ""
         yield Row(label="storage", text=f"network volume {of.volume_name} at {of.mount}{made}")
+
+
+def _made(size_gb: int) -> str:
+    """Return what making a volume begins: money that no cap of a run ends."""
+    monthly = f"{usd(volume_per_month(size_gb))} a month until it is removed"
+    return f"made with {size_gb} GB if there is none, for {monthly}"
 
 
 def money(plan: Plan) -> Iterator[Row]:

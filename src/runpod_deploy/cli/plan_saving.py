@@ -89,7 +89,8 @@ def _warn(out: Path, label: str | None, terminal: Terminal) -> None:
         terminal.alert(
             f"{terminal.err.warn('warning:')} {line(str(out))} lies in what the staging "
             f"{line(label)!r} sends, so the plan is stale now that it is there.\n"
-            f"{terminal.err.bold('help:')} Save it elsewhere, or leave it behind:\n"
+            f"{terminal.err.bold('help:')} Save it elsewhere, or as plan.json or NAME.plan.json, "
+            "which stay behind by default; or leave it behind:\n"
             f"  echo '/{line(out.name)}*' >> .runpodignore"
         )
 

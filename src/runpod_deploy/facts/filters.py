@@ -23,6 +23,9 @@ HYGIENE = (
 )
 """What no job needs on the pod: `staging[].excludes_default`."""
 
+PLANS = ("plan.json", "plan.json.*", "sweep.json", "sweep.json.*", "*.plan.json", "*.plan.json.*")
+"""What `plan -o` and `plan sign` write at the project root and beside the job file; of the preset."""
+
 
 def filter_rules(patterns: Iterable[str]) -> PathRules:
     """Return `patterns` made ready; they decide about paths relative to the source."""

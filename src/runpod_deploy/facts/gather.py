@@ -13,10 +13,10 @@ from runpod_deploy.compiler.local_paths import anchored
 from runpod_deploy.compiler.plan import PayloadEntry
 from runpod_deploy.compiler.resolve import Resolution, Resolved, resolve
 from runpod_deploy.errors import Severity
-from runpod_deploy.facts.filters import HYGIENE
+from runpod_deploy.facts.filters import HYGIENE, PLANS
 from runpod_deploy.facts.job_paths import named_paths, read_script
 from runpod_deploy.facts.payload import Payload, find_payload, in_the_way
-from runpod_deploy.facts.project import RUN_FOLDERS, Project, find_project, is_everything
+from runpod_deploy.facts.project import RESULTS, RUN_FOLDERS, Project, find_project, is_everything
 from runpod_deploy.facts.requirements import read_requirements
 from runpod_deploy.facts.scan import marks
 from runpod_deploy.schema.job import JobConfig, StagingEntry
@@ -78,6 +78,7 @@ def gather_resolution(
         known=payload,
         found={} if found is None else found,
         own=_state_files(config),
+        left=_left_here(config, project),
     )
     refusal = _root_refusal(project)
     if refusal is not None:
@@ -104,7 +105,7 @@ def gather_resolution(
 
 
 def effective_excludes(
-    entry: StagingEntry, project: Project, own: Sequence[str] = ()
+    entry: StagingEntry, project: Project, own: Sequence[str] = (), left: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """Return the patterns that decide what of a staging travels; the first match wins.
 
@@ -112,8 +113,9 @@ def effective_excludes(
 
     Args:
         own: Files of ours beside the run folders, relative to the project root.
+        left: What belongs to the preset besides, relative to the project root.
     """
-    preset = HYGIENE if entry.excludes_default else ()
+    preset = (*HYGIENE, *_own_paths(entry, project, left)) if entry.excludes_default else ()
     ours = _own_paths(entry, project, (f"{RUN_FOLDERS}/", *own))
     return (*ours, *entry.excludes, *entry.excludes_extra, *preset)
 
@@ -124,6 +126,18 @@ def _own_paths(entry: StagingEntry, project: Project, paths: Sequence[str]) -> I
         own = project.root / path
         if source != own and own.is_relative_to(source):
             yield f"/{own.relative_to(source).as_posix()}{'/' * path.endswith('/')}"
+
+
+def _left_here(config: Resolved, project: Project) -> tuple[str, ...]:
+    """Return what planning and running leave behind: sent, it would make every plan stale at once.
+
+    What version 2 files leave out is settled by what they meant before.
+    """
+    if config.source.version == 2:
+        return ()
+    folder = posixpath.dirname(project.job_path)
+    beside = [posixpath.join(one, name) for one in dict.fromkeys(("", folder)) for name in PLANS]
+    return (f"{RESULTS}/", *beside)
 
 
 def _state_files(config: Resolved) -> tuple[str, ...]:
@@ -195,6 +209,7 @@ class _Survey:
     known: Mapping[str, Sequence[PayloadEntry]] | None
     found: Found
     own: tuple[str, ...]
+    left: tuple[str, ...]
     payload: dict[str, Sequence[PayloadEntry]] = field(default_factory=dict)
     excludes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     marks: dict[str, tuple[Mark, ...]] = field(default_factory=dict)
@@ -203,7 +218,7 @@ class _Survey:
 
     def stage(self, index: int, entry: StagingEntry, project: Project) -> None:
         """Look up the files of one staging entry."""
-        excludes = effective_excludes(entry, project, self.own)
+        excludes = effective_excludes(entry, project, self.own, self.left)
         self.excludes[entry.label] = excludes
         if self.known is not None:
             self.payload[entry.label] = self.known.get(entry.label, ())

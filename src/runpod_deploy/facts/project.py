@@ -8,6 +8,7 @@ from pathlib import Path
 from runpod_deploy.schema.boundary import boundary_of, git_toplevel, is_everything, is_within
 
 __all__ = [
+    "RESULTS",
     "RUN_FOLDERS",
     "Project",
     "at_home",
@@ -17,7 +18,8 @@ __all__ = [
     "project_at",
 ]
 
-RUN_FOLDERS = "artifacts/runpod"
+RESULTS = "artifacts"
+RUN_FOLDERS = f"{RESULTS}/runpod"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

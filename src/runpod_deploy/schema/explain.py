@@ -24,6 +24,9 @@ from runpod_deploy.schema.wording import (
 )
 from runpod_deploy.schema.yaml_source import YamlSource
 
+_SHORTENED = 3
+"""Letters from which on the beginning of a key is taken for the key."""
+
 
 def report_misfits(
     source: YamlSource, schema: Mapping[str, Any], refused: frozenset[str], report: Report
@@ -85,7 +88,7 @@ class _Explainer:
             pointer = child(fault.pointer, key)
             if key in known or pointer in self._refused:
                 continue
-            near = near_miss(key, known)
+            near = _misspelt(key, fault.value, fault.schema)
             self._report.error(
                 "unknown-key",
                 "Unknown key",
@@ -105,6 +108,11 @@ class _Explainer:
         return None if near else f"The keys that can stand here: {listed(usable, 'and')}."
 
     def _missing_key(self, fault: Fault) -> None:
+        if child(fault.pointer, _INSTEAD.get(child(fault.pointer, fault.key), "")) in self._refused:
+            return  # another key stands for it, which is told about
+        rule = self._describe(fault.pointer)
+        if any(_misspelt(key, fault.value, rule) == fault.key for key in fault.value):
+            return  # it is there, misspelt, and that is told
         described = self._describe(child(fault.pointer, fault.key))
         meaning = described.get("description", "").partition(". ")[0].rstrip(".")
         condition = self._condition(fault)
@@ -274,6 +282,20 @@ class _Explainer:
             detail += f", and this is {written(fault.value)}"
         place = self._values[fault.pointer]
         self._report.error("out-of-range", "Value out of range", f"{detail}.", place)
+
+
+_INSTEAD = {"/pod/gpu_order": "cpu"}
+"""Keys that are needed, and the reserved key beside them with which they would not be."""
+
+
+def _misspelt(key: str, value: Mapping[str, Any], schema: Mapping[str, Any]) -> str | None:
+    """Return the key that an unknown one was probably meant to be; a missing one may be shortened."""
+    known = schema.get("properties", {})
+    if key in known:
+        return None
+    missing = [one for one in schema.get("required", ()) if one not in value]
+    longer = [one for one in missing if len(key) >= _SHORTENED and one.startswith(key.lower())]
+    return longer[0] if longer else near_miss(key, known)
 
 
 def _sections(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

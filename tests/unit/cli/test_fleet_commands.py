@@ -183,7 +183,9 @@ def test_cleanup_takes_what_is_named_or_all_that_are_stopped(
     assert call("cleanup", "wanted", "--mode", "stop", "--yes")[0] == 0
     assert account.held["wanted"].status == "EXITED"
     assert call("cleanup", "theirs", "--yes")[0] == 4
-    assert call("cleanup", "never-was", "--yes")[1] == "no such pods of yours\n"
+    status, out, errors = call("cleanup", "never-was", "--yes")
+    assert (0, "no such pods of yours\n") == (status, out)
+    assert "never-was: this account has no such pod" in errors
 
 
 def test_cleanup_says_which_pods_did_not_end(account: FakeAccount, call: Call) -> None:

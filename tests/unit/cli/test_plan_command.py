@@ -130,3 +130,14 @@ def test_no_color_wins_over_forced_color(call: Call, monkeypatch: pytest.MonkeyP
     assert "\x1b[" in call("plan", "job.yaml")[1]
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[" not in call("plan", "job.yaml")[1]
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("command", ["plan", "apply", "run", "estimate"])
+def test_without_a_file_the_one_that_lies_here_is_proposed(call: Call, command: str) -> None:
+    """The command can be copied; nothing is taken for granted."""
+    status, _, errors = call(command)
+    assert 4 == status
+    assert f"\n  runpod-deploy {command} job.yaml\n" in errors
+    Path("job.yaml").unlink()
+    assert "runpod-deploy init" in call(command)[2]

@@ -42,6 +42,20 @@ def test_a_pod_that_is_kept_says_what_becomes_of_it(sample: PlanFile) -> None:
     assert "while it is stopped it costs $0.13 a day for its disk" in view
 
 
+def test_a_volume_that_may_be_made_shows_what_it_costs(sample: PlanFile) -> None:
+    """Its price goes on after the run, and no cap of a run ends it."""
+    storage = replace(
+        sample.plan.storage,
+        mode="network_volume",
+        mount="/workspace",
+        volume_name="data",
+        volume_gb=50,
+    )
+    plan = replace(sample.plan, storage=storage)
+    view = " ".join(render_plan(replace(sample, plan=plan), PLAIN, width=80).split())
+    assert "made with 50 GB if there is none, for $3.50 a month until it is removed" in view
+
+
 def test_what_nobody_wrote_is_dimmed(sample: PlanFile) -> None:
     """On a colour terminal a default is dim, and a value of the job is not."""
     lines = render_plan(sample, Style(color=True), width=80).splitlines()

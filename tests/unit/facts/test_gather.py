@@ -93,9 +93,30 @@ def test_own_run_folders_never_travel(project: Path) -> None:
 
     facts = looked_up(project, {"staging": [whole, one]})
 
-    assert ["a", "artifacts/other", "job.yaml"] == [e.path for e in facts.payload["code"]]
+    assert ["a", "job.yaml"] == [e.path for e in facts.payload["code"]]
     assert "/artifacts/runpod/" == facts.excludes["code"][0]
     assert ["out"] == [entry.path for entry in facts.payload["one"]]
+
+
+def test_what_planning_and_running_leave_stays_here_by_default(project: Path) -> None:
+    """A saved plan, its neighbours and results change no later plan; a job may take them in again."""
+    left = (
+        "plan.json",
+        "plan.json.patch",
+        "night.plan.json",
+        "sweep.json",
+        "artifacts/report.html",
+    )
+    grown(project, "a", "data/plan.json", *left)
+    whole = CODE | {"source": "."}
+
+    facts = looked_up(project, {"staging": [whole]})
+    assert ["a", "data/plan.json", "job.yaml"] == [one.path for one in facts.payload["code"]]
+
+    for more in ({"excludes_default": False}, {"excludes": ["+ /artifacts/", "+ *.json*"]}):
+        facts = looked_up(project, {"staging": [whole | more]})
+        sent = {one.path for one in facts.payload["code"]}
+        assert {"plan.json", "artifacts/report.html"} <= sent
 
 
 def test_the_state_file_never_travels(project: Path) -> None:

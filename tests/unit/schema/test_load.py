@@ -199,3 +199,36 @@ name: small
 pod: {image: "runpod/base:1", gpu_order: [NVIDIA L4]}
 run: {body: "true"}
 """
+
+
+def test_a_misspelt_key_that_is_needed_is_one_error() -> None:
+    """The near name is told where the key stands, and not that the key is missing, too."""
+    bad = JOB.replace("gpu_order:", "gpu_odrer:").replace("remote_path:", "remote:")
+    assert [("unknown-key", "gpu_order"), ("unknown-key", "remote_path")] == [
+        (one.code, one.suggestion) for one in refusal(bad)
+    ]
+
+
+def test_a_pod_without_gpus_is_not_told_to_have_some() -> None:
+    """`pod.cpu` is planned, which is all that is said of it."""
+    bad = JOB.replace("gpu_order: [NVIDIA L4]", "cpu: {flavor: cpu5c, vcpus: 2}")
+    assert ["planned"] == [one.code for one in refusal(bad)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "summary"),
+    [
+        ("run:", "run:\n  timeout: 3", "Unknown key"),
+        ("budget:", "lease: {silence_minutes: x}\nbudget:", "Wrong type of value"),
+    ],
+)
+def test_a_faulty_file_without_a_version_is_held_against_the_one_it_is_like(
+    old: str, new: str, summary: str
+) -> None:
+    """Of version 2 nobody is told who wrote none of what it needs."""
+    bad = JOB.replace("schema_version: 3\n", "").replace(old, new, 1)
+    found = refusal(bad)
+    assert {"Missing key", summary} == {one.summary for one in found}
+    assert ["A job file needs the key `schema_version` (the version of this format)."] == [
+        one.detail for one in found if one.summary == "Missing key"
+    ]

@@ -47,9 +47,14 @@ def cap_before_runtime(config: Resolved, facts: Facts) -> Iterator[Finding]:  # 
     allowed = "" if longest is None else " by `max_runtime_minutes`"
     yield CAP_BEFORE_RUNTIME.at(
         "/budget/cost_cap_usd",
-        f"At {rate:.2f} USD per hour ({source}) the cap of {budget.cost_cap_usd:.2f} USD is reached "
+        f"At {rate:.2f} USD per hour ({source}) the cap of {_usd(budget.cost_cap_usd)} USD is reached "
         f"after {minutes:.0f} minutes {reached}{allowed}." + unknown,
     )
+
+
+def _usd(amount: float) -> str:
+    """Return an amount; one of less than a cent is not shown as nothing."""
+    return f"{amount:.2f}" if amount >= 0.01 else f"{amount:g}"
 
 
 def _rate(config: Resolved) -> tuple[float | None, str, str]:

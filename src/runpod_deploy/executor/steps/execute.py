@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 
 from runpod_deploy.errors import ConnectFailed, ConnectionLost, StepFailed, TransportError
@@ -84,6 +85,18 @@ async def _begin(ctx: RunContext) -> None:
     ctx.journal.write("exec_start_settled", op_id="exec", outcome="started", error=None)
 
 
+def _spent_before(ctx: RunContext, cause: str) -> StepFailed:
+    budget = ctx.plan.budget
+    return StepFailed(
+        f"`budget.cost_cap_usd` ({budget.cost_cap_usd:g} USD, of which the job may use "
+        f"{budget.soft_cap_fraction:.0%}) was spent before the job began: the pod's start and setup "
+        "are paid for, too.",
+        cause=cause,
+        help="Raise it. What a run is expected to cost:\n"
+        f"  runpod-deploy estimate {shlex.quote(ctx.plan.job.file)}",
+    )
+
+
 async def _start(ctx: RunContext) -> None:
     now = ctx.clock.now()
     limit = deadline(
@@ -94,9 +107,7 @@ async def _start(ctx: RunContext) -> None:
         max_runtime_minutes=ctx.plan.budget.max_runtime_minutes,
     )
     if limit.at <= now:
-        raise StepFailed(
-            f"The {limit.reason} was reached before the run began.", cause=limit.reason
-        )
+        raise _spent_before(ctx, limit.reason)
     ctx.run_ends_by = limit.at
     for left in range(START_TRIES - 1, -1, -1):
         try:

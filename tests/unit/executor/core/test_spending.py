@@ -139,6 +139,19 @@ def test_hard_limit_ends_whatever_is_being_done(make_rig: RigMaker, ledger: Ledg
     assert rig.ctx.spent() < 0.01 + 5 / 60 * RATE
 
 
+def test_a_cap_that_is_spent_before_the_job_begins_names_its_key(
+    make_rig: RigMaker, ledger: Ledger
+) -> None:
+    """With what was written there, and what to do."""
+    rig = make(make_rig, ledger, cost_cap_usd=10.0, soft_cap_fraction=1e-9)
+    run = rig.run()
+    assert ("FAILED", "cost_cap") == (run.state, run.cause)
+    assert (
+        "`budget.cost_cap_usd` (10 USD, of which the job may use 0%)"
+        in rig.one("step_failed")["error"]
+    )
+
+
 def test_pods_before_count_against_the_cap(make_rig: RigMaker, ledger: Ledger) -> None:
     """What a host cost that was given up is not there for the next one."""
     rig = make(make_rig, ledger, cost_cap_usd=1.0, max_runtime_minutes=None)
