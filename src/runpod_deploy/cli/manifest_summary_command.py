@@ -163,7 +163,8 @@ def _rows(run: RunSummary, width: int) -> Iterator[Row]:
     if run.wall_time_sec is not None:
         yield Row(label="wall time", text=duration(run.wall_time_sec))
     rate = "unknown" if run.price_per_hour_usd is None else f"{usd(run.price_per_hour_usd)}/h"
-    yield Row(label="price", text=f"{rate} ({run.price_source or 'no source'})")
+    source = _PRICES.get(run.price_source or "", run.price_source)
+    yield Row(label="price", text=f"{rate} ({source})" if source else rate)
     cap = "" if run.cost_cap_usd is None else f" of {usd(run.cost_cap_usd)}"
     yield Row(label="cost", text=f"{cost(run).replace(' em.', ' (emulated)')}{cap}")
     if run.plan_hash:
@@ -176,6 +177,13 @@ def _rows(run: RunSummary, width: int) -> Iterator[Row]:
     yield Row(label="lock file", text=lock if run.lockfile else "none")
     for pod_id in run.leaked_pods:
         yield Row(label="LEAKED", text=f"pod {pod_id} could not be confirmed gone")
+
+
+_PRICES = {
+    "pod_cost": "as the pod was rented",
+    "pod_describe": "as RunPod told of the pod",
+    "assumed_rate": "assumed by the job file",
+}
 
 
 def _because(failure: Mapping[str, Any]) -> str:

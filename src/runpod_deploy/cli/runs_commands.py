@@ -79,6 +79,8 @@ def compare_runs_command(
     place = root if root is not None else Path()
     a, b = find_run(left, place), find_run(right, place)
     rows = compare(a, b)
+    if a.resolve() == b.resolve():
+        terminal.alert(f"A and B are the same run, {a.name}: nothing can differ.")
     if as_json:
         terminal.document(
             {

@@ -89,6 +89,9 @@ class Engine:
         self.given_up = False
         self._leaving = False
         ctx.on_begun = self._begun
+        if earlier is not None and self._goes_on_alone(earlier):
+            # As it did until now, also while we are on the way to it.
+            self._begun()
 
     async def run(self) -> None:
         """Carry the plan out; afterwards the journal holds a final state. Never raises.
@@ -166,6 +169,12 @@ class Engine:
         if first < len(names):
             await reach(self.ctx, names[first])
         await self._steps(first)
+
+    def _goes_on_alone(self, earlier: Standing) -> bool:
+        """Return whether a job is on the run's last pod whose end nobody has seen."""
+        ended = earlier.over or earlier.failure is not None
+        seen = any(event.event == "job_ended" for event in self.ctx.journal.events)
+        return not ended and not seen and self._job_began() and not self._nothing_begun()
 
     def _nothing_begun(self) -> bool:
         """Return whether the job was never asked for on the run's last pod: then another one does as well."""

@@ -45,7 +45,13 @@ def test_the_summary_tells_all_that_the_recipe_promises(
     _, told, _ = call("manifest-summary", str(runs[0]))
     for part in (
         *("older", "FAILED", "older-20260514T120000Z", "abc123, EXITED", "NVIDIA A40 · EU-SE-1"),
-        *("1h 30m", "$0.40/h (pod_describe)", "$0.60 of $10.00", "ab" * 20, "with changes"),
+        *(
+            "1h 30m",
+            "$0.40/h (as RunPod told of the pod)",
+            "$0.60 of $10.00",
+            "ab" * 20,
+            "with changes",
+        ),
         *("uv.lock", "out", "failed (optional): rsync exit 23", "events.jsonl, metrics.jsonl"),
     ):
         assert part in told
@@ -124,7 +130,9 @@ def test_a_comparison_shows_what_differs(runs: tuple[Path, Path], call: Call) ->
     assert "gpu_id" in call("compare-runs", str(runs[0]), "last", "--all")[1]
     rows = json.loads(call("compare-runs", "last", "last", "--json")[1])["rows"]
     assert all(row["same"] for row in rows)
-    assert "Nothing differs." in call("compare-runs", "last", "last")[1]
+    _, out, err = call("compare-runs", "last", "last")
+    assert "Nothing differs." in out
+    assert "A and B are the same run" in err
 
 
 def test_a_comparison_speaks_of_money_times_and_lines(runs: tuple[Path, Path], call: Call) -> None:

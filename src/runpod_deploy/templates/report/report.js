@@ -232,6 +232,7 @@
   };
 
   const MOST_BARS = 200;
+  const PRICES = { pod_cost: "price of the pod", pod_describe: "price of the pod", assumed_rate: "price, as assumed by the job file" };
   const runPage = () => {
     const s = D.summary;
     const times = [...D.steps.flatMap((one) => [one.start, one.end]), ...D.marks.flatMap((one) => [one.start, one.end]), ...D.events.map((one) => one.t), ...D.pods.flatMap((one) => [one.start, one.end]), ...(D.metrics.t || [])].filter(known);
@@ -260,7 +261,7 @@
       s.carried_on === false ? section("Not over", el("div", { class: "warn" }, `When this page was made, nobody carried this run on. Go on with: runpod-deploy ${s.state === "DETACHED" ? "attach" : "resume"} ${s.folder}`)) : null,
       el("div", { class: "tiles" },
         tile(span(s.wall_time_sec), "wall time"), tile(usd(s.cost_usd), known(s.cost_cap_usd) ? `of ${usd(s.cost_cap_usd)} allowed` : "cost"),
-        tile(known(s.price_per_hour_usd) ? `${usd(s.price_per_hour_usd)}/h` : "unknown", `price (${s.price_source || "no source"})`),
+        tile(known(s.price_per_hour_usd) ? `${usd(s.price_per_hour_usd)}/h` : "unknown", PRICES[s.price_source] || "price"),
         tile(gpu, [s.datacenter_id, s.cloud_type].filter(known).join(" · ") || "GPU"), tile(known(s.exit_code) ? s.exit_code : "none", "exit code of the job", s.exit_code === 0 ? "good" : "bad")),
       s.leaked_pods.length ? el("section", { class: "evidence" }, el("h2", { class: "bad" }, "These pods may still be billing"), s.leaked_pods.join(", ")) : null,
       cause && !s.succeeded ? el("section", { class: "evidence" }, el("h2", { class: "bad" }, "Why: ", words(cause.kind || cause.cause || "unknown")), cause.text || "",

@@ -231,6 +231,28 @@ def test_run_that_was_being_cancelled_is_cancelled(make_rig: RigMaker) -> None:
     assert k > 5
 
 
+@pytest.mark.parametrize("moment", ["at once", "at the login"])
+def test_who_comes_back_can_leave_again_at_once(make_rig: RigMaker, moment: str) -> None:
+    """A job that goes on alone is not cancelled by a detach before it is followed again."""
+    rig = chatty(make_rig)
+    rig.job.lasts = 100.0
+    rig.connector.on_connect = lambda _transport: asyncio.get_running_loop().call_later(
+        20.0, lambda: rig.interrupts.ask(Request.DETACH)
+    )
+    assert rig.run().state is RunState.DETACHED
+    second = rig.resumed()
+    if moment == "at once":
+        second.interrupts.ask(Request.DETACH)
+    else:
+        second.connector.on_connect = lambda _transport: second.interrupts.ask(Request.DETACH)
+    assert second.run().state is RunState.DETACHED
+    assert len(rig.cloud.rented) == 1
+    third = second.resumed()
+    third.connector.on_connect = lambda _transport: None
+    assert third.run().state is RunState.SUCCEEDED
+    assert (rig.job.starts, third.log()) == (1, WHOLE_LOG)
+
+
 def test_detached_run_is_carried_on(make_rig: RigMaker) -> None:
     """A job that was left alone is followed again, and its result brought home."""
     rig = chatty(make_rig)
