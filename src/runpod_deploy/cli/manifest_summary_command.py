@@ -107,17 +107,19 @@ def _many(folders: list[Path], output: SummaryFormat, terminal: Terminal) -> int
         totals = {name: getattr(sums, name) for name in sums.__slots__}
         terminal.document({"runs": [plain(run) for run in runs], "totals": totals})
     elif runs:
-        terminal.print("\n".join((*run_table(runs, terminal), *_totals(sums, terminal))))
+        terminal.print("\n".join((*run_table(runs, terminal), *_totals(sums, runs, terminal))))
     else:
         terminal.print("no runs")
     return EXIT_OK if sums.succeeded == sums.runs else JobFailed.exit_code
 
 
-def _totals(sums: Totals, terminal: Terminal) -> Iterator[str]:
+def _totals(sums: Totals, runs: list[RunSummary], terminal: Terminal) -> Iterator[str]:
+    rehearsed = sum(run.cloud == "emulator" for run in runs)
+    unreal = " (emulated)" if rehearsed == len(runs) else " (in part emulated)"
     unknown = f" and {sums.unpriced} of unknown cost" if sums.unpriced else ""
     yield terminal.out.bold(
         f"{INDENT}TOTAL  {count(sums.runs, 'run')}, {sums.succeeded} succeeded · "
-        f"{duration(sums.wall_time_sec)} · {usd(sums.cost_usd)}{unknown} · "
+        f"{duration(sums.wall_time_sec)} · {usd(sums.cost_usd)}{unreal * (rehearsed > 0)}{unknown} · "
         f"{size(sums.artifact_bytes)} of results"
     )
     if sums.leaked:

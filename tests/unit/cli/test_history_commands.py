@@ -77,6 +77,16 @@ def test_sums_are_the_last_line(runs: tuple[Path, Path], call: Call) -> None:
     ]
 
 
+def test_a_sum_of_rehearsals_says_so(tmp_path: Path, call: Call) -> None:
+    """What nobody paid is not told as money that was."""
+    for number, cloud in enumerate(("emulator", "emulator", "runpod")):
+        begun = line("run_started", run_id=f"j-{number}", cloud=cloud)
+        ended = line("state_changed", state="SUCCEEDED", cause=None)
+        make_run(tmp_path, f"2026060{number + 1}T000000Z", None, [begun, ended])
+        told = call("manifest-summary", "--root", str(tmp_path))[1].splitlines()[-1]
+        assert ("(in part emulated)" if cloud == "runpod" else "(emulated)") in told
+
+
 def test_runs_are_listed_newest_last(runs: tuple[Path, Path], call: Call) -> None:
     """A limit keeps the newest; folders alone can be had for scripts."""
     code, told, hint = call("ls-runs", "--limit", "1")
