@@ -115,6 +115,7 @@ def attach_command(
     root: Root = None,
     project: Project = None,
     allow_commands: AllowCommands = False,
+    policy: PolicyFiles = None,
     forward: Forward = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -125,6 +126,7 @@ def attach_command(
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
     forwards = _forwards(forward or [])
+    policies = policies_of(policy)
     folder = _folder(run, root)
     if living_holder(folder, time.time()) is None:
         return carry_on(
@@ -132,9 +134,12 @@ def attach_command(
             terminal,
             project,
             allow_commands=allow_commands,
+            policies=policies,
             as_json=as_json,
             forwards=forwards,
         )
+    if policies:
+        terminal.say("Another process carries the run on: only looking on, no policy is asked.")
     from runpod_deploy.cli.looking_on import look_on  # noqa: PLC0415 - only beside an executor
     from runpod_deploy.executor.resuming import read_begun  # noqa: PLC0415 - the whole executor
 

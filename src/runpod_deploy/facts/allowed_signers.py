@@ -164,12 +164,16 @@ def _key(kind: str, encoded: str) -> bytes:
 
 def _with_options(signer: AllowedSigner, text: str) -> AllowedSigner:
     at = 0
+    seen: set[str] = set()
     while at < len(text):
         match = _OPTION.match(text, at)
         if match is None:
             raise ValueError(f"The options cannot be read at `{text[at : at + 30]}`.")
         at = match.end()
         name, value = match[1].lower(), match[2]
+        if name in seen:
+            raise ValueError(f"`{name}` stands twice; ssh-keygen counts no such line.")
+        seen.add(name)
         if name == "cert-authority":
             raise _CannotCount(
                 "cert-authority is not supported: signatures by certificates of this authority do "
@@ -183,6 +187,9 @@ def _with_options(signer: AllowedSigner, text: str) -> AllowedSigner:
             signer = replace(signer, valid_before=_time(value))
         else:
             raise ValueError(f"There is no option `{match[0].rstrip(',')}`.")
+    before, after = signer.valid_before, signer.valid_after
+    if before is not None and after is not None and before <= after:
+        raise ValueError("`valid-before` is not later than `valid-after`.")
     return signer
 
 

@@ -230,8 +230,10 @@ def test_attach_says_when_the_other_process_died(
     """A run that nobody carries on any more is not taken for one that ended."""
     held(folder)
     monkeypatch.setattr(looking_on.time, "sleep", lambda _seconds: (folder / LOCK_NAME).unlink())
-    status, _, err = call("attach")
+    Path("policy.yaml").write_text(POLICY.format(0.1))
+    status, _, err = call("attach", "--policy", "policy.yaml")
     assert (1, True) == (status, "runpod-deploy resume" in err)
+    assert "no policy is asked" in err
 
 
 def test_detach_asks_the_process_that_has_the_run(
@@ -301,14 +303,14 @@ def test_a_policy_is_held_before_a_run_is_carried_on(
     call: Call,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By `resume --policy`, and by `apply --policy` whose unfinished run is resumed."""
+    """By `resume --policy` and `attach --policy`, and by `apply --policy` whose unfinished run is resumed."""
     original = terminal.open_terminal
     monkeypatch.setattr(
         "runpod_deploy.cli.apply_commands.open_terminal",
         lambda **flags: replace(original(**flags), asks=True),
     )
     Path("policy.yaml").write_text(POLICY.format(0.1))
-    for args in (("resume",), ("apply", "job.yaml")):
+    for args in (("resume",), ("attach",), ("apply", "job.yaml")):
         status, _, err = call(*args, "--policy", "policy.yaml", answer="r\n")
         assert (6, []) == (status, given)
         assert "`budget.cost_cap_usd` is 0.25" in " ".join(err.split())

@@ -49,6 +49,13 @@ def test_a_comment_ends_at_its_line_end_only(separator: str) -> None:
         (f"ann namespaces=git {KEY}", "options cannot be read"),
         (f'ann verify="yes" {KEY}', "There is no option"),
         (f'ann valid-before="soon" {KEY}', "is no time"),
+        (f'ann namespaces="git",Namespaces="*" {KEY}', "`namespaces` stands twice"),
+        (
+            f'ann valid-after="20260101Z",valid-after="20250101Z" {KEY}',
+            "`valid-after` stands twice",
+        ),
+        (f'ann valid-before="20260101Z",valid-before="20270101Z" {KEY}', "stands twice"),
+        (f'ann valid-before="20260101Z",valid-after="20260101Z" {KEY}', "is not later than"),
         (f"ann\u00a0{KEY}", "A line is principals"),
     ],
 )
