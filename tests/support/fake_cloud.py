@@ -79,7 +79,8 @@ class FakeCloud:
     offers: list[GpuOffer] | Exception = field(default_factory=list)
     bills: list[Bill] = field(default_factory=list)
     known_volumes: list[Volume] = field(default_factory=list)
-    volume_creates: deque[Exception | None] = field(default_factory=deque)
+    late_volumes: list[tuple[float, Volume]] = field(default_factory=list)
+    volume_creates: deque[Exception | AfterEffect | None] = field(default_factory=deque)
     cost: float | None = 1.0
     no_stock: set[tuple[str, str | None, str]] = field(default_factory=set)
     rented: dict[str, Rented] = field(default_factory=dict)
@@ -191,18 +192,28 @@ class FakeCloud:
     async def volumes(self) -> list[Volume]:
         """List the network volumes."""
         await self.clock.gate.through("volumes")
-        return list(self.known_volumes)
+        return self.all_volumes()
+
+    def all_volumes(self) -> list[Volume]:
+        """Return the volumes that are listed by now."""
+        late = [volume for at, volume in self.late_volumes if at <= self.clock.now()]
+        return [*self.known_volumes, *late]
 
     async def create_volume(self, name: str, size_gb: int, datacenter: str) -> Volume:
         """Make a volume as the script says."""
         await self.clock.gate.through("create-volume")
         what = self.volume_creates.popleft() if self.volume_creates else None
-        if what is not None:
+        if isinstance(what, Exception):
             raise what
-        number = len(self.known_volumes) + 1
+        number = len(self.known_volumes) + len(self.late_volumes) + 1
         made = Volume(id=f"vol{number}", name=name, datacenter=datacenter, size_gb=size_gb)
-        self.known_volumes.append(made)
+        if what is None:
+            self.known_volumes.append(made)
+        else:
+            self.late_volumes.append((self.clock.now() + what.visible_in, made))
         await self.clock.gate.through("create-volume-answer")
+        if what is not None:
+            raise what.error
         return made
 
     async def catalog(self, query: StockQuery) -> list[GpuOffer]:

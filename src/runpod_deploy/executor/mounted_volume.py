@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from weakref import WeakKeyDictionary
 
 from runpod_deploy.compiler.rates import volume_per_month
-from runpod_deploy.errors import EffectUnknown, RunpodDeployError, StepFailed
+from runpod_deploy.errors import CloudError, EffectUnknown, RunpodDeployError, StepFailed
 from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.creation import LATEST_LISTED_SEC, LOOK_EVERY_SEC
 from runpod_deploy.executor.ports import Volume
 from runpod_deploy.executor.shielding import finish
+from runpod_deploy.record import tolerant
 from runpod_deploy.record.events import Event
 
 # Runs of one sweep find out one after the other, so that one of them makes the volume.
@@ -57,31 +60,70 @@ async def _make(ctx: RunContext, size_gb: int) -> Volume:
     ctx.journal.write("volume_create_intended", op_id=op_id, name=name, datacenter_id=place)
     try:
         made = await ctx.cloud.create_volume(name, size_gb, place)
-    except RunpodDeployError as error:
-        outcome = "unknown" if isinstance(error, EffectUnknown) else "refused"
-        _settle(ctx, op_id, outcome)
+    except EffectUnknown:
+        lost = await _look(ctx, name, place, ctx.clock.now() + LATEST_LISTED_SEC)
+        if lost is None:
+            _settle(ctx, op_id, "unknown")
+            ctx.warn(
+                "volume-unsettled",
+                f"It is not known whether a network volume called {name} exists in {place} now: look for "
+                "it with `runpod-deploy volume ls`. It would be billed until it is removed.",
+            )
+            raise
+        _have(ctx, op_id, "adopted", lost)
+        return lost
+    except RunpodDeployError:
+        _settle(ctx, op_id, "refused")
         raise
-    _settle(ctx, op_id, "created", made)
-    ctx.warn(
-        "volume-stays",
-        f"Network volume {made.name} ({made.size_gb} GB in {made.datacenter}) was made. It is billed "
-        f"${volume_per_month(made.size_gb):.2f} a month until `runpod-deploy volume rm {made.id}`.",
-    )
+    _have(ctx, op_id, "created", made)
     found = await _called_so(ctx)
     if len(found) > 1:
         raise _ambiguous(ctx, found)
-    return _in_place(ctx, made)
+    return made
+
+
+async def _look(ctx: RunContext, name: str, place: str, until: float) -> Volume | None:
+    """Return the volume that a call made whose answer is not known; one may be listed late.
+
+    An API that does not answer proves nothing, so it is asked again until the time is over.
+    """
+    while True:
+        with contextlib.suppress(CloudError):
+            for volume in await ctx.cloud.volumes():
+                if (volume.name, volume.datacenter) == (name, place):
+                    return volume
+        left = until - ctx.clock.now()
+        if left <= 0:
+            return None
+        await ctx.clock.sleep(min(left, LOOK_EVERY_SEC))
 
 
 async def settle_open_create(ctx: RunContext, intent: Event) -> None:
     """Settle the call of an executor that ended before its answer came: the volume is there, or not.
 
+    Until one that was made at the last moment must be listed, not finding it proves nothing.
+
     Raises:
         CloudError: It cannot be looked for; the call stays open.
         AccountError: The key is refused.
     """
-    found = await _called_so(ctx)
-    _settle(ctx, str(intent["op_id"]), "adopted" if found else "none", *found[:1])
+    listed_at = (tolerant.seconds(intent.ts_utc) or 0.0) + LATEST_LISTED_SEC
+    name, place = str(intent["name"]), str(intent["datacenter_id"])
+    found = await _look(ctx, name, place, listed_at)
+    if found is None:
+        await ctx.cloud.volumes()  # that nothing was found counts only if the API answers
+        _settle(ctx, str(intent["op_id"]), "none")
+    else:
+        _have(ctx, str(intent["op_id"]), "adopted", found)
+
+
+def _have(ctx: RunContext, op_id: str, outcome: str, volume: Volume) -> None:
+    _settle(ctx, op_id, outcome, volume)
+    ctx.warn(
+        "volume-stays",
+        f"Network volume {volume.name} ({volume.size_gb} GB in {volume.datacenter}) was made. It is billed "
+        f"${volume_per_month(volume.size_gb):.2f} a month until `runpod-deploy volume rm {volume.id}`.",
+    )
 
 
 def _settle(ctx: RunContext, op_id: str, outcome: str, volume: Volume | None = None) -> None:
