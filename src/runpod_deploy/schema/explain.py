@@ -310,4 +310,5 @@ def _example_line(key: str, described: Mapping[str, Any], verb: str = "Add it") 
     examples = described.get("examples")
     if not examples:
         return None
-    return f"{verb}, for example:\n\n  {key}: {json.dumps(examples[0], ensure_ascii=False)}"
+    begin = "-" if key.isdecimal() else f"{key}:"
+    return f"{verb}, for example:\n\n  {begin} {json.dumps(examples[0], ensure_ascii=False)}"

@@ -13,6 +13,10 @@ _MOST_ROUNDS = 5
 _SPELT = ("/variables", "/pod/env", "/remote_env/exports", "/run/env", "/matrix", "/forward")
 """Values that are taken as they are spelt; with one of them in doubt too much else is."""
 
+_SOURCED = ("/remote_env/source_files",)
+_REST_ON = dict.fromkeys(("/secrets", "/staging", "/setup", "/preflight"), _SOURCED)
+"""What is checked by whether another list makes it: nothing is known of it without that list."""
+
 
 def misfits(data: Any, schema: Mapping[str, Any], refused: Iterable[str]) -> frozenset[str] | None:
     """Return the pointers of all that has to go for a document to keep to its schema.
@@ -23,8 +27,8 @@ def misfits(data: Any, schema: Mapping[str, Any], refused: Iterable[str]) -> fro
         refused: Pointers of keys that may not stand there, whatever the schema says.
 
     Returns:
-        None when too little is left: a value that is needed is missing or wrong, or an item of a
-        list is, without which the others would have other places.
+        None when too little is left: a value that is needed is missing or wrong. Of a list with a
+        wrong item all goes, since without that one the others would have other places.
     """
     gone = set(refused)
     data = without(data, gone)
@@ -33,8 +37,8 @@ def misfits(data: Any, schema: Mapping[str, Any], refused: Iterable[str]) -> fro
             return None
         if conforms(data, schema, schema):
             return frozenset(gone)
-        wrong = {pointer for fault in faults(data, schema) for pointer in _of(fault)}
-        if any(not pointer or split(pointer)[-1].isdecimal() for pointer in wrong):
+        wrong = {_whole(pointer) for fault in faults(data, schema) for pointer in _of(fault)}
+        if "" in wrong:
             return None
         gone |= wrong
         data = without(data, wrong)
@@ -43,7 +47,8 @@ def misfits(data: Any, schema: Mapping[str, Any], refused: Iterable[str]) -> fro
 
 def without(data: Any, gone: Iterable[str]) -> Any:
     """Return a document without the values at some pointers; what holds them is copied."""
-    for pointer in gone:
+    # What holds another goes last, so that every pointer still leads somewhere.
+    for pointer in sorted(gone, key=len, reverse=True):
         data = _without(data, split(pointer))
     return data
 
@@ -56,6 +61,7 @@ def in_doubt(data: Any, gone: Iterable[str]) -> frozenset[str]:
     """
     doubtful = set(gone)
     for pointer in gone:
+        doubtful |= set(_REST_ON.get(pointer, ()))
         above = parent(pointer)
         section = data
         for key in split(above):
@@ -74,6 +80,13 @@ def _of(fault: Fault) -> Iterable[str]:
         known = fault.schema.get("properties", {})
         return [child(fault.pointer, key) for key in fault.value if key not in known]
     return [fault.pointer]
+
+
+def _whole(pointer: str) -> str:
+    """Return the pointer of what has to go together with a value: of an item, its list."""
+    while pointer and split(pointer)[-1].isdecimal():
+        pointer = parent(pointer)
+    return pointer
 
 
 def _near(one: str, other: str) -> bool:

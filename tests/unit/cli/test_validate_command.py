@@ -20,7 +20,7 @@ def jobs(project: Path) -> Path:
     good = (project / "job.yaml").read_text()
     (folder / "good.yaml").write_text(good)
     (folder / "warned.yaml").write_text(good + WARNED)
-    (folder / "bad.yaml").write_text(good.replace("name: small", "nam: small"))
+    (folder / "bad.yaml").write_text(good.replace("name: small", "title: small"))
     (folder / "compose.yaml").write_text("services: {}\n")
     return folder
 
@@ -169,6 +169,23 @@ def test_all_that_is_wrong_is_told_at_once(project: Path, call: Call) -> None:
         assert [] == [one for one in places if f"job.yaml:{one}" not in text], text
         assert 6 == text.count("--> job.yaml:")
         assert "5 errors, 1 warning" in text
+
+
+def test_a_wrong_item_hides_nothing_beside_its_list(project: Path, call: Call) -> None:
+    """GPUs, paths and names are told all the same, and nothing that the list may have been for."""
+    (project / "job.yaml").write_text(
+        "schema_version: 3\nname: bad\n"
+        "pod:\n  image: runpod/base:1.0.2-ubuntu2204\n  gpu_order: [NVDIA L4]\n"
+        "local: {required_paths: [nowhere]}\n"
+        "secrets: [HF_TOKEN]\nremote_env: {source_files: [/root/hub.env]}\n"
+        "run:\n  body: echo {{ sead }}\n"
+    )
+    status, _, err = call("validate", "job.yaml")
+    assert 4 == status
+    places = ("5:15", "6:26", "7:11", "10:17")
+    assert [] == [one for one in places if f"job.yaml:{one}" not in err], err
+    assert len(places) == err.count("--> job.yaml:"), err
+    assert '- {"name": "hub"' in err
 
 
 def test_a_place_is_not_told_of_twice(project: Path, call: Call) -> None:

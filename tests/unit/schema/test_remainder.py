@@ -33,6 +33,13 @@ def with_(pointer: str, value: Any) -> dict[str, Any]:
             {"/staging/0/dlete"},
         ),
         (with_("a/b~c", 1), {"/a"}),
+        (with_("secrets", ["HF_TOKEN"]), {"/secrets"}),
+        (with_("staging", [JOB["staging"][0], "src"]), {"/staging"}),
+        (with_("staging", [{"label": "code", "dlete": 1}]), {"/staging", "/staging/0/dlete"}),
+        (
+            with_("artifacts", [{"label": "o", "remote_path": "/o", "excludes": [1]}]),
+            {"/artifacts/0/excludes"},
+        ),
     ],
 )
 def test_what_breaks_the_schema_goes(document: dict[str, Any], gone: set[str]) -> None:
@@ -46,7 +53,7 @@ def test_what_breaks_the_schema_goes(document: dict[str, Any], gone: set[str]) -
     [
         {**JOB, "pod": {"gpu_order": ["NVIDIA L4"]}},
         {**JOB, "run": "true"},
-        {**JOB, "staging": [JOB["staging"][0], "src"]},
+        {**JOB, "pod": {"image": "runpod/base:1", "gpu_order": [4]}},
         {**JOB, "variables": {"a": ["b"]}},
         {**JOB, "run": {"body": "true", "env": ["A=1"]}},
         "text",
@@ -54,7 +61,7 @@ def test_what_breaks_the_schema_goes(document: dict[str, Any], gone: set[str]) -
     ],
 )
 def test_too_little_is_nothing(document: Any) -> None:
-    """Without a value that is needed, with a list that would shift, or with texts in doubt: None."""
+    """Without a value that is needed, be it for one of its items, or with texts in doubt: None."""
     assert misfits(document, job_schema(), ()) is None
 
 
