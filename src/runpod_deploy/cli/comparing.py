@@ -11,6 +11,7 @@ from runpod_deploy.cli.terminal import Terminal
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.plan_diff import PlanDiff, compare
 from runpod_deploy.compiler.sweep_diff import (
+    AnyPlan,
     SweepDiff,
     compare_sweeps,
     counterpart,
@@ -21,7 +22,6 @@ from runpod_deploy.errors import InvalidInput
 from runpod_deploy.record.sweep import SWEEP_NAME
 
 PLAN_NAME = "plan.json"
-AnyPlan = PlanFile | SweepFile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,38 +109,25 @@ def show(
 ) -> bool:
     """Write the difference to stdout, and return whether there is none."""
     before = other.plan_file
-    if isinstance(after, SweepFile) and not isinstance(before, PlanFile):
+    if isinstance(before, SweepFile) and isinstance(after, PlanFile):
+        same_run = counterpart(before, after)
+        if same_run is not None:
+            said = f"{other.words} is a sweep of {len(before.shards)} runs: "
+            said += f"{shard_name(same_run)} is compared"
+            other = replace(other, plan_file=same_run, notes=(*other.notes, said))
+            return show_one(other, after, terminal, output, full=full).same
+    if isinstance(after, SweepFile) or isinstance(before, SweepFile):
         diff = compare_sweeps(before, after)
         show_sweep(diff, other, terminal, output, full=full)
         return diff.same
-    other, one = _beside(other, after)
-    return show_one(other, one, terminal, output, full=full).same and after is one
-
-
-def _beside(other: Other, after: AnyPlan) -> tuple[Other, PlanFile]:
-    """Return the two plans to show where only one side is a sweep, with that said."""
-    before = other.plan_file
-    if isinstance(after, SweepFile):
-        runs = len(after.shards)
-        said = f"{other.words} is one run, and this is a sweep of {runs}: its first is compared"
-        return replace(other, notes=(*other.notes, said)), after.first
-    if isinstance(before, SweepFile):
-        same_run = counterpart(before, after)
-        runs = len(before.shards)
-        said = f"{other.words} is a sweep of {runs} runs: "
-        said += (
-            "its first is compared" if same_run is None else f"{shard_name(same_run)} is compared"
-        )
-        there = before.first if same_run is None else same_run
-        return replace(other, plan_file=there, notes=(*other.notes, said)), after
-    return other, after
+    return show_one(other, after, terminal, output, full=full).same
 
 
 def show_one(
     other: Other, after: PlanFile, terminal: Terminal, output: DocumentFormat, *, full: bool
 ) -> PlanDiff:
     """Write the difference of two plans to stdout, and return it."""
-    assert not isinstance(other.plan_file, SweepFile)  # noqa: S101 - `_beside` saw to it
+    assert not isinstance(other.plan_file, SweepFile)  # noqa: S101 - `show` saw to it
     diff = compare(other.plan_file, after)
     for note in other.notes:
         terminal.alert(f"note: {line(note)}.")
@@ -168,25 +155,26 @@ def show_one(
 def show_sweep(
     diff: SweepDiff, other: Other, terminal: Terminal, output: DocumentFormat, *, full: bool
 ) -> None:
-    """Write the difference of two sweeps to stdout."""
+    """Write the difference of two sweeps, or of a sweep and a single run, to stdout."""
     from runpod_deploy.cli import sweep_diff_view as view  # noqa: PLC0415 - sweeps only
     from runpod_deploy.cli.sweep_plan import markdown_sweep, render_sweep  # noqa: PLC0415 - likewise
 
     for note in other.notes:
         terminal.alert(f"note: {line(note)}.")
     style, width = terminal.out, terminal.width
+    new = diff.after if diff.before is None and isinstance(diff.after, SweepFile) else None
     if output is DocumentFormat.JSON:
         terminal.document(view.sweep_diff_document(diff, other.words))
     elif output is DocumentFormat.MARKDOWN:
-        if diff.before is None:
-            text = markdown_sweep(diff.after, note=_new(other))
+        if new is not None:
+            text = markdown_sweep(new, note=_new(other))
         else:
             text = view.markdown_sweep_diff(diff, other.words, other.notes)
         terminal.data(text.encode("utf-8", "backslashreplace"))
     elif terminal.quiet:
         terminal.print("same" if diff.same else "changed")
-    elif diff.before is None:
-        terminal.print(render_sweep(diff.after, style, width=width, scripts=full))
+    elif new is not None:
+        terminal.print(render_sweep(new, style, width=width, scripts=full))
         terminal.print(f"{style.good('New')} {line(other.words)} has no such job file")
     else:
         terminal.print(view.render_sweep_diff(diff, other.words, style, width=width, full=full))

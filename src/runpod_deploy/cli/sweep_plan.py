@@ -1,4 +1,4 @@
-"""A sweep's plans, shown: its runs as a table, then the plan that they share but for the variables."""
+"""A sweep's plans, shown: its runs as a table, how they differ from the first, then the first's plan."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from runpod_deploy.cli.plan_view import render_plan
 from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.style import Style
 from runpod_deploy.cli.terminal import Terminal
+from runpod_deploy.compiler.alike import from_the_first
 from runpod_deploy.compiler.plan import PlanFile, PlanShard
 from runpod_deploy.compiler.sweepfile import SweepFile, dumps
 from runpod_deploy.errors import Diagnostic
 from runpod_deploy.schema.policy import Policy
 
 MOST_RUNS = 30
+MOST_LINES = 120
 _HEAD = ("run", "plan", "differs in")
 
 
@@ -84,6 +86,8 @@ def _broken(sweep: SweepFile, policies: Sequence[Policy], path: Path) -> tuple[D
 
 def render_sweep(sweep: SweepFile, style: Style, *, width: int, scripts: bool = False) -> str:
     """Return a sweep as text, without a line break at its end."""
+    from runpod_deploy.cli.run_groups import group_lines  # noqa: PLC0415 - sweeps only
+
     runs = [[f"{number}", *one] for number, one in enumerate(_rows(sweep), 1)]
     body = table(runs[:MOST_RUNS], style, head=["", *_HEAD], right="r")
     if len(runs) > MOST_RUNS:
@@ -94,7 +98,17 @@ def render_sweep(sweep: SweepFile, style: Style, *, width: int, scripts: bool = 
         [f"{style.bold(line(job.name))}  {style.dim(line(job.file))}", ""],
         section(f"Sweep of {count(len(runs), 'run')}", "", body, style),
         section("All runs together", "", labelled(together(sweep), style, width), style),
-        [style.bold(f"The first run, {line(name)}; the others differ by their variables"), ""],
+        list(
+            group_lines(
+                from_the_first(sweep.shards),
+                style,
+                width=width,
+                full=scripts,
+                within=True,
+                most=None if scripts else MOST_LINES,
+            )
+        ),
+        [style.bold(f"The first run, {line(name)}; the others differ from it as told above"), ""],
         [render_plan(sweep.first, style, width=width, scripts=scripts), ""],
         [f"{style.bold('Sweep')}  {sweep.plan_hash}"],
     ]
@@ -110,6 +124,7 @@ def markdown_sweep(sweep: SweepFile, *, note: str = "") -> str:
     from runpod_deploy.cli.markdown import cell, code  # noqa: PLC0415 - only for Markdown
     from runpod_deploy.cli.markdown_limit import MOST, Part, fitted  # noqa: PLC0415 - likewise
     from runpod_deploy.cli.plan_markdown import part_of_table, parts_of  # noqa: PLC0415 - likewise
+    from runpod_deploy.cli.run_groups import group_parts  # noqa: PLC0415 - likewise
 
     job = sweep.first.plan.job
     runs = [[cell(one) for one in row] for row in _rows(sweep)]
@@ -127,7 +142,8 @@ def markdown_sweep(sweep: SweepFile, *, note: str = "") -> str:
         Part(name="headline", head=head, kept=True),
         part_of_table("All runs together", ("", ""), sums, "row", kept=True),
         part_of_table("Runs", _HEAD, runs, "run"),
-        *parts_of(sweep.first, "This is the first run; the others differ by their variables."),
+        *group_parts(from_the_first(sweep.shards), kept=False, within=True),
+        *parts_of(sweep.first, "This is the first run; the others differ from it as told above."),
     ]
     return fitted(parts, MOST)
 

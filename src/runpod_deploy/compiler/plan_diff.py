@@ -177,6 +177,8 @@ def _phase(before: Script | None, after: Script | None) -> Phase:
 def _files(
     label: str, before: Sequence[PayloadEntry], after: Sequence[PayloadEntry]
 ) -> Iterator[FileChange]:
+    if before == after:  # quick where runs of a sweep share their entries
+        return iter(())
     old = {one.path: one for one in before}
     new = {one.path: one for one in after}
     gone: dict[tuple[str, str], list[str]] = {}

@@ -1,51 +1,28 @@
 """What differs between two sweeps: run by run, and what differs alike told once.
 
-Runs are the same by their names, which are made of their axes' values. A plan of a job that was no
-sweep, or is none any more, stands beside the sweep's first run.
+Runs are the same by their names, which are made of their axes' values. A new run is compared with
+the run of before that is nearest to it. A job that is no sweep counts as a sweep of one run.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
-from runpod_deploy.compiler.line_diff import unified
+from runpod_deploy.compiler.alike import Group, RunChange, RunKind, alike, run_name
 from runpod_deploy.compiler.plan import PlanFile, PlanShard
-from runpod_deploy.compiler.plan_diff import PlanDiff, ScriptChange, compare
+from runpod_deploy.compiler.plan_diff import compare
 from runpod_deploy.compiler.sweepfile import SweepFile
 
-RunKind = Literal["changed", "added", "removed", "same"]
 KINDS: tuple[RunKind, ...] = ("changed", "added", "removed", "same")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunChange:
-    """What became of one run.
-
-    Attributes:
-        diff: Of a run that both sweeps have; None when only one has it.
-    """
-
-    name: str
-    diff: PlanDiff | None
-    before: PlanFile | None
-    after: PlanFile | None
-
-    @property
-    def kind(self) -> RunKind:
-        """Whether the run came, went, does something else, or the same."""
-        if self.diff is None:
-            return "added" if self.before is None else "removed"
-        return "same" if self.diff.same else "changed"
+AnyPlan = PlanFile | SweepFile
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepDiff:
     """Everything that differs; `before` is None when there was no such job."""
 
-    before: SweepFile | None
-    after: SweepFile
+    before: AnyPlan | None
+    after: AnyPlan
     runs: tuple[RunChange, ...]
 
     @cached_property
@@ -56,29 +33,37 @@ class SweepDiff:
     @property
     def reordered(self) -> bool:
         """Whether nothing but the order differs in which the runs are begun."""
-        return not self.same and all(one.kind == "same" for one in self.runs)
+        return self.both_sweeps and not self.same and all(one.kind == "same" for one in self.runs)
+
+    @property
+    def both_sweeps(self) -> bool:
+        """Whether neither side is a single run."""
+        return isinstance(self.before, SweepFile) and isinstance(self.after, SweepFile)
 
     def names(self, kind: RunKind) -> tuple[str, ...]:
         """Return the names of the runs of which that became."""
         return tuple(one.name for one in self.runs if one.kind == kind)
 
     @cached_property
-    def groups(self) -> tuple[tuple[PlanDiff, tuple[str, ...]], ...]:
-        """The differences of changed runs, each with the names of all runs that differ so.
-
-        Scripts differ alike when they do but for the values of the run's own axes.
-        """
-        found: dict[object, tuple[PlanDiff, list[str]]] = {}
-        for one in self.runs:
-            if one.diff is not None and not one.diff.same:
-                found.setdefault(_alike(one.diff), (one.diff, []))[1].append(one.name)
-        return tuple((diff, tuple(names)) for diff, names in found.values())
+    def groups(self) -> tuple[Group, ...]:
+        """The differences of changed and new runs, each with the names of all that differ so."""
+        return alike(self.runs)
 
 
-def compare_sweeps(before: SweepFile | None, after: SweepFile) -> SweepDiff:
+def compare_sweeps(before: AnyPlan | None, after: AnyPlan) -> SweepDiff:
     """Return what `after` does otherwise than `before`; None: the job was not there."""
-    runs = () if before is None else tuple(_runs(before.shards, after.shards))
+    runs = () if before is None else tuple(_runs(runs_of(before), runs_of(after)))
     return SweepDiff(before=before, after=after, runs=runs)
+
+
+def runs_of(plan: AnyPlan) -> Sequence[PlanFile]:
+    """Return the plans of all runs."""
+    return plan.shards if isinstance(plan, SweepFile) else (plan,)
+
+
+def first_of(plan: AnyPlan) -> PlanFile:
+    """Return the plan of the first run."""
+    return runs_of(plan)[0]
 
 
 def counterpart(sweep: SweepFile, plan_file: PlanFile) -> PlanFile | None:
@@ -90,12 +75,33 @@ def counterpart(sweep: SweepFile, plan_file: PlanFile) -> PlanFile | None:
 
 
 def _runs(before: Sequence[PlanFile], after: Sequence[PlanFile]) -> Iterator[RunChange]:
-    old = {shard_name(one): one for one in before}
-    new = {shard_name(one): one for one in after}
+    old = {run_name(one): one for one in before}
+    new = {run_name(one): one for one in after}
+    values = [(_values(one), one) for one in before]
     for name in dict.fromkeys([*new, *old]):
         was, now = old.get(name), new.get(name)
-        diff = None if was is None or now is None else compare(was, now)
-        yield RunChange(name=name, diff=diff, before=was, after=now)
+        if now is None:
+            yield RunChange(name=name, diff=None, before=was, after=None)
+            continue
+        near = was or _nearest(now, values)
+        yield RunChange(
+            name=name,
+            diff=compare(near, now),
+            before=was,
+            after=now,
+            beside=run_name(near) if was is None else None,
+        )
+
+
+def _nearest(run: PlanFile, others: Sequence[tuple[set[tuple[str, str]], PlanFile]]) -> PlanFile:
+    """Return the one of `others` that has the most values of axes in common, of several the first."""
+    mine = _values(run)
+    return max(others, key=lambda one: len(mine & one[0]))[1]
+
+
+def _values(plan_file: PlanFile) -> set[tuple[str, str]]:
+    matrix = plan_file.plan.matrix
+    return set() if matrix is None else set(matrix.values.items())
 
 
 def shard_name(plan_file: PlanFile) -> str:
@@ -103,27 +109,3 @@ def shard_name(plan_file: PlanFile) -> str:
     matrix = plan_file.plan.matrix
     assert isinstance(matrix, PlanShard)  # noqa: S101 - a sweep file holds no other plans
     return matrix.name
-
-
-def _alike(diff: PlanDiff) -> object:
-    """Return what two differences have in common that read the same."""
-    matrix = diff.after.plan.matrix
-    own = _own_values({} if matrix is None else matrix.values)
-    scripts = tuple((one.name, one.kind, tuple(_told(one, own))) for one in diff.scripts)
-    # Values are JSON-like data, of which not all can be hashed.
-    return repr(diff.fields), scripts, diff.files
-
-
-def _told(change: ScriptChange, own: Callable[[str], str]) -> Iterator[str]:
-    for line in unified(change.before or "", change.after or ""):
-        yield line if line.startswith("@@") else own(line)
-
-
-def _own_values(values: Mapping[str, str]) -> Callable[[str], str]:
-    """Return what puts the names of axes in the place of their values, where those stand alone."""
-    named = {value: f"\0{name}\0" for name, value in values.items() if value}
-    if not named:
-        return str
-    longest_first = sorted(map(re.escape, named), key=len, reverse=True)
-    pattern = re.compile(rf"(?<![\w.])(?:{'|'.join(longest_first)})(?![\w.])")
-    return lambda text: pattern.sub(lambda found: named[found[0]], text)
