@@ -44,7 +44,7 @@ from runpod_deploy.executor.steps import (
     stage,
 )
 from runpod_deploy.executor.undoing import Undoing
-from runpod_deploy.record.run import RunState
+from runpod_deploy.record.run import RunState, fold
 
 Step = Callable[[RunContext], Awaitable[None]]
 
@@ -135,7 +135,7 @@ class Engine:
             await self._undo()
             return
         await self._settle_strays()
-        self._finally(kept=self.state is RunState.KEPT)
+        self._finally(kept=self.state is RunState.KEPT and self._pod_is_left())
 
     async def _work(self, earlier: Standing | None) -> None:
         """Do the steps that are left; an earlier executor's failure is raised as if it were ours."""
@@ -179,6 +179,10 @@ class Engine:
     def _nothing_begun(self) -> bool:
         """Return whether the job was never asked for on the run's last pod: then another one does as well."""
         return read_earlier(self.ctx.journal.events).intended_at is None
+
+    def _pod_is_left(self) -> bool:
+        last = fold(self.ctx.journal.events).pod
+        return last is not None and last.status != "gone"
 
     def _give_up(self) -> None:
         if self.given_up and self.state is RunState.DETACHED:

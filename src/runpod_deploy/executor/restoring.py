@@ -33,7 +33,13 @@ from runpod_deploy.executor.ownership import look_at
 from runpod_deploy.executor.ports import Pod
 from runpod_deploy.executor.ring import Refusal, Ring
 from runpod_deploy.executor.shielding import finish
-from runpod_deploy.executor.standing import Earlier, Standing, on_this_pod, read_earlier
+from runpod_deploy.executor.standing import (
+    Earlier,
+    Standing,
+    on_this_pod,
+    only_stop_failed,
+    read_earlier,
+)
 from runpod_deploy.executor.steps import check, collect, connect, execute, provision, release
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.events import Event
@@ -93,7 +99,7 @@ async def _restore(ctx: RunContext, where: Standing) -> None:
             await waking.start(ctx, where)
         elif ctx.earlier.lease and not where.over:
             lease.go_on(ctx)
-    await _delete_leaks(ctx)
+    await _settle_leaks(ctx)
 
 
 async def reach(ctx: RunContext, step: str | None) -> None:
@@ -181,9 +187,8 @@ async def _take_pod(ctx: RunContext, where: Standing) -> None:
     """
     run = fold(ctx.journal.events)
     alive = [pod for pod in run.pods.values() if pod.status == "alive"]
-    stopped = run.pod is not None and run.pod.status == "stopped"
-    if not alive and run.pod is not None and stopped and waking.may_hold_the_run(ctx, where):
-        alive = [run.pod]
+    if not alive and run.pod is not None and _was_left(ctx, run.pod):
+        alive = [run.pod] if waking.may_hold_the_run(ctx, where) else []
     for extra in alive[:-1]:
         await release.delete_pod(ctx, extra.pod_id or "", reason="duplicate of a create call")
     if run.pod is not None and run.pod.pod_id is not None:
@@ -200,14 +205,21 @@ async def _take_pod(ctx: RunContext, where: Standing) -> None:
     _bind(ctx, record)
     gone = seen.status == "TERMINATED"
     over = gone or (seen.status == "EXITED" and waking.was_used(ctx, where))
-    if over and record.status == "alive":
+    if over and record.status != "stopped":
         waking.note_ended(ctx, record)
     replaceable = waking.is_replaceable(ctx, where)
-    if gone and (record.status == "stopped" or replaceable):
+    if gone and (record.status != "alive" or replaceable):
         # Its lease or somebody else deleted it; asked for its end, the API says so once more.
         await release.delete_pod(ctx, pod_id, reason="gone")
         if replaceable:
             ctx.pod = None
+
+
+def _was_left(ctx: RunContext, record: PodRecord) -> bool:
+    """Return whether a pod was stopped, or was to be: what was to be deleted is not taken again."""
+    if record.status == "leaked":
+        return only_stop_failed(ctx.journal.events, record.pod_id)
+    return record.status == "stopped"
 
 
 def _bind(ctx: RunContext, record: PodRecord) -> None:
@@ -347,10 +359,16 @@ def _recall_deadline(ctx: RunContext) -> None:
     ).at
 
 
-async def _delete_leaks(ctx: RunContext) -> None:
+async def _settle_leaks(ctx: RunContext) -> None:
+    """Ask once more for ends that could not be confirmed; a pod that was to be stopped is not deleted."""
     for record in fold(ctx.journal.events).leaked:
-        if record.pod_id is not None:
+        in_hand = ctx.pod is not None and ctx.pod.id == record.pod_id
+        if record.pod_id is None or in_hand:
+            continue
+        if not only_stop_failed(ctx.journal.events, record.pod_id):
             await release.delete_pod(ctx, record.pod_id, reason="leaked")
+        elif record.pod_id not in ctx.leaks:  # else it was asked a moment ago
+            await release.stop_pod(ctx, record.pod_id)
 
 
 def _open(ctx: RunContext, name: str) -> list[Event]:

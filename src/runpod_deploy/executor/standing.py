@@ -65,12 +65,14 @@ class Standing:
         failure: What it failed by; None while it works, and for a success.
         over: Nothing is left to do but to make sure that no pod is left.
         state: What the journal says of it.
+        holds: Whether its last pod was left, or was about to be, for what is on it alone.
     """
 
     first: int
     state: RunState
     failure: BaseException | None = None
     over: bool = False
+    holds: bool = False
 
 
 def read_standing(steps: Sequence[str], events: Sequence[Event]) -> Standing:
@@ -78,11 +80,11 @@ def read_standing(steps: Sequence[str], events: Sequence[Event]) -> Standing:
     done, failed = _done(steps, events)
     run = fold(events)
     first = next((i for i, name in enumerate(steps) if name not in done), len(steps))
-    there = run.pod is not None and run.pod.status in {"alive", "stopped"}
-    if run.state is RunState.KEPT and there:
+    if _holds(run, events):
         if run.cause == "not_verified":
-            return Standing(state=run.state, first=steps.index("collect"))
-        return Standing(state=run.state, first=first, failure=_failure(run, run.cause, failed))
+            return Standing(state=run.state, first=steps.index("collect"), holds=True)
+        held = _failure(run, run.cause, failed)
+        return Standing(state=run.state, first=first, failure=held, holds=True)
     if run.state is RunState.UNDOING:
         return Standing(state=run.state, first=first, failure=_failure(run, run.cause, failed))
     if run.state.final:
@@ -93,6 +95,36 @@ def read_standing(steps: Sequence[str], events: Sequence[Event]) -> Standing:
         # Where the host was to blame, the way out of it was begun at most: it is gone again.
         return Standing(state=run.state, first=_with_connection(steps, first))
     return Standing(state=run.state, first=first, failure=_failure(run, why, failed))
+
+
+def only_stop_failed(events: Sequence[Event], pod_id: str | None) -> bool:
+    """Return whether a stop is the last that was asked of a pod, and it could not be confirmed.
+
+    Such a pod was to outlive its run, maybe for results that are on it alone. Nobody asked for its end.
+    """
+    for event in reversed(events):
+        if pod_id is None or event.fields.get("pod_id") != pod_id:
+            continue
+        if event.event == "pod_action_settled":
+            stop = event.fields.get("op_id") == f"stop-{pod_id}"
+            return stop and event.fields.get("outcome") == "leaked"
+        if event.event in {"pod_delete_intended", "pod_delete_settled", "pod_create_settled"}:
+            return False
+    return False
+
+
+def _holds(run: Run, events: Sequence[Event]) -> bool:
+    """Return whether the last pod is there and was left for what is on it: then it is asked again."""
+    if run.pod is None:
+        return False
+    stop_failed = run.pod.status == "leaked" and only_stop_failed(events, run.pod.pod_id)
+    if not stop_failed and run.pod.status not in {"alive", "stopped"}:
+        return False
+    if run.state is RunState.LEAKED:
+        return stop_failed and run.cause is not None
+    if run.state is RunState.UNDOING:
+        return run.cause == "not_verified"
+    return run.state is RunState.KEPT
 
 
 def _done(steps: Sequence[str], events: Sequence[Event]) -> tuple[set[str], Event | None]:

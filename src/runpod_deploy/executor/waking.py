@@ -29,7 +29,7 @@ from runpod_deploy.executor.standing import on_this_pod, read_earlier
 from runpod_deploy.executor.steps import connect, execute, provision, release
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.journal import utc_stamp
-from runpod_deploy.record.run import PodRecord, RunState, fold
+from runpod_deploy.record.run import PodRecord, fold
 
 if TYPE_CHECKING:
     from runpod_deploy.executor.standing import Standing
@@ -42,7 +42,7 @@ BILLING_TICK_SEC = 300.0
 
 def may_hold_the_run(ctx: RunContext, where: Standing) -> bool:
     """Return whether a pod that the journal knows as stopped is still wanted by its run."""
-    if where.state is RunState.KEPT:
+    if where.holds:
         return True
     return where.failure is None and not where.over and was_used(ctx, where) and _had(ctx)
 

@@ -180,7 +180,9 @@ def _found_stopped(run: Run, event: Event) -> Run:
     for pod in [one for one in run.pods.values() if one.pod_id == pod_id and pod_id is not None]:
         at = max(at, pod.created_at)
         # Said again of one that is stopped, by the bill, it was earlier.
-        if pod.status == "alive" or (pod.status == "stopped" and at < (pod.ended_at or "")):
+        if pod.status in {"alive", "leaked"} or (
+            pod.status == "stopped" and at < (pod.ended_at or "")
+        ):
             run = _with_pod(run, replace(pod, status="stopped", ended_at=at))
     return run
 
