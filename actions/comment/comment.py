@@ -4,13 +4,15 @@
 Usage: comment.py github|gitlab FOLDER, the folder as `plan.sh` writes it. Needs nothing but Python.
 
 The folder comes from a check that ran a stranger's code, so nothing in it is believed: which pull
-request it is for is looked up by the commit, sizes are bounded, and what would pass for our hidden
-marker is taken out. A comment is ours if it begins with the marker and our account wrote it.
+request it is for is looked up by the commit, sizes and numbers are bounded, the notice of how far it
+can be believed stands above it, and HTML comments and mentions in it have no effect. A comment is
+ours if it begins with the marker and our account wrote it.
 """
 
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 import urllib.error
@@ -22,8 +24,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 MARK = "<!-- runpod-deploy plan "
-MOST_JOBS = 50
+MOST_NEW = 50
+"""Comments that one check may add."""
+MOST_FOLDERS = 10_000
 MOST_BYTES = 65_000
+MOST_CHARACTERS = 65_500
 MOST_PAGES = 50
 TRIES = 4
 LONGEST_WAIT_SEC = 60.0
@@ -31,6 +36,14 @@ SAID = (
     "<sub>Written by the check of this change, in its own code: it can be believed as far as the "
     "change itself. Before anything is applied, the plan is made anew.</sub>"
 )
+GONE = (
+    "This job file is not among those that were planned any more: it was removed or renamed, or the "
+    "check names other files."
+)
+LEFT_OUT = f"{MARK}left out -->"
+TOO_LONG = "The plan is longer than a comment may be."
+JOINER = "\u2060"
+"""Shows as nothing, and parts what would have an effect as a whole."""
 
 
 class Refused(Exception):
@@ -53,8 +66,21 @@ class Plan:
     @property
     def body(self) -> str:
         """The whole comment."""
-        shown = self.markdown.replace("<!-- runpod-deploy", "&lt;!-- runpod-deploy")
-        return f"{self.marker}\n{shown.rstrip()}\n\n{SAID}\n"
+        body = comment(self.marker, harmless(self.markdown))
+        return body if len(body) <= MOST_CHARACTERS else comment(self.marker, TOO_LONG)
+
+
+def comment(marker: str, text: str) -> str:
+    """Return a whole comment: the notice stands where nothing in the text can hide it."""
+    return f"{marker}\n{SAID}\n\n{text.rstrip()}\n"
+
+
+def harmless(markdown: str) -> str:
+    """Return a stranger's Markdown without HTML comments, and without mentions that would call."""
+    # As the plan itself writes an `@` outside of code.
+    text = markdown.replace("&#64;<!-- -->", "@").replace("<!--", f"<{JOINER}!--")
+    text = re.sub(r"&(?=#0*64(?!\d)|#[xX]0*40(?![0-9a-fA-F])|commat)", "&amp;", text)
+    return re.sub(rf"((?<![A-Za-z0-9])|&[#A-Za-z0-9]+)@(?!{JOINER})", rf"\1@{JOINER}", text)
 
 
 @dataclass(frozen=True)
@@ -78,45 +104,104 @@ class Forge(Protocol):
         """Replace a comment's text."""
 
 
-def plans_in(folder: Path) -> list[Plan]:
-    """Return the plans in `folder`, those that can be read."""
-    plans = []
-    for one in sorted(folder.glob("[0-9][0-9][0-9]"))[:MOST_JOBS]:
-        parts = [_text(one / name) for name in ("job", "comment.md", "status")]
-        if all(part is not None for part in parts):
-            job, markdown, status = (part or "" for part in parts)
-            plans.append(Plan(job=job, markdown=markdown, same=status == "0"))
-    return plans
+@dataclass(frozen=True)
+class Artifact:
+    """What a check left.
+
+    Attributes:
+        folders: Of one job each, in order; what is in them is read when it is needed.
+        markers: Of all jobs, unchanged ones among them.
+        whole: Whether the check came to its end and every folder can be read: what is missing then
+            was not planned.
+    """
+
+    folders: "tuple[Path, ...]"
+    markers: "frozenset[str]"
+    whole: bool
+
+    @property
+    def plans(self) -> Iterator[Plan]:
+        """Read the plans, one after the other."""
+        return (plan for plan in map(_plan, self.folders) if plan is not None)
+
+
+def artifact_in(folder: Path) -> Artifact:
+    """Return what is in `folder`."""
+    numbered = (one for one in folder.glob("[0-9]*") if re.fullmatch("[0-9]{3,9}", one.name))
+    folders = sorted(numbered, key=lambda one: int(one.name))[: MOST_FOLDERS + 1]
+    plans = [_plan(one) for one in folders[:MOST_FOLDERS]]
+    markers = frozenset(plan.marker for plan in plans if plan is not None)
+    whole = None not in plans and (_text(folder / "count") or "") == str(len(folders))
+    return Artifact(folders=tuple(folders[:MOST_FOLDERS]), markers=markers, whole=whole)
+
+
+def _plan(folder: Path) -> "Plan | None":
+    job, status = _text(folder / "job"), _text(folder / "status")
+    markdown = _text(folder / "comment.md")
+    if job is None or markdown is None or status is None:
+        return None
+    return Plan(job=job, markdown=markdown, same=status == "0")
 
 
 def _text(file: Path) -> "str | None":
     if file.is_symlink() or not file.is_file():
         return None
     if file.stat().st_size > MOST_BYTES + 400:
-        return "The plan is longer than a comment may be."
+        return TOO_LONG
     return file.read_text("utf-8", "replace")
 
 
-def post(forge: Forge, plans: "list[Plan]") -> "list[str]":
-    """Bring the comments up to date; returns what was done for each plan."""
+def post(forge: Forge, artifact: Artifact) -> Iterator[str]:
+    """Bring the comments up to date; yields what was done."""
     known: dict[str, Comment] = {}
-    for comment in forge.ours():
-        if comment.body.startswith(MARK):
-            known.setdefault(comment.body.partition("\n")[0].strip(), comment)
-    done = []
-    for plan in plans:
+    for one in forge.ours():
+        if one.body.startswith(MARK):
+            known.setdefault(one.body.partition("\n")[0].strip(), one)
+    new = left_out = 0
+    for number, plan in enumerate(artifact.plans, 1):
         before = known.get(plan.marker)
-        if before is None and plan.same:
-            done.append("nothing changed, nothing to say")
-        elif before is None:
+        if before is not None:
+            yield f"job {number}: {_update(forge, before, plan.body)}"
+        elif plan.same:
+            yield f"job {number}: nothing changed, nothing to say"
+        elif new < MOST_NEW:
+            new += 1
             forge.create(plan.body)
-            done.append("commented")
-        elif before.body.replace("\r\n", "\n").rstrip() == plan.body.rstrip():
-            done.append("the comment says it already")
+            yield f"job {number}: commented"
         else:
-            forge.update(before.id, plan.body)
-            done.append("comment updated")
-    return done
+            left_out += 1
+    yield from _tell_left_out(forge, known.pop(LEFT_OUT, None), left_out)
+    if artifact.whole:
+        for marker in known.keys() - artifact.markers:
+            yield f"a job that is gone: {_update(forge, known[marker], _gone(known[marker], marker))}"
+
+
+def _update(forge: Forge, before: Comment, body: str) -> str:
+    if before.body.replace("\r\n", "\n").rstrip() == body.rstrip():
+        return "the comment says it already"
+    forge.update(before.id, body)
+    return "comment updated"
+
+
+def _tell_left_out(forge: Forge, before: "Comment | None", count: int) -> Iterator[str]:
+    """Say in a comment of its own how many changed jobs have none."""
+    jobs = "1 more job" if count == 1 else f"{count} more jobs"
+    text = (
+        f"{jobs} changed and got no comment: one check adds {MOST_NEW} at most. See its artifact."
+    )
+    body = comment(LEFT_OUT, text if count else "No job was left out.")
+    if before is not None:
+        yield f"left out: {_update(forge, before, body)}"
+    elif count:
+        forge.create(body)
+        yield text
+
+
+def _gone(before: Comment, marker: str) -> str:
+    """Return the comment of a job that is gone, under the heading it had."""
+    lines = (line.rstrip() for line in before.body.splitlines())
+    heading = next((line[:300] for line in lines if line.startswith("### ")), "")
+    return comment(marker, f"{heading}\n\n{GONE}".lstrip())
 
 
 class Api:
@@ -289,16 +374,18 @@ def main(argv: "list[str]", environ: Mapping[str, str]) -> int:
         print(__doc__, file=sys.stderr)
         return 4
     folder = Path(argv[1])
+    if not folder.is_dir():
+        print(f"There is no {folder}: the check left nothing to say.")
+        return 0
     try:
-        plans = plans_in(folder)
-        forge = (_github if argv[0] == "github" else _gitlab)(folder, environ) if plans else None
-        done = post(forge, plans) if forge is not None else []
+        forge = (_github if argv[0] == "github" else _gitlab)(folder, environ)
+        if forge is not None:
+            for done in post(forge, artifact_in(folder)):
+                print(done)
     except (Refused, KeyError, ValueError) as error:
         told = f"{error} is not set" if isinstance(error, KeyError) else error
         print(f"runpod-deploy comment: {told}", file=sys.stderr)
         return 1
-    for number, one in enumerate(done, 1):
-        print(f"job {number}: {one}")
     return 0
 
 

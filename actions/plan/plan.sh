@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Writes for each job file what has changed since BASE: $OUT/<number>/{job,comment.md,status}.
+# Writes for each job file what has changed since BASE: $OUT/<number>/{job,comment.md,status}, and at
+# its end $OUT/count, how many there are.
 # In: JOBS (one file or pattern a line), BASE (a git revision), OUT (a new folder), RUNPOD_DEPLOY.
 # Ends with 0, or with 4 when a job cannot be planned.
 set -euo pipefail
@@ -45,6 +46,7 @@ for pattern in $JOBS; do
   done
 done
 
+printf '%s' "$number" >"$OUT/count"
 # Which pull request, as a hint: who comments looks it up by the commit.
 case ${GITHUB_REF:-} in
   refs/pull/*/merge) printf '%s' "${GITHUB_REF//[!0-9]/}" >"$OUT/number" ;;

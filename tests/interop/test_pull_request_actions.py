@@ -162,6 +162,21 @@ def told(out: Path) -> dict[str, tuple[str, str]]:
     }
 
 
+def test_a_merge_request_is_commented_on_when_a_job_cannot_be_planned(tmp_path: Path) -> None:
+    """And its check fails all the same, as GitLab runs the lines: in one shell that stops at errors."""
+    document = yaml.safe_load((ACTIONS / "gitlab" / "plan.gitlab-ci.yml").read_text())
+    lines = document["runpod-deploy-plan"]["script"][2:]
+    (tmp_path / "actions" / "plan").mkdir(parents=True)
+    (tmp_path / "actions" / "comment").mkdir()
+    script = tmp_path / "actions" / "plan" / "plan.sh"
+    script.write_text("#!/bin/sh\nexit 4\n")
+    script.chmod(0o755)
+    (tmp_path / "actions" / "comment" / "comment.py").write_text("print('commented')\n")
+    text = "\n".join(["set -eo pipefail", *lines]).replace("/tmp/runpod-deploy", str(tmp_path))
+    done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=False)
+    assert (4, "commented\n") == (done.returncode, done.stdout), done.stderr
+
+
 def comment(forge: Forge, folder: Path, kind: str = "github", **changes: str) -> tuple[int, str]:
     """Run the comment action's program; returns its status and what it printed."""
     event = folder.parent / "event.json"
