@@ -16,12 +16,12 @@ from runpod_deploy.compiler.sweepfile import SweepFile
 from runpod_deploy.errors import InvalidInput
 from runpod_deploy.executor.interrupts import Interrupts
 from runpod_deploy.executor.sweep import shard
+from runpod_deploy.executor.sweep_again import carry_on_sweep
 from runpod_deploy.executor.sweep_run import (
     SweepListeners,
     SweepOutcome,
     SweepWishes,
     World,
-    continue_sweep,
 )
 from runpod_deploy.record.journal import JOURNAL_NAME, read_events
 from runpod_deploy.record.sweep import SWEEP_NAME, fold_sweep, project_root_of_sweep
@@ -81,7 +81,7 @@ def resume_sweep(
             listeners=listeners,
             commands=commands,
         )
-        return continue_sweep(
+        return carry_on_sweep(
             sweep_file, folder, world=world, wishes=SweepWishes(), interrupts=interrupts
         )
 

@@ -30,12 +30,12 @@ from runpod_deploy.executor.interrupts import Interrupts
 from runpod_deploy.executor.local_commands import LocalCommands
 from runpod_deploy.executor.run import Listeners, Target
 from runpod_deploy.executor.sweep import shard
+from runpod_deploy.executor.sweep_again import carry_on_sweep
 from runpod_deploy.executor.sweep_run import (
     SweepListeners,
     SweepOutcome,
     SweepWishes,
     World,
-    continue_sweep,
     execute_sweep,
 )
 from runpod_deploy.record.events import Event
@@ -73,7 +73,7 @@ def apply_sweep(
 
     def work(interrupts: Interrupts, listeners: SweepListeners) -> Awaitable[SweepOutcome]:
         if planned.folder is not None:
-            return continue_sweep(
+            return carry_on_sweep(
                 planned.sweep_file,
                 planned.folder,
                 world=World(

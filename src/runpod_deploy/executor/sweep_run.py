@@ -211,6 +211,7 @@ async def continue_sweep(
             plan_hash=sweep_file.plan_hash,
             plan_id=sweep_file.plan_id,
             shards=len(sweep_file.shards),
+            saved=wishes.saved,
             tool_version=__version__,
             cloud=world.target.label,
             api_url=world.target.api_url,

@@ -95,6 +95,7 @@ EVENT_TYPES: Mapping[str, EventType] = {
             "plan_hash": "string",
             "plan_id": "string",
             "shards": "integer",
+            "saved": "boolean",
             "tool_version": "string",
             "cloud": "string",
             "api_url": "string",

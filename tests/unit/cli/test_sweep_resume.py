@@ -51,7 +51,7 @@ def worlds(monkeypatch: pytest.MonkeyPatch) -> list[sweep_resume.World]:
         args[-1](None, None)
         return 0
 
-    monkeypatch.setattr(sweep_resume, "continue_sweep", carried)
+    monkeypatch.setattr(sweep_resume, "carry_on_sweep", carried)
     monkeypatch.setattr(sweep_resume, "watch_sweep", watched)
     return seen
 
