@@ -20,7 +20,7 @@ from runpod_deploy.compiler.plan import (
     PlanFile,
 )
 from runpod_deploy.compiler.planfile import make_plan_file
-from runpod_deploy.compiler.price_drift import price_changes
+from runpod_deploy.compiler.price_drift import PricesUnknown, price_changes
 from runpod_deploy.errors import InvalidInput
 
 Verdict = Literal["refuse", "allowed", "note"]
@@ -88,7 +88,7 @@ class Now:
     problem: str | None = None
     git: GitFacts | None = None
     lockfile: LockfileFacts | None = None
-    offers: tuple[CandidateOffer, ...] | None = None
+    offers: tuple[CandidateOffer, ...] | PricesUnknown | None = None
     image: ImageNow | None = None
 
 
@@ -211,7 +211,17 @@ def _prices(plan_file: PlanFile, now: Now) -> Iterator[Drift]:
     seen = plan_file.observed.catalog
     if seen is None or now.offers is None:
         return
-    for field, planned, here, worse in price_changes(seen.candidates, now.offers):
+    ceiling = plan_file.plan.pod.max_price_per_hour_usd is not None
+    if isinstance(now.offers, PricesUnknown):
+        # With a ceiling, no pod is created above it or without a price.
+        yield Drift(
+            field="price",
+            planned="as the catalog showed",
+            now=f"could not be checked: {now.offers.why}",
+            verdict="note" if ceiling else "refuse",
+        )
+        return
+    for field, planned, here, worse in price_changes(seen.candidates, now.offers, ceiling=ceiling):
         yield Drift(field=field, planned=planned, now=here, verdict="refuse" if worse else "note")
 
 

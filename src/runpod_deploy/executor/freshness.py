@@ -13,9 +13,9 @@ from runpod_deploy.compiler.freshness import (
     is_stale,
     with_payload,
 )
-from runpod_deploy.compiler.observed import CandidateOffer
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.errors import PlanRefused
+from runpod_deploy.executor.price_now import Offers
 from runpod_deploy.facts.payload_now import Read
 from runpod_deploy.facts.replan import world_of
 
@@ -43,7 +43,7 @@ def fresh(  # noqa: PLR0913 - each is something else that only the caller knows
     allow: Collection[str] = (),
     allow_paths: Sequence[Path] = (),
     environ: Mapping[str, str],
-    offers: tuple[CandidateOffer, ...] | None = None,
+    offers: Offers = None,
     image: ImageNow | None = None,
     growing: bool = False,
     read: Read | None = None,

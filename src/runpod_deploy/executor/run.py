@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runpod_deploy._version import __version__
-from runpod_deploy.compiler.observed import CandidateOffer
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.planfile import dumps
 from runpod_deploy.executor.applied import note_applied
@@ -32,7 +31,7 @@ from runpod_deploy.executor.image_now import image_now
 from runpod_deploy.executor.interrupts import Interrupts
 from runpod_deploy.executor.local_commands import LocalCommands, refuse_commands
 from runpod_deploy.executor.ports import Clock
-from runpod_deploy.executor.price_now import offers_now
+from runpod_deploy.executor.price_now import Offers, offers_now
 from runpod_deploy.executor.progress import Progress, Silent
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
 from runpod_deploy.executor.runpod.sdk_funds import funds_of
@@ -250,7 +249,7 @@ def note_start(ctx: RunContext) -> None:
     )
 
 
-async def offers_at(plan_file: PlanFile, target: Target) -> tuple[CandidateOffer, ...] | None:
+async def offers_at(plan_file: PlanFile, target: Target) -> Offers:
     """Return what the catalog says now about a saved plan; None where it shows no prices."""
     cloud = RunPodCloud(target.api_url, target.api_key, target.label)
     try:

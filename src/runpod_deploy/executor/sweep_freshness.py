@@ -9,16 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runpod_deploy.compiler.market import asks_the_same
-from runpod_deploy.compiler.observed import CandidateOffer
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.sweep_diff import shard_name
 from runpod_deploy.errors import PlanRefused
 from runpod_deploy.executor.freshness import fresh
 from runpod_deploy.executor.image_now import image_now
+from runpod_deploy.executor.price_now import Offers
 from runpod_deploy.executor.run import Target, offers_at
 from runpod_deploy.facts.payload_now import Read
-
-Offers = tuple[CandidateOffer, ...] | None
 
 
 async def refuse_stale(

@@ -15,6 +15,7 @@ from runpod_deploy.compiler.market import asking_order, reason
 from runpod_deploy.compiler.observed import ObservedCatalog, ObservedVolume, TypicalSpend
 from runpod_deploy.compiler.plan import Observed, Plan
 from runpod_deploy.compiler.planfile import dumps, loads, plan_hash
+from runpod_deploy.compiler.price_drift import PricesUnknown
 from runpod_deploy.errors import PlanRefused
 from runpod_deploy.executor.catalog import candidate_offers, stock_query, the_volume
 from runpod_deploy.executor.ports import GpuOffer, StockQuery, Volume
@@ -298,8 +299,8 @@ def test_a_price_that_rose_makes_a_plan_stale() -> None:
     assert () == can_apply(seen, world)
 
 
-def test_a_price_that_becomes_known_is_only_told() -> None:
-    """And one that the ceiling kept out is apply's to look at."""
+def test_a_price_that_becomes_known_is_refused_without_a_ceiling() -> None:
+    """With one it is told; and one that the ceiling kept out is apply's to look at."""
     plan_file = plan_file_of(job({"pod": {"gpu_order": [L4.gpu]}}))
     unknown = replace(
         plan_file, observed=replace(plan_file.observed, catalog=catalog(plan_file.plan))
@@ -310,9 +311,41 @@ def test_a_price_that_becomes_known_is_only_told() -> None:
         plan=plan_file.plan,
         offers=candidate_offers(plan_file.plan, BOTH),
     )
-    assert ["note"] == [one.verdict for one in can_apply(unknown, now)]
+    assert [(f"price.{L4.gpu}.SECURE", "unknown", "refuse")] == [
+        (one.field, one.planned, one.verdict) for one in can_apply(unknown, now)
+    ]
+    assert not is_stale(can_apply(unknown, now, allow={"price"}))
+    within = plan_file_of(job({"pod": {"gpu_order": [L4.gpu], "max_price_per_hour_usd": 2}}))
+    row = replace(catalog(within.plan).candidates[0], passed_over=None)
+    seen = replace(
+        within,
+        observed=replace(within.observed, catalog=replace(catalog(within.plan), candidates=(row,))),
+    )
+    assert ["note"] == [one.verdict for one in can_apply(seen, replace(now, plan=within.plan))]
     dear = plan_file_of(job({"pod": {"gpu_order": [L4.gpu], "max_price_per_hour_usd": 0.1}}))
     kept_out = replace(
         dear, observed=replace(dear.observed, catalog=catalog(dear.plan, offer(L4.gpu, 0.2)))
     )
     assert () == can_apply(kept_out, replace(now, plan=dear.plan))
+
+
+def test_prices_that_cannot_be_checked_are_told() -> None:
+    """A ceiling holds all the same; without one the plan is refused, unless `price` is allowed."""
+    for ceiling, verdict in (({}, "refuse"), ({"max_price_per_hour_usd": 2}, "note")):
+        plan_file = plan_file_of(job({"pod": {"gpu_order": [L4.gpu], **ceiling}}))
+        observed = replace(plan_file.observed, catalog=catalog(plan_file.plan, *BOTH))
+        now = Now(
+            payload={},
+            tool_version=plan_file.observed.tool_version,
+            plan=plan_file.plan,
+            offers=PricesUnknown(why="RunPod answered 500."),
+        )
+        seen = replace(plan_file, observed=observed)
+        (drift,) = can_apply(seen, now)
+        assert ("price", "could not be checked: RunPod answered 500.", verdict) == (
+            drift.field,
+            drift.now,
+            drift.verdict,
+        )
+        assert not is_stale(can_apply(seen, now, allow={"price"}))
+        assert () == can_apply(plan_file, now)
