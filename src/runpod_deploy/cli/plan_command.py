@@ -153,7 +153,7 @@ def _broken(
         return ()
     from runpod_deploy.cli.policing import broken_rules  # noqa: PLC0415 - only with --policy
 
-    return broken_rules(policies, plan_file, str(path))
+    return broken_rules(policies, [plan_file], str(path))
 
 
 def _plan(

@@ -40,11 +40,23 @@ def read_policies(paths: Sequence[Path]) -> tuple[Policy, ...]:
 
 
 def broken_rules(
-    policies: Sequence[Policy], plan_file: PlanFile, job: str
+    policies: Sequence[Policy], plan_files: Sequence[PlanFile], job: str
 ) -> tuple[Diagnostic, ...]:
-    """Return a diagnostic for each rule that a plan breaks, by what was seen when it was made."""
-    judged = Judged(plan=plan_file.plan, catalog=plan_file.observed.catalog)
-    return judge(policies, judged, job)
+    """Return a diagnostic for each rule that a plan breaks, by what was seen when it was made.
+
+    Args:
+        plan_files: That of a job, or those of all runs of a sweep; what several break is told once.
+    """
+    caps = _caps(plan_files)
+    found: dict[Diagnostic, None] = {}
+    for one in plan_files:
+        judged = Judged(plan=one.plan, catalog=one.observed.catalog, caps_usd=caps)
+        found.update(dict.fromkeys(judge(policies, judged, job)))
+    return tuple(found)
+
+
+def _caps(plan_files: Sequence[PlanFile]) -> float:
+    return sum(one.plan.budget.cost_cap_usd for one in plan_files)
 
 
 def refusal(found: Sequence[Diagnostic], so: str = "") -> PlanRefused:
@@ -118,6 +130,7 @@ def _judged(
     terminal: Terminal,
 ) -> tuple[tuple[Diagnostic, ...], Target | None]:
     found: dict[Diagnostic, None] = {}
+    caps = _caps(plan_files)
     seen: list[tuple[Plan, ObservedCatalog | None]] = []
     for plan in (one.plan for one in plan_files):
         # Runs of a sweep that ask for the same are looked up once.
@@ -129,5 +142,6 @@ def _judged(
             target = target or emulator_target(terminal.environ)
             known = Market(target=target, environ=terminal.environ, refresh=True).see(plan)
             seen.append((plan, known))
-        found.update(dict.fromkeys(judge(policies, Judged(plan=plan, catalog=known), str(path))))
+        judged = Judged(plan=plan, catalog=known, caps_usd=caps)
+        found.update(dict.fromkeys(judge(policies, judged, str(path))))
     return tuple(found), target

@@ -80,8 +80,7 @@ def _broken(sweep: SweepFile, policies: Sequence[Policy], path: Path) -> tuple[D
         return ()
     from runpod_deploy.cli.policing import broken_rules  # noqa: PLC0415 - only with --policy
 
-    every = (one for plan in sweep.shards for one in broken_rules(policies, plan, str(path)))
-    return tuple(dict.fromkeys(every))
+    return broken_rules(policies, sweep.shards, str(path))
 
 
 def render_sweep(sweep: SweepFile, style: Style, *, width: int, scripts: bool = False) -> str:

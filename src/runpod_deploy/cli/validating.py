@@ -138,15 +138,15 @@ def _broken(
 ) -> tuple[Diagnostic, ...]:
     from runpod_deploy.cli.policing import broken_rules  # noqa: PLC0415 - only with --policy
 
-    found: dict[Diagnostic, None] = {}
+    plan_files = []
     for job in each_config(config):
         plan_file, _ = plan_job(job, plan_id="0" * 32, allow_paths=allow_paths)
         if live is not None:
             catalog = live.market.see(plan_file.plan)
             observed = replace(plan_file.observed, catalog=catalog)
             plan_file = replace(plan_file, observed=observed)
-        found.update(dict.fromkeys(broken_rules(policies, plan_file, config.source.path)))
-    return tuple(found)
+        plan_files.append(plan_file)
+    return broken_rules(policies, plan_files, config.source.path)
 
 
 def _placeless(error: InvalidInput) -> Diagnostic:

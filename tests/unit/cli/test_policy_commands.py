@@ -49,6 +49,20 @@ def test_a_plan_that_keeps_the_policy_is_saved(project: Path, call: Call) -> Non
     assert (project / "plan.json").exists()
 
 
+@pytest.mark.parametrize("command", ["plan", "validate"])
+def test_the_runs_of_a_sweep_are_judged_together(project: Path, call: Call, command: str) -> None:
+    """Three runs of $0.25 are more than $0.60, told once; a cap of the sweep keeps the rule."""
+    job = project / "job.yaml"
+    text = job.read_text() + 'matrix:\n  axes:\n    seed: ["1", "2", "3"]\n'
+    job.write_text(text)
+    (project / "sweeps.yaml").write_text("policy_version: 1\nrules:\n  max_sweep_cap_usd: 0.6\n")
+    status, out, err = call(command, "job.yaml", "--policy", "sweeps.yaml")
+    said = " ".join((out + err).split())
+    assert (6, 1) == (status, said.count("the caps of the runs come to $0.75"))
+    job.write_text(text.replace("budget:", "budget:\n  sweep_cap_usd: 0.5"))
+    assert 0 == call(command, "job.yaml", "--policy", "sweeps.yaml")[0]
+
+
 def test_a_plan_against_the_policy_is_shown_and_not_saved(project: Path, call: Call) -> None:
     """The plan is there to be read, each broken rule is told with its place, and the status is 6."""
     status, out, err = call("plan", "job.yaml", "--policy", "strict.yaml", "-o", "plan.json")

@@ -7,7 +7,7 @@ import pytest
 
 from compiler_cases import job, plan_of
 from runpod_deploy.compiler.observed import CandidateOffer, ObservedCatalog, ObservedVolume
-from runpod_deploy.compiler.plan import Plan
+from runpod_deploy.compiler.plan import Plan, PlanShard
 from runpod_deploy.compiler.policy.judge import judge
 from runpod_deploy.compiler.policy.rule import Judged
 from runpod_deploy.compiler.policy.rules import RULES, asks_catalog
@@ -42,6 +42,14 @@ def places(*rows: tuple[str, str | None, str]) -> Any:
     return tuple(
         replace(first, gpu=gpu, datacenter=where, cloud=cloud)  # type: ignore[arg-type]  # a cloud
         for gpu, where, cloud in rows
+    )
+
+
+def sweep(cap_usd: float | None) -> PlanShard:
+    """Return which run of a sweep a plan is; the sweep may cost so much."""
+    values = {"seed": "1"}
+    return PlanShard(
+        name="seed=1", values=values, max_parallel=None, fail_fast=False, cap_usd=cap_usd
     )
 
 
@@ -90,6 +98,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         "max_cost_cap_usd: 40",
         {"budget": {"cost_cap_usd": 40.0}},
         {"budget": {"cost_cap_usd": 40.5}},
+    ),
+    (
+        "max_sweep_cap_usd: 40",
+        {"matrix": sweep(cap_usd=40.0), "budget": {"cost_cap_usd": 41.0}},
+        {"matrix": sweep(cap_usd=None), "budget": {"cost_cap_usd": 41.0}},
     ),
     (
         "max_runtime_minutes: 60",
@@ -194,6 +207,28 @@ def test_a_rule_that_is_false_asks_nothing(name: str) -> None:
     """`false` switches a rule off, so that a policy can say so."""
     made = plan(pod={"max_price_per_hour_usd": None}, lease={"required": False})
     assert () == broken(f"{name}: false", made)
+
+
+@pytest.mark.parametrize(
+    ("cap", "said"),
+    [
+        (None, "`matrix.cap_usd` is not set, and the caps of the runs come to $1,000.00."),
+        (500.0, "`matrix.cap_usd` is $500, and the caps of the runs come to $1,000.00."),
+        (200.0, None),
+    ],
+)
+def test_all_runs_of_a_sweep_are_judged_together(cap: float | None, said: str | None) -> None:
+    """Two hundred runs of $5 come to $1000, or to the cap of the sweep; a job alone is no sweep."""
+    rules = [policy("max_sweep_cap_usd: 200")]
+    run = plan(matrix=sweep(cap_usd=cap), budget={"cost_cap_usd": 5.0})
+    found = judge(rules, Judged(plan=run, catalog=None, caps_usd=1000.0), "job.yaml")
+    assert ([] if said is None else [said]) == [
+        one.detail.removeprefix("In the plan of job.yaml, ").partition(" The policy")[0]
+        for one in found
+    ]
+    assert () == judge(rules, Judged(plan=run, catalog=None), "job.yaml"), "$5 by itself"
+    alone = plan(budget={"cost_cap_usd": 900.0})
+    assert () == judge(rules, Judged(plan=alone, catalog=None), "job.yaml")
 
 
 FREE = {"pod": {"max_price_per_hour_usd": None}}

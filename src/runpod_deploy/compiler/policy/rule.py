@@ -14,10 +14,12 @@ class Judged:
 
     Attributes:
         catalog: Price and stock of the candidates; None when nobody was asked.
+        caps_usd: The caps of all runs of its sweep that are judged, together; None: it alone.
     """
 
     plan: Plan
     catalog: ObservedCatalog | None
+    caps_usd: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 from runpod_deploy.compiler.image_name import parse_image
 from runpod_deploy.compiler.plan import Plan
 from runpod_deploy.compiler.policy.names import allowed, image_allowed
-from runpod_deploy.compiler.policy.price import ceiling, price
+from runpod_deploy.compiler.policy.price import ceiling, price, sweep_cap
 from runpod_deploy.compiler.policy.rule import Breach, Judged, Rule
 
 _ON_VOLUME = "@volume"
@@ -123,6 +123,12 @@ RULES: Mapping[str, Rule] = {
         cure=_IN_JOB_FILE.format("pod.max_price_per_hour_usd"),
     ),
     "max_cost_cap_usd": at_most("budget.cost_cap_usd", lambda plan: plan.budget.cost_cap_usd),
+    "max_sweep_cap_usd": Rule(
+        summary="The runs of the sweep may together cost more than the policy allows",
+        breaches=sweep_cap,
+        cure="Set `budget.sweep_cap_usd` in the job file: a run then begins only when its cap fits "
+        "in. Or plan fewer runs, or lower `budget.cost_cap_usd`, the cap of each.",
+    ),
     "max_runtime_minutes": at_most(
         "budget.max_runtime_minutes",
         lambda plan: plan.budget.max_runtime_minutes,
