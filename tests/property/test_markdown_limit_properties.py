@@ -5,15 +5,20 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runpod_deploy.cli.diff_markdown import markdown_diff
 from runpod_deploy.cli.markdown_limit import Part, fitted, weight
 from runpod_deploy.cli.plan_markdown import markdown_plan
-from runpod_deploy.compiler.plan import Observed, PayloadEntry, PlanFile, PlanStaging
+from runpod_deploy.cli.sweep_diff_view import markdown_sweep_diff
+from runpod_deploy.cli.sweep_plan import markdown_sweep
+from runpod_deploy.compiler.plan import Observed, PayloadEntry, PlanFile, PlanShard, PlanStaging
 from runpod_deploy.compiler.plan_diff import compare
 from runpod_deploy.compiler.planfile import make_plan_file
+from runpod_deploy.compiler.sweep_diff import compare_sweeps
+from runpod_deploy.compiler.sweepfile import SweepFile, make_sweep_file
 from support.plans import artifact, script, small_plan
 
 GITHUB = 65_536
@@ -105,6 +110,36 @@ def test_the_limit_holds_for_any_input(texts: list[str], names: list[str], files
         assert "$11.00" in text
         assert "#### Hardware" in text
         assert "NVIDIA L4, NVIDIA RTX A4000" in text
+
+
+def sweep_of(unit: str, first: int) -> SweepFile:
+    """Return a sweep of fourteen runs, everything in it long and made of one piece of text."""
+    shards = []
+    for number in range(first, first + 14):
+        long = f"{unit * 900}{number}"
+        made = plan_of([f"{long}\n" * 40], [long], 30, float(number))
+        shard = PlanShard(
+            name=long, values={long: long}, max_parallel=1, fail_fast=False, cap_usd=None
+        )
+        plan = replace(made.plan, matrix=shard)
+        shards.append(make_plan_file(plan, made.payload, made.observed, made.plan_id))
+    return make_sweep_file(shards, "0" * 32)
+
+
+@pytest.mark.parametrize("unit", ["a", "😀|", "&\\*_@", "`", "\u202e"])
+def test_the_limit_holds_for_sweeps(unit: str) -> None:
+    """However long and odd names, values and scripts of all runs are, and whatever became of them."""
+    before, after = sweep_of(unit, 1), sweep_of(unit, 9)
+    single = make_plan_file(
+        replace(before.first.plan, matrix=None), before.first.payload, SEEN, "0" * 32
+    )
+    texts = [markdown_sweep(after)]
+    for one, two in ((before, after), (single, after), (after, single)):
+        texts.append(markdown_sweep_diff(compare_sweeps(one, two), unit * 900, [unit * 900] * 9))
+    for text in texts:
+        assert longest_count(text) < GITHUB
+        assert "All runs together" in text
+        assert "#### Cost" in text
 
 
 def test_a_large_script_and_many_files() -> None:

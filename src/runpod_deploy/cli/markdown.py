@@ -6,7 +6,7 @@ not show as themselves, such as those that turn the reading direction, are writt
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from runpod_deploy.cli.diagnostics import visible
 
@@ -14,6 +14,7 @@ _BACKTICKS = re.compile(r"`+")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 LONGEST_CELL = 300
 LONGEST_LINE = 1000
+_WHOLE = 900
 
 
 def code(text: str, most: int = LONGEST_CELL) -> str:
@@ -52,6 +53,40 @@ def code_line(text: str) -> str:
     """Return a line for a code block; tabs stay, a longer line is cut and counted."""
     shown, cut = _shortened("\t".join(map(visible, text.split("\t"))), LONGEST_LINE)
     return f"{shown}{cut}"
+
+
+def cell_pair(before: str, after: str, most: int = LONGEST_CELL) -> tuple[str, str]:
+    """Return two values as cells; where they are long, from near the place where they differ."""
+    begin = same_start(before, after, most)
+    if not begin:
+        return cell(before, most), cell(after, most)
+    cut = f"({begin:,} characters the same) … "
+    return cut + cell(before[begin:], most), cut + cell(after[begin:], most)
+
+
+def same_start(before: str, after: str, most: int) -> int:
+    """Return how many characters of two texts may go unshown at their start, being the same.
+
+    None where what differs begins within half of `most` characters.
+    """
+    low, high = 0, min(len(before), len(after))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if before[:middle] == after[:middle] else (low, middle - 1)
+    return low - most // 6 if low > most // 2 and max(len(before), len(after)) > most else 0
+
+
+def unfolded(text: str, mark: str = "") -> Iterator[str]:
+    """Yield the lines of a text that a code block is to hold whole, each behind `mark`.
+
+    A line that is too long for the block goes on in the next one, behind an arrow.
+    """
+    for one in text.split("\n"):
+        # As shown: what is written as an escape takes up more room.
+        shown = "\t".join(map(visible, one.split("\t")))
+        yield f"{mark}{shown[:_WHOLE]}"
+        for at in range(_WHOLE, len(shown), _WHOLE):
+            yield f"{mark}↪ {shown[at : at + _WHOLE]}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> list[str]:

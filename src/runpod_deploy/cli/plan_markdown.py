@@ -7,7 +7,7 @@ from itertools import zip_longest
 from runpod_deploy.cli import plan_rows
 from runpod_deploy.cli.amounts import count, size
 from runpod_deploy.cli.layout import Row
-from runpod_deploy.cli.markdown import LONGEST_CELL, cell, code, fence, html_code, table
+from runpod_deploy.cli.markdown import LONGEST_CELL, cell, code, fence, html_code, table, unfolded
 from runpod_deploy.cli.markdown_limit import MOST, Part, fitted
 from runpod_deploy.cli.market_words import UNKNOWN, chance, estimate_rows, per_hour
 from runpod_deploy.cli.plan_rows import secret_source, with_names
@@ -187,7 +187,7 @@ def _commands(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _command(what: str, command: str) -> Part:
     """Return a command that runs on the reader's machine whole: it is what they agree to."""
-    opening, shown, closing = fence(command.split("\n"), "sh")
+    opening, shown, closing = fence(unfolded(command), "sh")
     head = [f"Command of {what}, run on the machine that applies this:", "", opening]
     return Part(name=f"command of {what}", head=head, body=shown, foot=[closing, ""])
 

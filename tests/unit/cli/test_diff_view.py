@@ -155,3 +155,52 @@ def test_markdown_shows_price_and_stock_of_candidates(sample: PlanFile) -> None:
     assert "| COMMUNITY | unknown | ? |" in text
     assert "Prices and stock as of `2026-05-14T02:12:00Z`." in text
     assert "| together | `$0.50/h` |" in text
+
+
+def with_command(sample: PlanFile, command: str | None) -> PlanFile:
+    """Return a plan whose secret is printed by that command."""
+    secret = replace(sample.plan.secrets[0], command=command)
+    return replace(
+        sample,
+        plan=replace(sample.plan, secrets=(secret,)),
+        plan_hash=f"sha256:{len(command or ''):064}",
+    )
+
+
+@pytest.mark.parametrize("length", [345, 5000])
+def test_a_command_stands_whole_in_the_comment(sample: PlanFile, length: int) -> None:
+    """Both sides in full, however long: what is agreed to may hide nothing behind its start."""
+    start = "pass show " + "x" * length
+    before, after = (with_command(sample, f"{start}{end}") for end in ("/a", "; evil `|` /b"))
+    shown = markdown_diff(compare(before, after), "main")
+    block = shown[shown.index("```diff") :].split("\n")[1:]
+    whole = {"-": "", "+": ""}
+    for one in block[: block.index("```")]:
+        whole[one[0]] += one[1:].removeprefix("↪ ")
+    assert {"-": f"{start}/a", "+": f"{start}; evil `|` /b"} == whole
+    assert "run on the machine that applies this" in shown
+    view = markdown_plan(after)
+    assert "evil `|` /b" in view
+    assert "+pass show x" in markdown_diff(compare(with_command(sample, None), after), "main")
+
+
+def test_long_values_are_shown_from_where_they_differ(sample: PlanFile) -> None:
+    """A value of a table and a line of a script whose end alone differs; what is left out is told."""
+    plan = sample.plan
+    script = plan.scripts[0]
+    sides = []
+    for end in ("old end", "evil end"):
+        text = f"first\n{'y' * 4000}{end}{'z' * 2000}\nlast\n"
+        scripts = (replace(script, text=text), *plan.scripts[1:])
+        pod = replace(plan.pod, env={"LONG": f"{'x' * 900}{end}"})
+        changed_plan = replace(plan, pod=pod, scripts=scripts)
+        sides.append(replace(sample, plan=changed_plan, plan_hash=f"sha256:{end}"))
+    shown = markdown_diff(compare(*sides), "main")
+    for end in ("old end", "evil end"):
+        assert f"(850 characters the same) … `{'x' * 50}{end}`" in shown
+    assert re.search(
+        r"^-\(3,834 characters the same\) … y+old endz+ … \([\d,]+ more", shown, re.MULTILINE
+    )
+    assert re.search(
+        r"^\+\(3,834 characters the same\) … y+evil endz+ … \([\d,]+ more", shown, re.MULTILINE
+    )
