@@ -49,7 +49,8 @@ def cancel_command(
 
     Exits with 0 once the run is over, however it came to that, with 7 or 8 where a pod is left.
     """
-    from runpod_deploy.executor.resuming import read_begun  # noqa: PLC0415 - the whole executor
+    from runpod_deploy.executor.left_over import left_over  # noqa: PLC0415 - the whole executor
+    from runpod_deploy.executor.resuming import read_begun  # noqa: PLC0415 - likewise
     from runpod_deploy.forensics.find import find_run, runs_above  # noqa: PLC0415 - not for `--help`
     from runpod_deploy.forensics.sweeps import sweep_at  # noqa: PLC0415 - likewise
     from runpod_deploy.record.run_lock import living_holder  # noqa: PLC0415 - likewise
@@ -64,8 +65,9 @@ def cancel_command(
             sweep, terminal, at_once=at_once, allow_commands=allow_commands, as_json=as_json
         )
     folder = find_run(run, place)
-    before = read_begun(folder).run
-    if before.state.final and not before.leaked:
+    begun = read_begun(folder)
+    before = begun.run
+    if before.state.final and not before.leaked and not left_over(begun.plan_file.plan, before):
         terminal.say(f"There is nothing to cancel: the run has ended, {before.state}.")
         return _status(before, folder, terminal)
     holder = living_holder(folder, time.time())

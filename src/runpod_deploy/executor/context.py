@@ -66,6 +66,7 @@ class RunContext:
         seen_until: When an earlier executor of this run was last heard of, seconds since the epoch.
         leaks: Pods that could not be confirmed gone, by id or else by name; also those that a
             journal on a full disk could not be told of.
+        ended: Ids of pods whose end or stop this executor saw confirmed.
     """
 
     plan_file: PlanFile
@@ -107,6 +108,7 @@ class RunContext:
     verified: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
     leaks: dict[str, PodRecord] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
     artifact_files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     tree_sha256: dict[str, str] = field(default_factory=dict)
     earlier: Earlier = field(default_factory=Earlier)

@@ -28,6 +28,7 @@ from runpod_deploy.executor.endings import (
     raise_verdict,
 )
 from runpod_deploy.executor.interrupts import Interrupts, Request
+from runpod_deploy.executor.left_over import end_left_over
 from runpod_deploy.executor.restoring import reach, resumable, take_up
 from runpod_deploy.executor.standing import Standing, read_earlier
 from runpod_deploy.executor.steps import (
@@ -135,7 +136,7 @@ class Engine:
             await self._undo()
             return
         await self._settle_strays()
-        self._finally(kept=self.state is RunState.KEPT and self._pod_is_left())
+        await self._finally(kept=self.state is RunState.KEPT and self._pod_is_left())
 
     async def _work(self, earlier: Standing | None) -> None:
         """Do the steps that are left; an earlier executor's failure is raised as if it were ours."""
@@ -321,7 +322,7 @@ class Engine:
             self.failure, self.given_up = error, True
             return
         await self._settle_strays()
-        self._finally(kept=undoing.kept)
+        await self._finally(kept=undoing.kept)
 
     async def _settle_strays(self) -> None:
         try:
@@ -329,12 +330,21 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - the end must be written down all the same
             self.ctx.warn("strays-unsettled", f"Stray pods could not be looked for: {error!r}")
 
-    def _finally(self, *, kept: bool = False) -> None:
+    async def _finally(self, *, kept: bool) -> None:
+        over = self.earlier is not None and self.earlier.over
+        if not (over and self.state is RunState.LEAKED):  # what it left was told of
+            await self._end_left_over(held=kept)
         leaked = bool(self.ctx.leaked())
         state = final_state(self.failure, leaked=leaked, kept=kept)
-        if self.earlier is not None and self.earlier.over and state is self.state:
+        if over and state is self.state:
             return  # it had come to this end before
         self._state(state, None if self.failure is None else cause_of(self.failure))
+
+    async def _end_left_over(self, *, held: bool) -> None:
+        try:
+            await end_left_over(self.ctx, failed=self.failure is not None, held=held)
+        except Exception as error:  # noqa: BLE001 - the end must be written down all the same
+            self.ctx.warn("pods-unsettled", f"Pods that may be left could not be ended: {error!r}")
 
     def _state(self, state: RunState, cause: str | None) -> None:
         self.state = state

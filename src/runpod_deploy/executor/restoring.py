@@ -59,6 +59,11 @@ async def take_up(ctx: RunContext, where: Standing) -> Exception | None:
     """
     try:
         _, cancelled = await finish(_restore(ctx, where))
+    except asyncio.CancelledError as stop:
+        if not isinstance(stop.__cause__, Exception):
+            raise
+        # Asked to end meanwhile, it still is only half known: ended now, its pod would stay, untold of.
+        return resumable(stop.__cause__, ctx.folder.path, asked_to_end=True)
     except Exception as error:  # noqa: BLE001 - a run that is only half known must not be undone
         return resumable(error, ctx.folder.path)
     if cancelled:
@@ -381,9 +386,13 @@ def _record(ctx: RunContext, pod_id: str) -> PodRecord | None:
     return next((pod for pod in pods if pod.pod_id == pod_id), None)
 
 
-def resumable(error: Exception, folder: Path) -> Exception:
-    """Return the error of a run that cannot be carried on now, with how to do it later."""
+def resumable(error: Exception, folder: Path, *, asked_to_end: bool = False) -> Exception:
+    """Return the error of a run that cannot be carried on now, with how to do it, or end it, later."""
     if isinstance(error, RunpodDeployError):
         again = f"The run is as it was; carry it on with:\n  runpod-deploy resume {folder}"
+        if asked_to_end:
+            again += (
+                f"\nor, as it was not ended either, end it with:\n  runpod-deploy cancel {folder}"
+            )
         error.help = f"{error.help}\n{again}" if error.help else again
     return error

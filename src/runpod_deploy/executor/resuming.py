@@ -24,6 +24,7 @@ from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.forwarding import ForwardedPorts
 from runpod_deploy.executor.identity import random_suffix
 from runpod_deploy.executor.interrupts import Interrupts
+from runpod_deploy.executor.left_over import left_over
 from runpod_deploy.executor.local_commands import LocalCommands
 from runpod_deploy.executor.notifying import untold
 from runpod_deploy.executor.run import PLAN_NAME, Listeners, Target, local_values, note_start
@@ -209,6 +210,8 @@ def _finished(begun: Begun) -> Outcome | None:
     steps = [step.name for step in begun.plan_file.plan.steps]
     standing = read_standing(steps, list(read_events(begun.folder / JOURNAL_NAME)))
     if not standing.over or begun.run.leaked or standing.state is RunState.LEAKED:
+        return None
+    if left_over(begun.plan_file.plan, begun.run):
         return None
     if untold(
         begun.plan_file.plan.notify, standing.state, read_events(begun.folder / JOURNAL_NAME)

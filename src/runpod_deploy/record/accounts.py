@@ -75,6 +75,8 @@ class Account:
 
     def spent_at(self, usd: float, now: float) -> float:
         """Return when its run will have cost `usd` by this pod alone, `now` at the latest."""
+        if not self.stretches:
+            return now
         last = self.stretches[-1]
         left = usd - self.usd(0.0, last.start, last.run)
         if last.usd_per_hour <= 0:
@@ -156,9 +158,7 @@ def _opened(name: str, at: float, line: Mapping[str, Any]) -> Account:
 
 def _changed(account: Account, event: str | None, at: float, line: Mapping[str, Any]) -> Account:
     if event == "created":
-        first = replace(account.stretches[-1], usd_per_hour=_usd(line, "usd_per_hour"))
-        pod_id = tolerant.text(line, "pod_id")
-        return replace(account, pod_id=pod_id, stretches=(*account.stretches[:-1], first))
+        return _created(account, at, line)
     if event == "never":
         return replace(account, running=False, stretches=())
     if event == "gone":
@@ -178,6 +178,16 @@ def _changed(account: Account, event: str | None, at: float, line: Mapping[str, 
             stretches=(*_closed(account, at), again),
         )
     return account
+
+
+def _created(account: Account, at: float, line: Mapping[str, Any]) -> Account:
+    price, pod_id = _usd(line, "usd_per_hour"), tolerant.text(line, "pod_id")
+    if not account.stretches:
+        # It was taken for one that never came to be, and is there all the same.
+        late = (Stretch(account.run, at, price),)
+        return replace(account, pod_id=pod_id, running=True, stretches=late)
+    first = replace(account.stretches[-1], usd_per_hour=price)
+    return replace(account, pod_id=pod_id, stretches=(*account.stretches[:-1], first))
 
 
 def _closed(account: Account, at: float) -> tuple[Stretch, ...]:

@@ -61,6 +61,21 @@ def test_create_call_without_effect_costs_nothing() -> None:
     assert accounts.promised_usd("runpod", START + HOUR, but="") == 0.0
 
 
+def test_pod_that_was_taken_for_none_and_is_there_costs_from_when_it_was_seen() -> None:
+    """A line that says so is no reason for the file never to be read again."""
+    lines = [opened(), line("never", 0.5), line("created", 2.0, pod_id="p1", usd_per_hour=2.0)]
+
+    assert month(add_up(lines), 3.0) == pytest.approx(2.0)
+    assert month(add_up([*lines, line("gone", 4.0, pod="p1")]), 9.0) == pytest.approx(4.0)
+
+
+def test_pod_that_never_was_can_have_used_up_nothing() -> None:
+    """When its money was spent is asked for without harm, too."""
+    account = add_up([opened(), line("never", 0.5)]).pods["a"]
+
+    assert account.spent_at(10.0, START + HOUR) == START + HOUR
+
+
 def test_pod_that_runs_again_costs_for_the_run_that_has_it() -> None:
     """A pod that was stopped and is started for another run counts for that one from there."""
     again = line("started", 4.0, run="s", usd_per_hour=3.0, limit_usd=5.0, until=START + 100 * HOUR)

@@ -128,6 +128,7 @@ async def delete_pod(ctx: RunContext, pod_id: str, *, reason: str) -> bool:
         ctx.leak(pod_id)
         ctx.progress.message(f"Pod {pod_id} could not be confirmed gone: {error}")
     else:
+        ctx.ended.add(pod_id)
         spending.ended(ctx, pod_id, "gone")
     ctx.note(
         "pod_delete_settled",
@@ -149,6 +150,7 @@ async def stop_pod(ctx: RunContext, pod_id: str) -> bool:
         ctx.leak(pod_id)
         ctx.progress.message(f"Pod {pod_id} could not be confirmed stopped: {error}")
     else:
+        ctx.ended.add(pod_id)
         spending.ended(ctx, pod_id, "stopped")
     ctx.note(
         "pod_action_settled",
