@@ -92,7 +92,7 @@ def _at_rest(ctx: RunContext, entry: KeptPod, pod: Pod) -> bool:
         _drop(ctx, entry, "does not carry your mark any more, and is not touched")
     elif pod.raw.get("locked") is True:
         _leave(ctx, entry, "is locked, so it could not be stopped again")
-    elif pod.status not in starting.AT_REST:
+    elif pod.status not in starting.AT_REST and not starting.runs_for_us(ctx, pod):
         _leave(ctx, entry, f"is {pod.status}: somebody may be using it")
     else:
         return True
@@ -121,6 +121,10 @@ async def _start(ctx: RunContext, entry: KeptPod, pod: Pod, candidate: Candidate
     price = ctx.ring.prices.get(candidate) if ctx.ring else None
     ctx.candidate, ctx.pod = candidate, pod
     ctx.undo.push("pod", lambda: release.on_failure(ctx))
+    if starting.runs_for_us(ctx, pod):
+        # Our own start, which came later than it was waited for.
+        starting.found_running(ctx, pod, fold(ctx.journal.events).pods[entry.pod_name])
+        return pod
     try:
         return await starting.start(ctx, entry.pod_name, pod, price)
     except (starting.Refused, starting.Taken, StepFailed):
@@ -128,6 +132,14 @@ async def _start(ctx: RunContext, entry: KeptPod, pod: Pod, candidate: Candidate
         ctx.undo.drop("pod")
         ctx.pod = None
         raise
+    except starting.Unsettled as unknown:
+        # It may be this run's to end, and what is rented beside it would be a second one.
+        starting.leaked(ctx, pod.id, str(unknown))
+        raise StepFailed(
+            f"Pod {pod.id}, kept by an earlier run, was asked to start, and whether it did is not known: "
+            f"{unknown}. No other is rented beside it.",
+            cause="start_unknown",
+        ) from unknown
 
 
 def _tell_claimed(ctx: RunContext, entry: KeptPod) -> None:

@@ -203,6 +203,9 @@ async def _take_pod(ctx: RunContext, where: Standing) -> None:
     record = alive[-1]
     pod_id = alive[-1].pod_id
     seen = await ctx.cloud.get(pod_id) or _remembered(record)
+    if record.status == "stopped" and starting.runs_for_us(ctx, seen):
+        starting.found_running(ctx, seen, record)
+        record = fold(ctx.journal.events).pods[record.name]
     cost = record.cost_per_hour_usd if seen.cost is None else seen.cost
     ctx.pod = replace(seen, cost=cost)
     ctx.candidate = candidate_of(ctx, record)

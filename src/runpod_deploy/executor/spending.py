@@ -66,6 +66,11 @@ def created(ctx: RunContext, pod: Pod, name: str) -> None:
     _add(ctx, "created", name, pod_id=pod.id, usd_per_hour=(price or 0.0) + running)
 
 
+def found_running(ctx: RunContext, pod: Pod, name: str, at: float) -> None:
+    """Note that a pod which is entered as stopped runs for this run, since `at`."""
+    _add(ctx, "started", name, at=at, **_terms(ctx, pod.cost))
+
+
 def recall(ctx: RunContext) -> None:
     """Take back what an earlier executor of this run entered and then never asked for; never raises."""
     known = fold(ctx.journal.events).pods
@@ -168,14 +173,7 @@ def _key(ctx: RunContext) -> str:
 def _open(
     ctx: RunContext, ledger: Ledger, name: str, usd_per_hour: float | None, *, again: bool
 ) -> None:
-    disks = disks_of(ctx.plan)
-    price = usd_per_hour if usd_per_hour is not None else ctx.plan.budget.assumed_hourly_rate_usd
-    terms: dict[str, object] = {
-        "run": _key(ctx),
-        "usd_per_hour": (price or 0.0) + disks.running,
-        "limit_usd": ctx.limit(),
-        "until": lease.dead_after(ctx),
-    }
+    terms = _terms(ctx, usd_per_hour)
     if again and ledger.accounts().find(name) is not None:
         # The days that it was stopped stay in the account of the run that kept it.
         ledger.add("started", name, ctx.clock.now(), **terms)
@@ -186,9 +184,19 @@ def _open(
         ctx.clock.now(),
         cloud=ctx.cloud.label,
         api_url=ctx.api_url,
-        disk_usd_per_hour=disks.stopped,
+        disk_usd_per_hour=disks_of(ctx.plan).stopped,
         **terms,
     )
+
+
+def _terms(ctx: RunContext, usd_per_hour: float | None) -> dict[str, object]:
+    price = usd_per_hour if usd_per_hour is not None else ctx.plan.budget.assumed_hourly_rate_usd
+    return {
+        "run": _key(ctx),
+        "usd_per_hour": (price or 0.0) + disks_of(ctx.plan).running,
+        "limit_usd": ctx.limit(),
+        "until": lease.dead_after(ctx),
+    }
 
 
 def _over(ctx: RunContext, accounts: Accounts) -> OverMonthlyCap:

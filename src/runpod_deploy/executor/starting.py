@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Literal
 
 from runpod_deploy.errors import (
@@ -18,10 +19,15 @@ from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.ownership import look_at
 from runpod_deploy.executor.pod_request import pod_env
 from runpod_deploy.executor.ports import Pod
+from runpod_deploy.executor.releasing import CONFIRM_WITHIN_SEC, end_pod
 from runpod_deploy.executor.untrusted import printable
+from runpod_deploy.record import tolerant
 from runpod_deploy.record.events import Event
+from runpod_deploy.record.journal import utc_stamp
+from runpod_deploy.record.records import PodRecord
 
 STARTED_WITHIN_SEC = 90.0
+LATEST_SHOWN_SEC = 30.0
 LOOK_EVERY_SEC = 2.0
 START_TRIES = 3
 _PAUSE_SEC = 5.0
@@ -32,6 +38,10 @@ AT_REST = _MAY_START | BROKEN
 
 class Refused(Exception):
     """The pod did not start; the text says why."""
+
+
+class Unsettled(Exception):
+    """Whether the pod runs is not known; the text says why. Its start stays open in the journal."""
 
 
 class Taken(Exception):
@@ -48,6 +58,7 @@ async def start(ctx: RunContext, name: str, pod: Pod, price: float | None) -> Po
     Raises:
         Refused: It is as it was, or gone.
         Taken: Another run's mark is on it.
+        Unsettled: It may run: the API told nothing about it.
         AccountError: The key was refused; whether it starts is not known.
         OverMonthlyCap: The month has nothing left; nothing was asked for.
     """
@@ -61,8 +72,8 @@ async def start(ctx: RunContext, name: str, pod: Pod, price: float | None) -> Po
         await ctx.cloud.set_env(pod.id, {**base, **pod_env(ctx)})
         await _ask(ctx, pod.id)
         seen = await _until_started(ctx, pod.id)
-    except AccountError:
-        raise
+    except (AccountError, Unsettled):
+        raise  # what nobody knows costs as if it ran
     except (Refused, Taken, RunpodDeployError) as error:
         why = error.message if isinstance(error, RunpodDeployError) else str(error)
         spending.ended(ctx, pod.id, "stopped")
@@ -77,12 +88,19 @@ async def start(ctx: RunContext, name: str, pod: Pod, price: float | None) -> Po
 async def settle_open_start(ctx: RunContext, intent: Event) -> None:
     """Settle a start whose executor ended before its answer came, by asking for the pod.
 
+    Until a start of the last moment must be shown, a pod that is EXITED proves nothing.
+
     Raises:
         CloudError: It cannot be asked for; the start stays open.
         AccountError: The key is refused.
     """
     pod_id = str(intent["pod_id"])
-    pod = await ctx.cloud.get(pod_id)
+    shown_at = (tolerant.seconds(intent.ts_utc) or 0.0) + LATEST_SHOWN_SEC
+    while (pod := await ctx.cloud.get(pod_id)) is not None and pod.status in _MAY_START:
+        left = shown_at - ctx.clock.now()
+        if left <= 0 or look_at(pod, ctx.owner).run_id != ctx.run_id:
+            break  # without our mark it was not asked for
+        await ctx.clock.sleep(min(left, LOOK_EVERY_SEC))
     if pod is None or pod.status == "TERMINATED":
         spending.ended(ctx, pod_id, "gone")
         _settle(ctx, pod_id, "gone", "its executor ended, and the pod is gone")
@@ -95,6 +113,33 @@ async def settle_open_start(ctx: RunContext, intent: Event) -> None:
         _settle(ctx, pod_id, "refused", "its executor ended, and another run has started the pod")
     else:
         _started(ctx, pod)
+
+
+def runs_for_us(ctx: RunContext, pod: Pod) -> bool:
+    """Return whether a pod has been started with the mark of this run."""
+    at_rest = AT_REST | {"TERMINATED"}
+    return pod.status not in at_rest and look_at(pod, ctx.owner).run_id == ctx.run_id
+
+
+def found_running(ctx: RunContext, pod: Pod, record: PodRecord) -> None:
+    """Write down that a pod runs for this run which the journal has as stopped, and since when it bills.
+
+    Its start came later than anybody waited for, or somebody made it in the console.
+    """
+    asked = [
+        tolerant.seconds(event.ts_utc)
+        for event in ctx.journal.events
+        if event.fields.get("op_id") == f"start-{pod.id}" and event.event == "pod_action_intended"
+    ]
+    stopped = tolerant.seconds(record.ended_at) or 0.0
+    told = tolerant.seconds(tolerant.text(pod.raw, "startedAt"))
+    starts = [at for at in (*asked[-1:], told) if at is not None and at >= stopped]
+    since = min([*starts, ctx.clock.now()])
+    # A start makes a new host key.
+    ctx.connector.forget(pod.id)
+    ctx.pod = pod
+    spending.found_running(ctx, pod, record.name, since)
+    _resumed(ctx, pod, utc_stamp(since))
 
 
 def was_started_again(ctx: RunContext) -> bool:
@@ -121,9 +166,16 @@ async def _ask(ctx: RunContext, pod_id: str) -> None:
 
 
 async def _until_started(ctx: RunContext, pod_id: str) -> Pod:
+    """Look until the pod runs; a look that fails tells nothing, and only one that succeeds ends this.
+
+    Raises:
+        Refused: The API says that it is stopped, or gone.
+        Taken: Another run's mark is on it.
+        Unsettled: The API tells nothing.
+    """
     give_up = ctx.clock.monotonic() + STARTED_WITHIN_SEC
-    why = "it stayed EXITED"
     while True:
+        why = ""
         try:
             pod = await ctx.cloud.get(pod_id)
         except AccountError:
@@ -137,26 +189,57 @@ async def _until_started(ctx: RunContext, pod_id: str) -> Pod:
                 if look_at(pod, ctx.owner).run_id not in (None, ctx.run_id):
                     raise Taken("another run's mark is on it")
                 return pod
-        if ctx.clock.monotonic() >= give_up:
-            raise Refused(why)
+        now = ctx.clock.monotonic()
+        if not why and now >= give_up:
+            await _take_back(ctx, pod_id)
+            raise Refused("it stayed EXITED")
+        if why and now >= give_up + CONFIRM_WITHIN_SEC:
+            raise Unsettled(printable(why.rstrip("."), 300))
         await ctx.clock.sleep(LOOK_EVERY_SEC)
+
+
+async def _take_back(ctx: RunContext, pod_id: str) -> None:
+    """Ask a pod that is EXITED to stop, so that a start which is still on its way comes to nothing.
+
+    Raises:
+        Unsettled: It cannot be confirmed that it is stopped.
+    """
+    with contextlib.suppress(CloudError):
+        await ctx.cloud.act(pod_id, "stop")
+    why = await end_pod(ctx.cloud, ctx.clock, pod_id, "stop")
+    if why is not None:
+        raise Unsettled(printable(why.rstrip("."), 300))
 
 
 def _started(ctx: RunContext, pod: Pod) -> None:
     ctx.pod = pod
     spending.created(ctx, pod, pod.name)
     _settle(ctx, pod.id, "started", None)
+    _resumed(ctx, pod, None)
+
+
+def _resumed(ctx: RunContext, pod: Pod, since: str | None) -> None:
     ctx.journal.write(
         "pod_resumed",
         pod_id=pod.id,
         gpu_id=pod.gpu or "",
         datacenter_id=pod.datacenter,
         cost_per_hour_usd=pod.cost,
+        since=since,
     )
 
 
+def leaked(ctx: RunContext, pod_id: str, why: str) -> None:
+    """Settle a start of which nobody knows: the pod may run and bill."""
+    ctx.leak(pod_id)
+    _settle(ctx, pod_id, "leaked", why)
+
+
 def _settle(
-    ctx: RunContext, pod_id: str, outcome: Literal["started", "refused", "gone"], error: str | None
+    ctx: RunContext,
+    pod_id: str,
+    outcome: Literal["started", "refused", "gone", "leaked"],
+    error: str | None,
 ) -> None:
     ctx.journal.write(
         "pod_action_settled",

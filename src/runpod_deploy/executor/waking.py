@@ -72,6 +72,7 @@ async def start(ctx: RunContext, where: Standing) -> None:
 
     Raises:
         Kept: It holds results, and cannot be started now; it is as it was.
+        Leaked: Whether it was started is not known.
         AccountError: The key was refused.
         OverMonthlyCap: The month has nothing left; it is as it was.
     """
@@ -144,7 +145,10 @@ async def _start(ctx: RunContext) -> None:
     pod = ctx.need_pod()
     # A start makes a new host key. Forgotten before, it is not missed after a crash in between.
     ctx.connector.forget(pod.id)
-    seen = await starting.start(ctx, pod.name, pod, pod.cost)
+    try:
+        seen = await starting.start(ctx, pod.name, pod, pod.cost)
+    except starting.Unsettled as unknown:
+        raise _unsettled(pod.id, str(unknown)) from unknown
     ctx.pod = replace(seen, cost=pod.cost if seen.cost is None else seen.cost)
 
 
@@ -230,6 +234,15 @@ def _left(ctx: RunContext, why: str) -> Kept:
         help="Its host may have let its GPUs to others: then a later try helps, or a start without "
         "GPUs in the RunPod console, and `resume` right after it. To give it up, with what it holds:\n"
         f"  runpod-deploy cleanup {pod_id}",
+    )
+
+
+def _unsettled(pod_id: str, why: str) -> Leaked:
+    return Leaked(
+        f"Pod {pod_id} was asked to start, and whether it did is not known: {why}. It may run and cost "
+        "money.",
+        help="Once the API answers, carrying the run on finds out. To stop the pod instead:\n"
+        f"  runpod-deploy cleanup {pod_id} --mode stop",
     )
 
 

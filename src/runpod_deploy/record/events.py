@@ -177,7 +177,9 @@ EVENT_TYPES: Mapping[str, EventType] = {
         {"from_cloud_type": "string", "to_cloud_type": "string", **_PLACE}
     ),
     "gpu_selected": EventType(_PLACE),
-    "pod_resumed": EventType({**_POD, **_PLACE, "cost_per_hour_usd": "number|null"}),
+    "pod_resumed": EventType(
+        {**_POD, **_PLACE, "cost_per_hour_usd": "number|null", "since": "string|null"}
+    ),
     "pod_ready": EventType({**_POD, "host": "string", "port": "integer", "duration_sec": "number"}),
     "host_key_enrolled": EventType({**_POD, "fingerprint": "string"}),
     "host_key_confirmed": EventType({**_POD, "fingerprint": "string"}),

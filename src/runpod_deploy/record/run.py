@@ -209,6 +209,11 @@ def _pod_resumed(run: Run, event: Event) -> Run:
     known = [pod for pod in run.pods.values() if pod.pod_id == pod_id]
     pod = known[-1] if known else replace(_new_pod(pod_id, event), pod_id=pod_id)
     rate = tolerant.number(event.fields, "cost_per_hour_usd")
+    if pod.status == "stopped":
+        # Nobody saw it start: it was found running.
+        since = tolerant.text(event.fields, "since")
+        at = event.ts_utc if since is None or tolerant.seconds(since) is None else since
+        pod = _begun_again(pod, max(at, pod.ended_at or at))
     alive = replace(
         pod,
         status="alive",
