@@ -30,7 +30,7 @@ from runpod_deploy.executor.endings import (
 from runpod_deploy.executor.interrupts import Interrupts, Request
 from runpod_deploy.executor.left_over import end_left_over
 from runpod_deploy.executor.restoring import reach, resumable, take_up
-from runpod_deploy.executor.standing import Standing, read_earlier
+from runpod_deploy.executor.standing import Standing, goes_on_alone, on_this_pod, read_earlier
 from runpod_deploy.executor.steps import (
     admit,
     check,
@@ -90,7 +90,7 @@ class Engine:
         self.given_up = False
         self._leaving = False
         ctx.on_begun = self._begun
-        if earlier is not None and self._goes_on_alone(earlier):
+        if earlier is not None and goes_on_alone(earlier, ctx.journal.events):
             # As it did until now, also while we are on the way to it.
             self._begun()
 
@@ -121,8 +121,7 @@ class Engine:
             self._give_up()
             return
         if asked is Request.DETACH:
-            self.failure = Detached()
-            self._state(RunState.DETACHED, "asked")
+            await self._leave()
             return
         try:
             work.result()
@@ -151,6 +150,7 @@ class Engine:
         if earlier.over:
             return
         if waking.is_fresh(self.ctx):
+            self.interrupts.can_detach = False
             try:
                 await waking.reopen(self.ctx)
             except (Kept, Leaked) as error:
@@ -171,12 +171,6 @@ class Engine:
             await reach(self.ctx, names[first])
         await self._steps(first)
 
-    def _goes_on_alone(self, earlier: Standing) -> bool:
-        """Return whether a job is on the run's last pod whose end nobody has seen."""
-        ended = earlier.over or earlier.failure is not None
-        seen = any(event.event == "job_ended" for event in self.ctx.journal.events)
-        return not ended and not seen and self._job_began() and not self._nothing_begun()
-
     def _nothing_begun(self) -> bool:
         """Return whether the job was never asked for on the run's last pod: then another one does as well."""
         return read_earlier(self.ctx.journal.events).intended_at is None
@@ -184,6 +178,20 @@ class Engine:
     def _pod_is_left(self) -> bool:
         last = fold(self.ctx.journal.events).pod
         return last is not None and last.status != "gone"
+
+    async def _leave(self) -> None:
+        """Leave the run alone on purpose; a pod that was started for it meanwhile is stopped again."""
+        if waking.is_fresh(self.ctx) and not await release.rest(self.ctx):
+            pod_id = self.ctx.need_pod().id
+            self.failure = Leaked(
+                f"Pod {pod_id} was started again, and its stop could not be confirmed: it may go on "
+                "costing money.",
+                help=f"See to it that it stops:\n  runpod-deploy cleanup {pod_id} --mode stop",
+            )
+            self.given_up = True
+            return
+        self.failure = Detached()
+        self._state(RunState.DETACHED, "asked")
 
     def _give_up(self) -> None:
         if self.given_up and self.state is RunState.DETACHED:
@@ -201,7 +209,8 @@ class Engine:
                 break
             asked = mail.result()
             if asked is Request.DETACH and not self.interrupts.can_detach:
-                if self.ctx.job_end is not None:
+                # Where its pod was started again, nothing of the job runs any more either.
+                if self.ctx.job_end is not None or waking.is_fresh(self.ctx):
                     self.ctx.progress.message("The run has ended; what is left is done here.")
                     continue
                 # Nothing runs yet that could go on alone: left behind, the pod would only cost money.
@@ -219,12 +228,12 @@ class Engine:
         return asked
 
     def _begun(self) -> None:
-        self.interrupts.can_detach = True
+        self.interrupts.can_detach = not waking.is_fresh(self.ctx)
 
     def _job_began(self) -> bool:
         return any(
-            event.event == "exec_start_settled" and event["outcome"] == "started"
-            for event in self.ctx.journal.events
+            event.event == "exec_start_settled" and event.fields.get("outcome") == "started"
+            for event in on_this_pod(self.ctx.journal.events)
         )
 
     async def _steps(self, position: int) -> None:

@@ -32,7 +32,7 @@ from runpod_deploy.executor.runpod.cloud import RunPodCloud
 from runpod_deploy.executor.secret_values import known_texts
 from runpod_deploy.executor.ssh.connector import AsyncsshConnector
 from runpod_deploy.executor.ssh.keys import derive_key, read_private_key, read_public_key
-from runpod_deploy.executor.standing import Standing, read_standing
+from runpod_deploy.executor.standing import Standing, goes_on_alone, read_standing
 from runpod_deploy.executor.webhook import webhook_texts
 from runpod_deploy.record.events import Event
 from runpod_deploy.record.journal import JOURNAL_NAME, Journal, read_events
@@ -142,6 +142,9 @@ async def resume(
     if finished is not None:
         listeners.opened(begun.folder, begun.run_id)
         return finished
+    interrupts = interrupts or Interrupts()
+    # A job that goes on alone can be left to itself from the first moment on.
+    interrupts.can_detach = _goes_on_alone(begun)
     clock = SystemClock()
     await asyncio.to_thread(refuse_if_busy, begun.folder, clock.now())
     applied = await asyncio.to_thread(read_applied, begun.folder)
@@ -183,7 +186,7 @@ async def resume(
             seen_until=_last_heard(journal.events, before),
         )
         ports.dial = ctx.dial
-        return await _carry_on(ctx, lock, interrupts or Interrupts(), applied, standing)
+        return await _carry_on(ctx, lock, interrupts, applied, standing)
     finally:
         await ports.close()
         await cloud.close()
@@ -226,6 +229,12 @@ def _finished(begun: Begun) -> Outcome | None:
     return Outcome(
         run=begun.run, manifest=Manifest(manifest), folder=begun.folder, failure=standing.failure
     )
+
+
+def _goes_on_alone(begun: Begun) -> bool:
+    events = list(read_events(begun.folder / JOURNAL_NAME))
+    steps = [step.name for step in begun.plan_file.plan.steps]
+    return goes_on_alone(read_standing(steps, events), events)
 
 
 def _last_heard(events: Sequence[Event], holder: Holder | None) -> float:

@@ -180,6 +180,18 @@ def _failure(run: Run, cause: str | None, failed: Event | None) -> BaseException
     return failure_of(cause, text or f"The run ended: {cause or 'the reason is not known'}.")
 
 
+def goes_on_alone(where: Standing, events: Sequence[Event]) -> bool:
+    """Return whether a job is on the run's last pod whose end nobody has seen, as far as was told."""
+    if where.over or where.failure is not None:
+        return False
+    mine = on_this_pod(events)
+    began = any(
+        event.event == "exec_start_settled" and event.fields.get("outcome") == "started"
+        for event in mine
+    )
+    return began and not any(event.event == "job_ended" for event in mine)
+
+
 def on_this_pod(events: Sequence[Event]) -> Sequence[Event]:
     """Return the events since the pod in hand was asked for."""
     for index in range(len(events) - 1, -1, -1):
