@@ -106,6 +106,7 @@ def test_silence_stops_a_running_job_where_that_was_asked_for(pod: Pod, api: Stu
     lease(pod, "arm", "0")
     pod.call("start", "0", "max_runtime")
     wait_until(lambda: bool(api.actions()), "the pod did not ask for its end")
+    wait_until(lambda: pod.call("status").startswith("exited"), "the job was not ended")
     before = pod.call("status")
     state, _, size, reason = before.split()
     words = pod.log.read_text()
@@ -127,8 +128,8 @@ def test_silence_stops_a_running_job_where_that_was_asked_for(pod: Pod, api: Stu
 def test_results_on_a_disk_that_would_be_wiped_wait_for_the_money(pod: Pod, api: StubApi) -> None:
     """After the job silence does nothing where acting would wipe results; the end of the money does."""
     pod.install("exit 0\n", lease={"silence_sec": 240, "spares_results": 1})
-    lease(pod, "arm", "900")
     armed = time.monotonic()
+    lease(pod, "arm", "900")
     pod.call("start", "0", "max_runtime")
     pod.call("wait")
     wait_until(lambda: bool(api.actions()), "the pod did not ask for its end")
@@ -148,8 +149,8 @@ def test_money_ends_a_running_job_that_nobody_watches(pod: Pod, api: StubApi) ->
 def test_whoever_is_there_may_bring_the_results_home(pod: Pod, api: StubApi) -> None:
     """At the end of the money, somebody who is heard of has some minutes, and no more."""
     pod.install("exit 0\n", lease={"silence_sec": 6000})
-    lease(pod, "arm", "60")
     armed = time.monotonic()
+    lease(pod, "arm", "60")
     beats(pod, 5.0)
     assert [] == api.actions()
     while not api.actions():
@@ -161,8 +162,8 @@ def test_whoever_is_there_may_bring_the_results_home(pod: Pod, api: StubApi) -> 
 def test_held_pod_waits_for_the_money(pod: Pod, api: StubApi) -> None:
     """A pod that holds what is nowhere else is let be until its money is spent."""
     pod.install("exit 0\n", lease={"silence_sec": 240})
-    lease(pod, "arm", "900")
     armed = time.monotonic()
+    lease(pod, "arm", "900")
     lease(pod, "hold")
     wait_until(lambda: bool(api.actions()), "the pod did not ask for its end")
     assert time.monotonic() - armed > 600 / SPEED
