@@ -78,7 +78,7 @@ class Place:
 
     def wait_for(self, samples: int) -> list[dict[str, Any]]:
         """Return the samples as soon as there are so many."""
-        give_up = time.monotonic() + 60
+        give_up = time.monotonic() + 240
         while len(lines := self.lines()) < samples:
             assert time.monotonic() < give_up, lines
             time.sleep(0.1)
