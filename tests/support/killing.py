@@ -82,3 +82,10 @@ def left_at(rig: Rig, name: str, occurrence: int = 1) -> Rig:
         rig.run()
     assert KILLED in rig.listener.messages, f"{name} never came"
     return after(rig)
+
+
+def next_one(rig: Rig) -> Rig:
+    """Return the executor that carries the run on, with the same ledger."""
+    second = after(rig)
+    second.ctx.ledger = rig.ctx.ledger
+    return second

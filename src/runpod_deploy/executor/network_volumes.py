@@ -24,6 +24,11 @@ class Owner(Protocol):
     async def volumes(self) -> list[Volume]:
         """Return the account's network volumes."""
 
+    async def create_volume(
+        self, name: str, size_gb: int, datacenter: str, kind: str | None = None
+    ) -> Volume:
+        """Make a network volume, exactly one."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
@@ -81,8 +86,7 @@ async def make(
                 f"{volume.size_gb} GB",
                 help=f"Use that one, or let it grow:\n  runpod-deploy volume resize {volume.id} --size GB",
             )
-    body: dict[str, Any] = {"name": name, "size": size_gb, "dataCenter": datacenter}
-    return await owner.resources.create(VOLUMES, body | ({"type": kind} if kind else {}))
+    return await owner.create_volume(name, size_gb, datacenter, kind)
 
 
 async def grow(owner: Owner, seen: Seen, size_gb: int) -> Volume:

@@ -200,8 +200,7 @@ async def _take_pod(ctx: RunContext, where: Standing) -> None:
         _bind(ctx, run.pod)
     if not alive or alive[-1].pod_id is None:
         return
-    record = alive[-1]
-    pod_id = alive[-1].pod_id
+    record, pod_id = alive[-1], alive[-1].pod_id
     seen = await ctx.cloud.get(pod_id) or _remembered(record)
     if record.status == "stopped" and starting.runs_for_us(ctx, seen):
         starting.found_running(ctx, seen, record)

@@ -22,7 +22,7 @@ _NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
 
 @functools.cache
 def _authorities(*, trust_env: bool) -> ssl.SSLContext:
-    # One for the process: to read the certificates takes 50 ms and 0.8 MiB each time.
+    # One for the process: to read the certificates is most of what a client costs.
     return httpx.create_ssl_context(trust_env=trust_env)
 
 

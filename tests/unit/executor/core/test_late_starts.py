@@ -12,7 +12,7 @@ from runpod_deploy.executor.ports import Endpoint, Pod, PodAction
 from runpod_deploy.record.journal import JournalError
 from runpod_deploy.record.run import RunState, fold
 from support.fake_cloud import unavailable
-from support.killing import Killed, after, kill
+from support.killing import Killed, kill, next_one
 from support.rig import Rig, RigMaker
 from unit.executor.core.test_recycling import first_run, kept, second_run, warned
 from unit.executor.core.test_waking import unverified
@@ -22,13 +22,6 @@ from unit.executor.core.test_waking import unverified
 def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a killed process wrote is there; only a power cut could take it back."""
     monkeypatch.setattr("os.fsync", lambda _fd: None)
-
-
-def next_one(rig: Rig) -> Rig:
-    """Return the executor that carries the run on, with the same ledger."""
-    second = after(rig)
-    second.ctx.ledger = rig.ctx.ledger
-    return second
 
 
 def lose_starts(rig: Rig, looks: int, *, lie: bool = False) -> None:

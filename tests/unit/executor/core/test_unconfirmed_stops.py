@@ -12,7 +12,7 @@ from runpod_deploy.record.ledger import Ledger
 from runpod_deploy.record.run import RunState
 from support.fake_cloud import unavailable
 from support.fakes import FakeJob
-from support.killing import after, left_at
+from support.killing import left_at, next_one
 from support.rig import Rig, RigMaker
 from unit.executor.core.test_waking import ARMED, begun, plan_with_disk, unverified
 
@@ -23,13 +23,6 @@ RESULTS = "/workspace/results"
 def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a killed process wrote is there; only a power cut could take it back."""
     monkeypatch.setattr("os.fsync", lambda _fd: None)
-
-
-def next_one(rig: Rig) -> Rig:
-    """Return the executor that carries the run on, with the same ledger."""
-    second = after(rig)
-    second.ctx.ledger = rig.ctx.ledger
-    return second
 
 
 def without_room(make_rig: RigMaker) -> Rig:
