@@ -146,6 +146,13 @@ def _umask() -> int:
     return mask
 
 
+def _end(server: subprocess.Popen[bytes], path: Path) -> None:
+    assert server.stdin is not None
+    server.stdin.close()
+    server.wait()
+    shutil.rmtree(path.parent, ignore_errors=True)
+
+
 @functools.cache
 def _server() -> tuple[str, subprocess.Popen[bytes]]:
     """Start this process's server, which ends with it; returns where it listens, and itself."""
@@ -159,7 +166,7 @@ def _server() -> tuple[str, subprocess.Popen[bytes]]:
         stdout=subprocess.DEVNULL,
         env=env,
     )
-    atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
+    atexit.register(_end, server, path)
     while not path.exists():
         assert server.poll() is None, "the process that starts programs did not start"
         time.sleep(0.01)
