@@ -315,12 +315,14 @@ def test_usage_is_an_error(pod: Pod) -> None:
 def container(pod: Pod, command: str, **env: str) -> subprocess.Popen[str]:
     """Start the container's command as the create call asks for it."""
     text = (pod.home / "bin" / "boot.sh").read_text("utf-8")
+    # With it dash ends before it reads a command: such a container has no shell at all.
+    environ = {name: value for name, value in pod.container_env.items() if name != "OPTIND"}
     wrapped = ["-c", f'sh -c "${BOOT_ENV}" </dev/null & exec "$@"', "sh", "sh", "-c", command]
     return subprocess.Popen(
         ["sh", *wrapped],
         env={
             **pod.session_env,
-            **pod.container_env,
+            **environ,
             BOOT_ENV: text,
             "PATH": pod.session_env["PATH"],
             **env,

@@ -33,6 +33,7 @@ VOLATILE = {
 FIXED = {
     "/schema_version": "one value is allowed; a file of version 2 says so in `job.schema_version`",
     "/storage/mode": "each mode needs other keys beside it: a test of its own",
+    "/storage/create": "true needs a size and one data center beside it: a test of its own",
     **dict.fromkeys(
         (
             *("/budget/sweep_cap_usd", "/matrix/axes", "/matrix/include", "/matrix/exclude"),
@@ -203,15 +204,18 @@ def test_a_key_that_is_changed_changes_the_hash(key: Key) -> None:
 
 
 def test_storage_modes_are_different_plans() -> None:
-    """Each mode, with the keys that it needs, is a plan of its own."""
+    """Each mode, and a volume that is made, with the keys that they need, is a plan of its own."""
     base = base_for(Key("/storage/volume_name", {}))
     ephemeral = put(base, ["storage"], {"mode": "ephemeral", "volume_gb": 40})
     none = base_for(Key("/storage/volume_mount", {}))
     documents = [base, ephemeral, put(none, ["storage"], {"mode": "none"})]
 
+    made = put(base, ["storage"], base["storage"] | {"create": True, "volume_gb": 40})
+    documents.append(put(made, ["pod", "datacenters"], ["EU-RO-1"]))
+
     found = {hash_of(json.dumps(document)) for document in documents}
 
-    assert 3 == len(found - {None})
+    assert 4 == len(found - {None})
 
 
 @pytest.mark.parametrize(
