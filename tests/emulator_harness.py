@@ -32,6 +32,13 @@ def pod_body(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in body.items() if value is not None}
 
 
+def cluster_body(nodes: int = 2, **changes: Any) -> dict[str, Any]:
+    """Give a create body of a cluster that is accepted."""
+    body = pod_body(gpu=None)
+    compute = {"gpuTypeId": GPU, "gpuCountPerPod": 1, "podCount": nodes}
+    return {**body, "type": "TRAINING", "compute": compute, **changes}
+
+
 class FakeProcess:
     """A pod that runs until it is stopped or `die` is called."""
 

@@ -12,6 +12,7 @@ from typing import Any
 TARGET = Path(__file__).with_name("runpod-v2.contract.json")
 USED = (
     "/v2/pods",
+    "/v2/clusters",
     "/v2/network-volumes",
     "/v2/catalog/gpus",
     "/v2/catalog/cpus",
@@ -21,6 +22,7 @@ USED = (
     "/v2/templates",
     "/v2/billing",
     "/v2/billing/pods",
+    "/v2/billing/clusters",
 )
 VERBATIM = frozenset(
     {

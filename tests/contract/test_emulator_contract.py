@@ -9,7 +9,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from emulator_harness import GPU, RunningCloud, pod_body, running_cloud
+from emulator_harness import GPU, RunningCloud, cluster_body, pod_body, running_cloud
 from runpod_deploy.emulator import request_schemas
 from runpod_deploy.emulator.api.app import TABLE
 
@@ -23,6 +23,8 @@ REQUESTS = {
     ("/v2/pods", "post"): request_schemas.CREATE_POD,
     ("/v2/pods/{id}", "patch"): request_schemas.UPDATE_POD,
     ("/v2/pods/{id}/action", "post"): request_schemas.POD_ACTION,
+    ("/v2/clusters", "post"): request_schemas.CREATE_CLUSTER,
+    ("/v2/clusters/{id}", "patch"): request_schemas.UPDATE_CLUSTER,
     ("/v2/network-volumes", "post"): request_schemas.CREATE_VOLUME,
     ("/v2/network-volumes/{id}", "patch"): request_schemas.UPDATE_VOLUME,
     ("/v2/registries", "post"): request_schemas.CREATE_REGISTRY,
@@ -233,6 +235,15 @@ def test_answers_keep_to_the_contract(served: RunningCloud) -> None:
     cpu_pod = call("post", "/v2/pods", status=201, json=cpu)
     call("delete", "/v2/pods/{id}", status=204, id=cpu_pod["id"])
 
+    cluster = call("post", "/v2/clusters", status=201, json=cluster_body(type="RAY"))
+    call("get", "/v2/clusters/{id}/pods", status=200, id=cluster["id"])
+    call("get", "/v2/clusters/{id}", status=200, id=cluster["id"])
+    call("get", "/v2/clusters", status=200)
+    call("get", "/v2/pods", status=200, params={"includeClusterPods": "true"})
+    call("patch", "/v2/clusters/{id}", status=200, id=cluster["id"], json={"name": "other"})
+    call("delete", "/v2/clusters/{id}", status=204, id=cluster["id"])
+    call("get", "/v2/billing/clusters", status=200, params={"clusterId": cluster["id"]})
+
     stock = {"include": "AVAILABILITY", "product": "POD"}
     call("get", "/v2/catalog/gpus", status=200)
     call("get", "/v2/catalog/gpus", status=200, params=stock)
@@ -259,6 +270,8 @@ def test_refusals_keep_to_the_contract(served: RunningCloud) -> None:
     call("post", "/v2/pods", status=422, json={"gpus": 1})
     call("post", "/v2/pods", status=400, json=pod_body(gpu={"id": "NVIDIA Nothing"}))
     call("post", "/v2/pods", status=404, json=pod_body(templateId="none"))
+    call("post", "/v2/clusters", status=422, json=cluster_body(registry="r"))
+    call("get", "/v2/clusters/{id}/pods", status=404, id="nothing")
     for path, methods in PATHS.items():
         if path.endswith("{id}"):
             call("get", path, status=404, id="nothing")

@@ -96,7 +96,7 @@ class TestGate:
     @pytest.mark.parametrize(
         ("method", "path", "status"),
         [
-            ("GET", "/v2/clusters", 501),
+            ("GET", "/v2/endpoints", 501),
             ("GET", "/v2/openapi.json", 501),
             ("POST", "/v2/serverless", 501),
             ("GET", "/v2/pods/a/b/c", 501),

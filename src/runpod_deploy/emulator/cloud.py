@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runpod_deploy.emulator.catalog import load_catalog
 from runpod_deploy.emulator.clock import BillingClock
+from runpod_deploy.emulator.clusters import Clusters
 from runpod_deploy.emulator.faults import FaultBoard, parse_fault
 from runpod_deploy.emulator.fleet import Fleet
 from runpod_deploy.emulator.options import EmulatorOptions
@@ -59,6 +60,7 @@ class EmulatedCloud:
             clock=self.clock,
             host=host,
         )
+        self.clusters = Clusters(self.fleet, self.board)
 
     def seen(self) -> None:
         """Note that a client was here: the emulator stays for another while."""

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from runpod_deploy.emulator.logs import LogBook
 from runpod_deploy.emulator.options import EmulatorOptions
 from runpod_deploy.emulator.placement import Placement, Placer
 from runpod_deploy.emulator.pod_document import observed, pod_document
-from runpod_deploy.emulator.pod_env import injected_env, process_env
+from runpod_deploy.emulator.pod_env import injected_env as injected_env_of
+from runpod_deploy.emulator.pod_env import process_env
 from runpod_deploy.emulator.pod_request import PodRequest, read_pod_request
 from runpod_deploy.emulator.ports import GpuModel, PodClock, PodHost, PodSpec
 from runpod_deploy.emulator.problems import (
@@ -98,6 +100,17 @@ class Fleet:
             Problem: 422, 404, 400, 402 or 400 in this order; 5xx where a fault says so.
         """
         request = read_pod_request(body, self._store.account.templates)
+        await self.before_create(request)
+        tenant = self.admit(request, self.place(request))
+        await self.after_create(_context(tenant.pod))
+        return tenant
+
+    async def before_create(self, request: PodRequest) -> None:
+        """Fail a create call in its place, where a fault says so.
+
+        Raises:
+            Problem: 422 or 5xx; nothing was made.
+        """
         if self._board.take("image-refused", **request.context()):
             raise invalid([], f'Container image "{request.image}" was not found on its registry')
         if before := self._board.take("create-5xx-before", **request.context()):
@@ -105,12 +118,25 @@ class Fleet:
         if hang := self._board.take("create-hang-before", **request.context()):
             await asyncio.sleep(hang.number("seconds"))
             raise Problem(504, TRANSIENT)
-        tenant = self._admit(request, self._placer.place(request))
-        if after := self._board.take("create-5xx-after", **_context(tenant.pod)):
+
+    async def after_create(self, context: Mapping[str, str]) -> None:
+        """Lose or delay the answer to a create call that had its effect, where a fault says so.
+
+        Raises:
+            Problem: 5xx; what was asked for is there.
+        """
+        if after := self._board.take("create-5xx-after", **context):
             raise Problem(int(after.number("status")), TRANSIENT)
-        if hang := self._board.take("create-hang-after", **_context(tenant.pod)):
+        if hang := self._board.take("create-hang-after", **context):
             await asyncio.sleep(hang.number("seconds"))
-        return tenant
+
+    def place(self, request: PodRequest, pods: int = 1) -> Placement:
+        """Find where a pod, or so many of one shape, can go.
+
+        Raises:
+            Problem: 400 or 402.
+        """
+        return self._placer.place(request, pods)
 
     async def act(self, tenant: Tenant, action: Action) -> None:
         """Carry out a state transition.
@@ -147,6 +173,12 @@ class Fleet:
             self._check_exists(tenant)
             await self._terminate(tenant)
 
+    async def dissolve(self, tenant: Tenant) -> None:
+        """Delete a pod because its cluster is deleted."""
+        async with tenant.lock:
+            if tenant.pod.id in self.tenants:
+                await self._remove(tenant, "deleted")
+
     async def end(self, tenant: Tenant, how: str) -> None:
         """End a pod from outside the API: "exited", "error" or "gone"."""
         async with tenant.lock:
@@ -165,10 +197,24 @@ class Fleet:
         """Write a pod down after a change."""
         self._store.save_pod(pod)
 
-    def _admit(self, request: PodRequest, place: Placement) -> Tenant:
+    def admit(
+        self,
+        request: PodRequest,
+        place: Placement,
+        *,
+        injected_env: Mapping[str, str] | None = None,
+        **membership: Any,
+    ) -> Tenant:
+        """Let a pod begin to be where it was placed.
+
+        Args:
+            injected_env: What the cloud itself adds to its environment.
+            membership: Fields of the record that make it a cluster's, its own name among them.
+        """
+        added = injected_env_of(request, self._store.account.ssh_keys)
         pod = Pod(
             id=new_id(POD_LENGTH),
-            name=request.name,
+            name=membership.pop("name", request.name),
             image=request.image,
             args=request.args,
             disk=request.disk,
@@ -186,8 +232,9 @@ class Fleet:
             cuda=place.cuda,
             global_networking=request.global_networking,
             env=dict(request.env),
-            injected_env=injected_env(request, self._store.account.ssh_keys),
+            injected_env={**added, **(injected_env or {})},
             api_key="rpa_pod_" + secrets.token_hex(20),
+            **membership,
         )
         tenant = Tenant(pod)
         self.tenants[pod.id] = tenant

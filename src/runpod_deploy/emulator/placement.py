@@ -16,7 +16,7 @@ _PORT = re.compile(r"\d{1,5}/(?:tcp|http)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Placement:
-    """Where a pod goes and what its compute costs, USD per hour in all."""
+    """Where a pod goes and what its compute costs, USD per hour for this pod."""
 
     datacenter: str
     cuda: str | None
@@ -32,8 +32,8 @@ class Placer:
     stock: Stock
     board: FaultBoard
 
-    def place(self, request: PodRequest) -> Placement:
-        """Find the place for a pod.
+    def place(self, request: PodRequest, pods: int = 1) -> Placement:
+        """Find the place for a pod, or for as many of one shape, all in one data center.
 
         Raises:
             Problem: 400 for a broken rule, then 402, then 400 for want of capacity.
@@ -52,7 +52,7 @@ class Placer:
         if gpu is None:
             return self._place_cpu(request, candidates)
         cuda = host_cuda(gpu, request)
-        chosen = self.stock.choose(gpu, request.gpu_count, request.cloud, candidates)
+        chosen = self.stock.choose(gpu, request.gpu_count * pods, request.cloud, candidates)
         if chosen is None or (cuda is None and _wants_cuda(request)):
             raise bad_request(NO_CAPACITY)
         wrong = self.board.take("wrong-price", **request.context(chosen.id))

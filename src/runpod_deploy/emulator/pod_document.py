@@ -58,6 +58,8 @@ def pod_document(
         "createdAt": rfc3339(pod.created_at),
         "startedAt": None if pod.started_at is None else rfc3339(pod.started_at),
     }
+    if pod.cluster_id:
+        document["cluster"] = _membership(pod)
     if pod.gpu_id is not None:
         document["gpu"] = {"id": pod.gpu_id, "count": pod.gpu_count}
     else:
@@ -68,6 +70,11 @@ def pod_document(
             "memory": flavor.ram_gb_per_vcpu * pod.vcpu_count,
         }
     return document
+
+
+def _membership(pod: Pod) -> dict[str, Any]:
+    known = {"id": pod.cluster_id, "rank": pod.rank, "ip": pod.address}
+    return known | ({"role": pod.role} if pod.role else {})
 
 
 def _proxy(pod: Pod) -> dict[str, Any]:

@@ -17,6 +17,8 @@ class Pod:
         mounts: As in the API: `persistent` or `network`.
         gpu_id: Set for GPU pods; `cpu_id` for the others.
         gpu_count: Number of GPUs rented.
+        cluster_id: Set for members of a cluster, as are `rank` and, for some types, `role`.
+        address: A member's own on its cluster's private network.
         price: USD per hour of the whole pod's compute.
         api_key: Accepted for this pod alone; never written to disk.
         created_at: POSIX seconds, as are the other times.
@@ -45,6 +47,10 @@ class Pod:
     env: dict[str, str] = field(default_factory=dict)
     injected_env: dict[str, str] = field(default_factory=dict)
     api_key: str = ""
+    cluster_id: str = ""
+    rank: int = 0
+    role: str = ""
+    address: str = ""
     power: Power = "on"
     started_at: float | None = None
     ended_at: float | None = None
@@ -83,6 +89,35 @@ class Pod:
     def from_document(cls, row: dict[str, Any]) -> "Pod":
         """Read what `document` gave."""
         return cls(**{**row, "meter": Meter.from_document(row["meter"])})
+
+
+@dataclass(kw_only=True, slots=True)
+class Cluster:
+    """Several pods of one shape in one data center; they end with their daemon, and so does it.
+
+    Attributes:
+        number: Which cluster of this daemon it is, from 1 on: its private network is called after it.
+        datacenter: Where all its pods are.
+    """
+
+    id: str
+    name: str
+    type: str
+    gpu_id: str
+    gpu_count: int
+    pod_count: int
+    datacenter: str
+    number: int
+    created_at: float
+
+    @property
+    def cidr(self) -> str:
+        """The private network, a part of the loopback network that all emulated pods share."""
+        return f"127.65.{self.number % 256}.0/24"
+
+    def address(self, rank: int) -> str:
+        """Give the private address of a member."""
+        return f"127.65.{self.number % 256}.{rank + 2}"
 
 
 @dataclass(kw_only=True, slots=True)

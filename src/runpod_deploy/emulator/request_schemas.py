@@ -79,6 +79,31 @@ UPDATE_POD = _closed(
 POD_ACTION = _closed(
     {"action": {"type": "string", "enum": ["start", "stop", "restart", "terminate"]}}, "action"
 )
+CREATE_CLUSTER = _closed(
+    {
+        **{name: shape for name, shape in _CONTAINER.items() if name != "registry"},
+        "compute": _closed(
+            {
+                "gpuCountPerPod": {"type": "integer", "minimum": 1},
+                "gpuTypeId": _NAME,
+                "podCount": {"type": "integer", "minimum": 2, "maximum": 250},
+            },
+            "gpuTypeId",
+            "gpuCountPerPod",
+            "podCount",
+        ),
+        "dataCenterIds": {"type": "array", "items": {"type": "string"}},
+        "mounts": _MOUNTS,
+        "name": _NAME,
+        "startJupyter": _FLAG,
+        "startSsh": _FLAG,
+        "type": {"type": "string", "enum": ["APPLICATION", "TRAINING", "SLURM", "RAY"]},
+    },
+    "name",
+    "type",
+    "compute",
+)
+UPDATE_CLUSTER = _closed({"name": _NAME}, minProperties=1)
 CREATE_VOLUME = _closed(
     {
         "dataCenter": _NAME,

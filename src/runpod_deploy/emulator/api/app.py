@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpod_deploy.emulator.api import account, admin, billing, catalog, pods, volumes
+from runpod_deploy.emulator.api import account, admin, billing, catalog, clusters, pods, volumes
 from runpod_deploy.emulator.api.gate import Gate
 from runpod_deploy.emulator.cloud import EmulatedCloud
 from runpod_deploy.emulator.problems import MEDIA_TYPE, TRANSIENT, Problem
@@ -25,6 +25,13 @@ TABLE: dict[str, dict[str, Handler]] = {
     },
     "/v2/pods/{id}/action": {"POST": pods.act_on_pod},
     "/v2/pods/{id}/logs": {"GET": pods.stream_logs},
+    "/v2/clusters": {"GET": clusters.list_clusters, "POST": clusters.create_cluster},
+    "/v2/clusters/{id}": {
+        "GET": clusters.get_cluster,
+        "PATCH": clusters.patch_cluster,
+        "DELETE": clusters.delete_cluster,
+    },
+    "/v2/clusters/{id}/pods": {"GET": clusters.list_cluster_pods},
     "/v2/network-volumes": {"GET": volumes.list_volumes, "POST": volumes.create_volume},
     "/v2/network-volumes/{id}": {
         "GET": volumes.get_volume,
@@ -48,6 +55,7 @@ TABLE: dict[str, dict[str, Handler]] = {
     },
     "/v2/billing": {"GET": billing.total_billing},
     "/v2/billing/pods": {"GET": billing.pod_billing},
+    "/v2/billing/clusters": {"GET": billing.cluster_billing},
     "/_emulator/status": {"GET": admin.get_status},
     "/_emulator/pods": {"GET": admin.list_pods},
     "/_emulator/pods/{id}/kill": {"POST": admin.kill_pod},

@@ -1,4 +1,4 @@
-"""`/v2/billing` and `/v2/billing/pods`, on the billing clock."""
+"""`/v2/billing`, its `/pods` and its `/clusters`, on the billing clock."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,8 +30,6 @@ _NOT_EMULATED = (
     "serverlessDiskAmount",
     "serverlessFeeAmount",
     "endpointAmount",
-    "clusterGpuAmount",
-    "clusterDiskAmount",
     "clusterNetworkingAmount",
 )
 
@@ -67,7 +65,7 @@ async def pod_billing(request: Request) -> Response:
     pod_id = request.query_params.get("podId")
     records = []
     for pod in cloud.fleet.history.values():
-        if pod_id in {None, pod.id}:
+        if pod_id in {None, pod.id} and not pod.cluster_id:
             for start, end in window.spent_in([pod.meter]):
                 amounts = _pod_amounts(pod.meter, start, end, window.now)
                 records.append(_record(start, end, {"podId": pod.id, **amounts}))
@@ -77,6 +75,28 @@ async def pod_billing(request: Request) -> Response:
         "recordCount": len(records),
         "uniquePodCount": len({record["podId"] for record in records}),
         "totals": _totals(records, keys),
+    }
+    return answer({"records": records, "metadata": metadata})
+
+
+async def cluster_billing(request: Request) -> Response:
+    """GET /v2/billing/clusters: one record per cluster and bucket, over its pods."""
+    cloud, window = cloud_of(request), _window(request)
+    asked = request.query_params.get("clusterId")
+    meters: dict[str, list[Meter]] = {}
+    for pod in cloud.fleet.history.values():
+        if pod.cluster_id and asked in {None, pod.cluster_id}:
+            meters.setdefault(pod.cluster_id, []).append(pod.meter)
+    records = [
+        _record(start, end, {"clusterId": id_, **_cluster_amounts(those, start, end, window.now)})
+        for id_, those in meters.items()
+        for start, end in window.spent_in(those)
+    ]
+    metadata = {
+        "query": {**window.document(), "clusterId": asked},
+        "recordCount": len(records),
+        "uniqueClusterCount": len({record["clusterId"] for record in records}),
+        "totals": _totals(records, tuple(_cluster_amounts([], 0, 0, 0))),
     }
     return answer({"records": records, "metadata": metadata})
 
@@ -140,8 +160,25 @@ def _pod_amounts(meter: Meter, start: float, end: float, now: float) -> dict[str
     }
 
 
+def _cluster_amounts(
+    meters: Sequence[Meter], start: float, end: float, now: float
+) -> dict[str, float]:
+    spent = [meter.between(start, end, now) for meter in meters]
+    gpu, disk = sum(one.gpu for one in spent), sum(one.disk for one in spent)
+    # What the network between nodes costs is not known: here it is free.
+    return {
+        "totalAmount": float(gpu + disk),
+        "gpuAmount": float(gpu),
+        "diskAmount": float(disk),
+        "networkingAmount": 0.0,
+    }
+
+
 def _all_amounts(cloud: EmulatedCloud, start: float, end: float, now: float) -> dict[str, float]:
-    pods = [pod.meter.between(start, end, now) for pod in cloud.fleet.history.values()]
+    history = cloud.fleet.history.values()
+    pods = [pod.meter.between(start, end, now) for pod in history if not pod.cluster_id]
+    nodes = [pod.meter for pod in history if pod.cluster_id]
+    clusters = _cluster_amounts(nodes, start, end, now)
     storage = {"STANDARD": 0.0, "HIGH_PERFORMANCE": 0.0}
     for volume in cloud.store.account.volumes.values():
         storage[volume.type] += volume.meter.between(start, end, now).disk
@@ -149,6 +186,8 @@ def _all_amounts(cloud: EmulatedCloud, start: float, end: float, now: float) -> 
         "podGpuAmount": sum(spent.gpu for spent in pods),
         "podCpuAmount": sum(spent.cpu for spent in pods),
         "podDiskAmount": sum(spent.disk for spent in pods),
+        "clusterGpuAmount": clusters["gpuAmount"],
+        "clusterDiskAmount": clusters["diskAmount"],
         "storageStandardAmount": storage["STANDARD"],
         "storageHighPerformanceAmount": storage["HIGH_PERFORMANCE"],
         **dict.fromkeys(_NOT_EMULATED, 0.0),

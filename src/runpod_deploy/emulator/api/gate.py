@@ -104,7 +104,10 @@ class Gate:
                 if refused := self._cloud.board.take("pod-key-refused", name=tenant.pod.name):
                     raise Problem(int(refused.number("status")), "access denied")
                 own = f"/v2/pods/{pod_id}"
-                if (method, path) in {("GET", own), ("DELETE", own), ("POST", f"{own}/action")}:
+                allowed = {("GET", own), ("DELETE", own), ("POST", f"{own}/action")}
+                if tenant.pod.cluster_id:
+                    allowed.add(("DELETE", f"/v2/clusters/{tenant.pod.cluster_id}"))
+                if (method, path) in allowed:
                     return f"pod:{pod_id}"
                 raise Problem(403, "access denied")
         raise Problem(401, "invalid bearer token")

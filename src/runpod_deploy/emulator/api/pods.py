@@ -22,7 +22,7 @@ from runpod_deploy.emulator.fleet import Tenant
 from runpod_deploy.emulator.lifecycle import Action
 from runpod_deploy.emulator.logs import DEFAULT_TAIL, KEPT_LINES, Cursor, LogLine, parse_cursor
 from runpod_deploy.emulator.pod_update import update_pod
-from runpod_deploy.emulator.problems import invalid
+from runpod_deploy.emulator.problems import Problem, invalid
 from runpod_deploy.emulator.request_schemas import POD_ACTION, UPDATE_POD
 
 KEEP_ALIVE_SECONDS = 15.0
@@ -31,9 +31,9 @@ STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 async def list_pods(request: Request) -> Response:
     """GET /v2/pods, newest first."""
-    flag(request, "includeClusterPods")
+    clustered = flag(request, "includeClusterPods")
     fleet = cloud_of(request).fleet
-    tenants = reversed(list(fleet.tenants.values()))
+    tenants = [t for t in fleet.tenants.values() if clustered or not t.pod.cluster_id][::-1]
     return answer({"pods": [fleet.document(tenant, polled=True) for tenant in tenants]})
 
 
@@ -52,7 +52,7 @@ async def get_pod(request: Request) -> Response:
 
 async def patch_pod(request: Request) -> Response:
     """PATCH /v2/pods/{id}."""
-    cloud, tenant = cloud_of(request), _tenant(request)
+    cloud, tenant = cloud_of(request), _on_its_own(request)
     body = await checked_body(request, UPDATE_POD)
     update_pod(tenant.pod, body, cloud.store.account)
     cloud.fleet.saved(tenant.pod)
@@ -61,13 +61,13 @@ async def patch_pod(request: Request) -> Response:
 
 async def delete_pod(request: Request) -> Response:
     """DELETE /v2/pods/{id}."""
-    await cloud_of(request).fleet.delete(_tenant(request))
+    await cloud_of(request).fleet.delete(_on_its_own(request))
     return no_content()
 
 
 async def act_on_pod(request: Request) -> Response:
     """POST /v2/pods/{id}/action."""
-    fleet, tenant = cloud_of(request).fleet, _tenant(request)
+    fleet, tenant = cloud_of(request).fleet, _on_its_own(request)
     body = await checked_body(request, POD_ACTION)
     action = cast("Action", body["action"])
     await fleet.act(tenant, action)
@@ -129,3 +129,15 @@ def _cursor(request: Request) -> Cursor | None:
 
 def _tenant(request: Request) -> Tenant:
     return cloud_of(request).fleet.find(request.path_params["id"])
+
+
+def _on_its_own(request: Request) -> Tenant:
+    """Give a pod that may be changed here: members are their cluster's.
+
+    Raises:
+        Problem: 404 or 409.
+    """
+    tenant = _tenant(request)
+    if tenant.pod.cluster_id:
+        raise Problem(409, f'Pod "{tenant.pod.id}" belongs to cluster "{tenant.pod.cluster_id}"')
+    return tenant
