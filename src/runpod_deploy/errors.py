@@ -34,6 +34,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+from runpod_deploy.frozen import frozen
+
 EXIT_OK = 0
 EXIT_CHANGED = 2
 EXIT_SIGINT = 130
@@ -60,7 +62,7 @@ class Position:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Diagnostic:
     """One finding, told so that the reader knows what to do.
 

@@ -1,9 +1,9 @@
 """Which commands there are, in the order of the help, and where each is written."""
 
-from dataclasses import dataclass
+from runpod_deploy.frozen import frozen
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Command:
     """A command by its words, such as `plan diff`.
 

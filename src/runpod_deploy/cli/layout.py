@@ -1,18 +1,18 @@
 """Lines of text side by side: labelled rows that wrap, and tables."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from textwrap import wrap
 
 from runpod_deploy.cli.diagnostics import cells
 from runpod_deploy.cli.printable import line
 from runpod_deploy.cli.style import Style
+from runpod_deploy.frozen import frozen
 
 INDENT = "  "
 LABEL = 16
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Row:
     """A label and what it stands for; `default` is what nobody asked for, and is dimmed."""
 

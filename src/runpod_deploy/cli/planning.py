@@ -3,13 +3,14 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runpod_deploy.compiler.plan import PlanFile
 from runpod_deploy.compiler.sweepfile import SweepFile
 from runpod_deploy.errors import Diagnostic, InvalidInput
+from runpod_deploy.frozen import frozen
 from runpod_deploy.schema.job import JobConfig
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _SAVED = re.compile(rb'"format"\s*:\s*"runpod-deploy\.([a-z-]*)')
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Planned:
     """A plan and where it applies.
 
@@ -48,7 +49,7 @@ class Planned:
         return (self.plan_file,)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlannedSweep:
     """The plans of a sweep and where they apply; other attributes as of `Planned`.
 

@@ -1,16 +1,17 @@
 """What the compiler has to be told, because it may not look: the files of the project, as data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from runpod_deploy.compiler.plan import PayloadEntry
 from runpod_deploy.errors import Diagnostic
+from runpod_deploy.frozen import frozen
 
 MarkKind = Literal["user-path", "secret"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Mark:
     """Something in a staged file that is worth a warning; what it says is not kept.
 
@@ -24,7 +25,7 @@ class Mark:
     line: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Facts:
     """The outside of a compile.
 

@@ -2,14 +2,14 @@
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from runpod_deploy.errors import Diagnostic, Position, Severity
+from runpod_deploy.frozen import frozen
 from runpod_deploy.schema.job import JobSource
 from runpod_deploy.schema.newer_keys import with_way_to_version_3
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Finding:
     """A diagnostic whose place is still a JSON pointer.
 

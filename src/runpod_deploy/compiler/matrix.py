@@ -7,12 +7,12 @@ run of a sweep is the plan of its job file with all axes set, and is checked aga
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import product
 
 from runpod_deploy.compiler.findings import Finding
 from runpod_deploy.compiler.plan import PlanShard
 from runpod_deploy.errors import InvalidInput
+from runpod_deploy.frozen import frozen
 from runpod_deploy.schema.job import JobConfig, MatrixSection
 from runpod_deploy.schema.sweep_rules import MAX_RUNS
 
@@ -20,7 +20,7 @@ _LONGEST_NAME = 60
 _NOT_FOR_NAMES = re.compile(r"[^A-Za-z0-9.=-]+")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Combination:
     """One run of a sweep.
 

@@ -4,14 +4,15 @@ Prices in USD, times in seconds, sizes in GB. None always means "not known" and 
 catalog writes 0 or null where it has no price.
 """
 
-from dataclasses import dataclass
 from typing import Literal
+
+from runpod_deploy.frozen import frozen
 
 StockLevel = Literal["NONE", "LOW", "MEDIUM", "HIGH"]
 PassedOver = Literal["not_in_catalog", "price_unknown", "above_ceiling", "out_of_stock"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class CandidateOffer:
     """What the catalog says about one candidate.
 
@@ -35,7 +36,7 @@ class CandidateOffer:
     passed_over: PassedOver | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ObservedVolume:
     """The network volume of the plan, as the account has it: it decides where the pod will be."""
 
@@ -44,7 +45,7 @@ class ObservedVolume:
     size_gb: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ObservedCatalog:
     """Price and stock of every candidate at one moment.
 
@@ -62,7 +63,7 @@ class ObservedCatalog:
     volume: ObservedVolume | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ObservedImage:
     """Which image the plan's tag pointed at when the registry was asked.
 
@@ -75,7 +76,7 @@ class ObservedImage:
     read_at: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Spend:
     """So long at the estimate's rate costs so much."""
 
@@ -83,7 +84,7 @@ class Spend:
     usd: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class TypicalSpend:
     """What a run like the earlier ones of this job would cost at today's rate.
 
@@ -100,7 +101,7 @@ class TypicalSpend:
     usd: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Estimate:
     """What a run would cost on the candidate that apply would ask for first.
 

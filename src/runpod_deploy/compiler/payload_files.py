@@ -6,20 +6,20 @@ plan, and its identity, its sizes and its remarkable files are all that most pla
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from heapq import nlargest
 from typing import overload
 
 from runpod_deploy.compiler.payload import total_bytes, tree_sha256
 from runpod_deploy.compiler.plan import PayloadEntry
 from runpod_deploy.compiler.secret_looking import NAMES
+from runpod_deploy.frozen import frozen
 
 LARGEST = 10
 HUGE_BYTES = 2**30
 _SECRET_NAME = re.compile(NAMES)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Sums:
     """What is asked of a whole payload list.
 

@@ -8,10 +8,11 @@ only while the plan is applied stand as late-bound tokens `@@rd:NAME@@` (see `la
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from runpod_deploy.compiler.observed import Estimate, ObservedCatalog, ObservedImage
+from runpod_deploy.frozen import frozen
 
 PLAN_FORMAT = "runpod-deploy.plan/1"
 POD_PROTOCOL = 1
@@ -32,7 +33,7 @@ StepName = Literal[
 ]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanJob:
     """Which job this is.
 
@@ -48,7 +49,7 @@ class PlanJob:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Candidate:
     """One place to try: the ring is walked in plan order.
 
@@ -66,7 +67,7 @@ class Candidate:
         return f"{self.gpu} · {self.datacenter or 'any datacenter'} · {self.cloud}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanAdmission:
     """What nvidia-smi and df must show on the pod; None asks nothing. Sizes in GB (10^9)."""
 
@@ -79,7 +80,7 @@ class PlanAdmission:
     min_disk_gb: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanPod:
     """The machine; `max_price_per_hour_usd` is the whole pod's rate.
 
@@ -106,7 +107,7 @@ class PlanPod:
     admission: PlanAdmission
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanStorage:
     """What survives a stop; `mount` is None for mode `none`. Sizes in GB."""
 
@@ -116,7 +117,7 @@ class PlanStorage:
     volume_gb: int | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Script:
     """A file that will lie on the pod, in full.
 
@@ -143,7 +144,7 @@ class Script:
     sha256: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PayloadEntry:
     """One file or symbolic link that will travel.
 
@@ -164,7 +165,7 @@ class PayloadEntry:
     target: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanStaging:
     """Local files that will be put on the pod; they are listed in `PlanFile.payload[label]`.
 
@@ -185,7 +186,7 @@ class PlanStaging:
     bytes: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanSecret:
     """A secret by reference: never a value.
 
@@ -206,7 +207,7 @@ class PlanSecret:
     export: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanRun:
     """How the run script is judged and where it works."""
 
@@ -218,7 +219,7 @@ class PlanRun:
     fail_on_markers: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanArtifact:
     """Results to pull; `local_path` begins with a late-bound token, as a rule the run folder's."""
 
@@ -231,7 +232,7 @@ class PlanArtifact:
     every_minutes: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class StepPlan:
     """A step of the run as data; the executor has one module for each name."""
 
@@ -240,7 +241,7 @@ class StepPlan:
     retries: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanLifecycle:
     """What becomes of the pod, defaults decided.
 
@@ -263,7 +264,7 @@ class PlanLifecycle:
         return bool(stopping & {self.on_success, self.on_failure, self.on_orphaned})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanLease:
     """The watchdog on the pod, in minutes.
 
@@ -281,7 +282,7 @@ class PlanLease:
     spares_results: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanBudget:
     """Money in USD, times in the unit of their names; None has no limit of its own."""
 
@@ -295,7 +296,7 @@ class PlanBudget:
     idle_gpu_minutes: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanCapacity:
     """How long to go round the ring; `attempts` None: as often as fits."""
 
@@ -303,7 +304,7 @@ class PlanCapacity:
     attempts: int | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanTelemetry:
     """What is recorded beside the log."""
 
@@ -317,7 +318,7 @@ class PlanTelemetry:
     capture_payload_lockfile: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanShard:
     """Which run of a sweep this is, and how its sweep is carried out; the latter is the same in all.
 
@@ -336,7 +337,7 @@ class PlanShard:
     cap_usd: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanNotify:
     """Who is told of the run's end; None is not told.
 
@@ -353,7 +354,7 @@ class PlanNotify:
     on: tuple[Literal["succeeded", "failed", "cancelled", "kept", "unknown", "leaked"], ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanForward:
     """A port of this machine's loopback address that leads to a port of the pod."""
 
@@ -361,7 +362,7 @@ class PlanForward:
     pod: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Plan:
     """Everything that will be done; `plan_hash` is over exactly this.
 
@@ -404,7 +405,7 @@ class Plan:
         raise KeyError(name)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class GitFacts:
     """The repository a plan was made from.
 
@@ -420,7 +421,7 @@ class GitFacts:
     patch_sha256: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class LockfileFacts:
     """The lock file of the project: name relative to the project root, hex digest of its bytes."""
 
@@ -428,7 +429,7 @@ class LockfileFacts:
     sha256: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Observed:
     """What was seen while compiling: for people and for drift, never part of the identity.
 
@@ -454,7 +455,7 @@ class Observed:
     image: ObservedImage | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlanFile:
     """A plan as it is saved: the plan, what it commits to, and what was seen.
 

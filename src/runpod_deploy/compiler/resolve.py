@@ -2,13 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from operator import is_
 from typing import Any, NewType
 
 from runpod_deploy.compiler.findings import Finding
 from runpod_deploy.compiler.scope import Scope
+from runpod_deploy.frozen import frozen
 from runpod_deploy.schema.job import JobConfig
 from runpod_deploy.schema.plain import escape
 
@@ -21,7 +22,7 @@ SCRIPT_TEXT = "/run/script/text"
 _UNTOUCHED = frozenset(("source", "variables", "schema_version", "name", "lint", "matrix"))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Resolution:
     """The outcome of `resolve`.
 

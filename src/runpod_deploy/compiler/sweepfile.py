@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from runpod_deploy.compiler.canonical import sha256
@@ -11,12 +10,13 @@ from runpod_deploy.compiler.planfile import dumps as dump_plan
 from runpod_deploy.compiler.planfile import from_raw as plan_from_raw
 from runpod_deploy.compiler.planfile_json import parse
 from runpod_deploy.errors import InvalidInput, PlanRefused
+from runpod_deploy.frozen import frozen
 
 SWEEP_FORMAT = "runpod-deploy.sweep/1"
 _FAMILY, _, _VERSION = SWEEP_FORMAT.partition("/")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class SweepFile:
     """The plans of a sweep.
 

@@ -6,8 +6,9 @@ comes that is more than a name; most job files never need it.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from runpod_deploy.frozen import frozen
 
 if TYPE_CHECKING:
     from runpod_deploy.compiler.sandbox import JobEnvironment
@@ -20,7 +21,7 @@ _WORDS = frozenset(
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Use:
     """A name in a template.
 

@@ -115,17 +115,19 @@ def effective_excludes(
         own: Files of ours beside the run folders, relative to the project root.
         left: What belongs to the preset besides, relative to the project root.
     """
-    preset = (*HYGIENE, *_own_paths(entry, project, left)) if entry.excludes_default else ()
-    ours = _own_paths(entry, project, (f"{RUN_FOLDERS}/", *own))
+    source = str(project.locate(entry.source))
+    preset = (*HYGIENE, *_own_paths(source, project, left)) if entry.excludes_default else ()
+    ours = _own_paths(source, project, (f"{RUN_FOLDERS}/", *own))
     return (*ours, *entry.excludes, *entry.excludes_extra, *preset)
 
 
-def _own_paths(entry: StagingEntry, project: Project, paths: Sequence[str]) -> Iterator[str]:
-    source = project.locate(entry.source)
+def _own_paths(source: str, project: Project, paths: Sequence[str]) -> Iterator[str]:
+    """Yield the paths, relative to the project root, that lie below a source, as its patterns."""
+    folder = posixpath.join(source, "")
     for path in paths:
-        own = project.root / path
-        if source != own and own.is_relative_to(source):
-            yield f"/{own.relative_to(source).as_posix()}{'/' * path.endswith('/')}"
+        own = posixpath.normpath(posixpath.join(project.root, path))
+        if own.startswith(folder):
+            yield f"/{own.removeprefix(folder)}{'/' * path.endswith('/')}"
 
 
 def _left_here(config: Resolved, project: Project) -> tuple[str, ...]:

@@ -9,11 +9,11 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from runpod_deploy.compiler.plan import GitFacts
 from runpod_deploy.facts.project import git_toplevel
+from runpod_deploy.frozen import frozen
 
 _TIMEOUT_SEC = 60.0
 _MISLEADING = frozenset(
@@ -33,7 +33,7 @@ _NO_COMMIT = "(initial)"
 _DETACHED = "(detached)"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class GitState:
     """The work tree a project lies in.
 

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from runpod_deploy.facts.kept_file import kept_folder, read_kept, write_kept
 from runpod_deploy.facts.requirements import NAMES as REQUIREMENTS
 from runpod_deploy.facts.trace import fingerprint, look_again, youngest_ns
 from runpod_deploy.facts.walk import RuleFile, Walk, stays_inside
+from runpod_deploy.frozen import frozen
 from runpod_deploy.schema.plain import to_plain
 
 MAGIC = b"runpod-deploy tree 1\n"
@@ -33,7 +33,7 @@ _FEWEST_FILES = 200
 _MADE_BY = (__version__, NAMES, REQUIREMENTS.pattern)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Choice:
     """A source, and everything outside of it that decides which of its files travel."""
 
@@ -56,7 +56,7 @@ class Choice:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class KnownTree:
     """A payload and what goes with it; `flagged` and `requirements` as of `Payload`."""
 

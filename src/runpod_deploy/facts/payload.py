@@ -1,7 +1,6 @@
 """The files of one staging entry, and what a reader of the plan should know about them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from runpod_deploy.compiler.findings import Finding
@@ -12,6 +11,7 @@ from runpod_deploy.facts.known_tree import Choice, KnownTree, recall, remember
 from runpod_deploy.facts.requirements import requirement_files
 from runpod_deploy.facts.seal import seal
 from runpod_deploy.facts.walk import Obstacle, rule_files_above, rule_names, walk
+from runpod_deploy.frozen import frozen
 
 _SHOWN = 10
 _TOLD: Mapping[Obstacle, tuple[str, str, str]] = {
@@ -38,7 +38,7 @@ _TOLD: Mapping[Obstacle, tuple[str, str, str]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Payload:
     """What travels of one source.
 

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from runpod_deploy.frozen import frozen
 from runpod_deploy.schema.boundary import boundary_of, git_toplevel, is_everything, is_within
 
 __all__ = [
@@ -22,7 +22,7 @@ RESULTS = "artifacts"
 RUN_FOLDERS = f"{RESULTS}/runpod"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Project:
     """The places of a project, absolute, links resolved.
 

@@ -6,8 +6,9 @@ expression says both what it matches and whether that must, may or cannot be a f
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import groupby
+
+from runpod_deploy.frozen import frozen
 
 FOLDER = b"\0"
 MAY_BE_FOLDER = rb"\0?"
@@ -15,7 +16,7 @@ MUST_BE_FOLDER = rb"\0"
 Match = Callable[[bytes], re.Match[bytes] | None]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PathRule:
     """One rule.
 

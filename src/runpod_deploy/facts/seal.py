@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from runpod_deploy.compiler.plan import PayloadEntry
@@ -18,13 +17,14 @@ from runpod_deploy.facts.digest_cache import (
 )
 from runpod_deploy.facts.scan import LOOKED_AT, worth_a_look
 from runpod_deploy.facts.walk import Found
+from runpod_deploy.frozen import frozen
 
 _CACHE_FROM_FILES = 200
 _CACHE_FROM_BYTES = 2**20
 _OWNER_EXECUTES = 0o100
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Sealed:
     """The files of a source.
 

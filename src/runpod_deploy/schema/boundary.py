@@ -6,11 +6,12 @@ the person at the keyboard: `--allow-path DIR`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from runpod_deploy.frozen import frozen
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+
+@frozen
 class Boundary:
     """The folders that a job file's paths may lead into, absolute, links resolved.
 

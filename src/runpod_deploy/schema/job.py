@@ -5,10 +5,11 @@ A field that is None was not said, and the compiler decides. Minutes and dollars
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from runpod_deploy.errors import Diagnostic, Position
+from runpod_deploy.frozen import frozen
 from runpod_deploy.schema.text_places import place_in_text
 
 CloudType = Literal["SECURE", "COMMUNITY", "ANY"]
@@ -17,7 +18,7 @@ EndAction = Literal["delete", "stop", "preserve", "recycle"]
 Ending = Literal["succeeded", "failed", "cancelled", "kept", "unknown", "leaked"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class JobSource:
     """Where a job came from: for positions in messages, never part of a plan.
 
@@ -81,7 +82,7 @@ class JobSource:
         return self.texts.get(position.file, self.lines)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class LocalSection:
     """Where the project lies on this machine; relative to the job file's folder."""
 
@@ -89,7 +90,7 @@ class LocalSection:
     required_paths: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Admission:
     """What the pod's hardware must show before anything is paid for beyond its boot."""
 
@@ -101,7 +102,7 @@ class Admission:
     min_disk_gb: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PodSection:
     """Which machine is rented and how its container starts."""
 
@@ -123,7 +124,7 @@ class PodSection:
     admission: Admission = field(default_factory=Admission)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class StorageSection:
     """What survives a stop of the pod; `none` has no mount at all."""
 
@@ -134,7 +135,7 @@ class StorageSection:
     volume_gb: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class CapacitySection:
     """How long to go round the candidates; `attempts` None: as often as fits in `wait_minutes`."""
 
@@ -142,14 +143,14 @@ class CapacitySection:
     attempts: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class SshSection:
     """An additional key of the user's, put beside the run's own derived one."""
 
     key_path: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class BudgetSection:
     """What the run may cost, in USD, and how long it may take."""
 
@@ -164,7 +165,7 @@ class BudgetSection:
     ssh_ready_timeout_sec: float = 900.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class RemoteEnvSection:
     """Environment of the remote commands: files on the pod that are sourced, and exports."""
 
@@ -172,7 +173,7 @@ class RemoteEnvSection:
     exports: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class CommandEntry:
     """One command of `setup` or `preflight`; `strict`: bash runs it with `-eo pipefail`."""
 
@@ -182,7 +183,7 @@ class CommandEntry:
     strict: bool = True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class StagingEntry:
     """Local files that are put on the pod; `source` relative to the project root."""
 
@@ -196,7 +197,7 @@ class StagingEntry:
     delete: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class SecretEntry:
     """A secret by reference: local variables, a local file or command, or a secret of the account.
 
@@ -215,7 +216,7 @@ class SecretEntry:
     export: bool = True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class RunSection:
     """The job itself: `body` in the job file or `script`, a file of the project.
 
@@ -241,7 +242,7 @@ class RunSection:
     fail_on_markers: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ArtifactEntry:
     """Results that are pulled; `local_path` relative to the run folder, by default the label."""
 
@@ -254,7 +255,7 @@ class ArtifactEntry:
     every_minutes: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class LifecycleSection:
     """What becomes of the pod; None: stop where a mount keeps the disk, else delete."""
 
@@ -265,7 +266,7 @@ class LifecycleSection:
     keep_hours: float = 72.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class LeaseSection:
     """The watchdog on the pod, in minutes."""
 
@@ -275,7 +276,7 @@ class LeaseSection:
     required: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class TelemetrySection:
     """What is recorded beside the log."""
 
@@ -289,7 +290,7 @@ class TelemetrySection:
     capture_payload_lockfile: bool = True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class MatrixSection:
     """A sweep: one run for each combination of the axes' values, which are variables."""
 
@@ -300,7 +301,7 @@ class MatrixSection:
     fail_fast: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class WebhookReference:
     """Where a webhook's address is: a local variable or a local file."""
 
@@ -308,7 +309,7 @@ class WebhookReference:
     file: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class NotifySection:
     """Who is told of a run's end, and of which ends."""
 
@@ -317,14 +318,14 @@ class NotifySection:
     on: tuple[Ending, ...] = ("succeeded", "failed", "cancelled", "kept", "unknown", "leaked")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class LintSection:
     """Codes of the warnings and notes that are not told about this job."""
 
     ignore: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class JobConfig:
     """A whole job file of schema version 3, defaults filled in, templates not yet rendered.
 

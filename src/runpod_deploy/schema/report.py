@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from runpod_deploy.errors import Diagnostic, Position, Severity
+from runpod_deploy.frozen import frozen
 
 MAX_DIAGNOSTICS = 100
 
@@ -11,7 +12,7 @@ class Stop(Exception):
     """Nothing more can usefully be said about the file; what was found is in the report."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class FileKind:
     """What messages say about a kind of file.
 

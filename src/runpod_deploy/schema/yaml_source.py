@@ -1,7 +1,6 @@
 """A YAML file read with the place of every key and value, in one pass."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -11,6 +10,7 @@ from yaml.reader import Reader
 from yaml.scanner import Scanner
 
 from runpod_deploy.errors import Position
+from runpod_deploy.frozen import frozen
 from runpod_deploy.schema.report import Report
 from runpod_deploy.schema.yaml_compose import Composer
 from runpod_deploy.schema.yaml_nodes import KeyPositions, Node, ValuePositions
@@ -18,7 +18,7 @@ from runpod_deploy.schema.yaml_syntax import syntax_error
 from runpod_deploy.schema.yaml_text import decode
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class YamlSource:
     """A document and where everything in it stands.
 

@@ -123,8 +123,10 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     assert {"007"} == {path for path in before if before[path] != after[path]}
 
 
-def test_young_files_get_no_record(tmp_path: Path) -> None:
+def test_young_files_get_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change in the same tick of the clock as the reading would not show."""
+    began = digest_cache.now_ns()
+    monkeypatch.setattr("runpod_deploy.facts.seal.now_ns", lambda: began)
     source = aged(tmp_path / "s", 200)
     sealed(source, tmp_path)
 

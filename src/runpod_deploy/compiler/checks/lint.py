@@ -1,12 +1,11 @@
 """What a lint is: a warning with a stable code, told at one place of the job file."""
 
-from dataclasses import dataclass
-
 from runpod_deploy.compiler.findings import Finding
 from runpod_deploy.errors import Severity
+from runpod_deploy.frozen import frozen
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Lint:
     """One kind of warning; the reference page of lints is made of these.
 

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypedDict
 
 from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.resolve import Resolved
 from runpod_deploy.compiler.scripts import run_suffix
+from runpod_deploy.frozen import frozen
 
 _SHELL = re.compile(r"#!.*\b(?:ba|da|z|k)?sh\b")
 
@@ -20,7 +21,7 @@ class Place(TypedDict):
     column: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ShellText:
     """One text that runs on the pod.
 
