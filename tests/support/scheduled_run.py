@@ -107,6 +107,7 @@ async def _one_run(world: World, planned: Planned) -> None:
             break
     if folder is not None and _rests_for_good(world, folder):
         world.ending.state, world.ending.cause = "KEPT", "no_money"
+        world.left_for_good |= world.pods_of(folder)
         return
     if outcome is None or folder is None:
         said = f"it came to no end in {tries} tries: {world.ending.journal}"
@@ -308,9 +309,7 @@ def _state_file(world: World) -> None:
     taken = [entry.pod_id for entry in entries if entry.claimed_by is not None]
     if taken:
         world.ending.problems.append(f"pods are claimed for ever: {taken}")
-    if world.ending.cause == "no_money":
-        return
-    told = {
+    told = world.left_for_good | {
         str(event.fields.get("pod_id"))
         for folder in world.opened_at
         for event in world.events(folder)

@@ -66,6 +66,7 @@ class World:
     Attributes:
         opened_at: Run folder to the moment at which it was claimed.
         away_sec: How long nobody was there in all.
+        left_for_good: Pods that rest with results for which there is no money.
     """
 
     def __init__(self, schedule: Schedule, place: Path) -> None:
@@ -75,6 +76,7 @@ class World:
         self.ending = Ending()
         self.opened_at: dict[Path, float] = {}
         self.away_sec = 0.0
+        self.left_for_good: set[str] = set()
         self.account: Account
         self.target = Target(label="emulator", api_url=URL, api_key=KEY)
         self.environ = {

@@ -330,6 +330,8 @@ class Engine:
         except TakenOver as error:
             self.failure, self.given_up = error, True
             return
+        # Money or a request may have ended the wait for an answer about the job's start.
+        execute.settle_lost_start(self.ctx, f"the run was ended: {cause}")
         await self._settle_strays()
         await self._finally(kept=undoing.kept)
 

@@ -13,6 +13,10 @@ PodStatus = Literal[
 ]
 
 
+# Nothing of it runs: the API lets such a pod be started or terminated, and not stopped.
+STOPPED: frozenset[PodStatus] = frozenset({"EXITED", "ERROR"})
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
     """Where a pod's own SSH server answers."""

@@ -15,7 +15,7 @@ from runpod_deploy.executor import kept, spending, starting
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.drift import candidate_of, find_drifts
 from runpod_deploy.executor.ownership import look_at
-from runpod_deploy.executor.ports import Pod, Volume
+from runpod_deploy.executor.ports import STOPPED, Pod, Volume
 from runpod_deploy.executor.steps import release
 from runpod_deploy.executor.untrusted import printable
 from runpod_deploy.record.kept_pods import KeptPod
@@ -92,7 +92,7 @@ def _at_rest(ctx: RunContext, entry: KeptPod, pod: Pod) -> bool:
         _drop(ctx, entry, "does not carry your mark any more, and is not touched")
     elif pod.raw.get("locked") is True:
         _leave(ctx, entry, "is locked, so it could not be stopped again")
-    elif pod.status not in starting.AT_REST and not starting.runs_for_us(ctx, pod):
+    elif pod.status not in STOPPED and not starting.runs_for_us(ctx, pod):
         _leave(ctx, entry, f"is {pod.status}: somebody may be using it")
     else:
         return True
@@ -103,7 +103,7 @@ def _judge(
     ctx: RunContext, entry: KeptPod, pod: Pod, volume: Volume | None
 ) -> tuple[Candidate | None, str]:
     """Return the candidate that a stopped pod serves as, or None and why it serves as none."""
-    if pod.status in starting.BROKEN:
+    if pod.status == "ERROR":
         return None, f"it is {pod.status}"
     drifts = find_drifts(ctx.plan_file, entry.made_as, pod, volume)
     candidate = candidate_of(ctx.plan, pod, volume)

@@ -30,7 +30,7 @@ from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import settle_call, settle_open_create
 from runpod_deploy.executor.money import deadline
 from runpod_deploy.executor.ownership import look_at
-from runpod_deploy.executor.ports import Pod
+from runpod_deploy.executor.ports import STOPPED, Pod
 from runpod_deploy.executor.ring import Refusal, Ring
 from runpod_deploy.executor.shielding import finish
 from runpod_deploy.executor.standing import (
@@ -100,7 +100,7 @@ async def _restore(ctx: RunContext, where: Standing) -> None:
         kept.give_back(ctx)
     if ctx.pod is not None:
         _restore_undo(ctx, where)
-        if ctx.pod.status == "EXITED":
+        if ctx.pod.status in STOPPED:
             await waking.start(ctx, where)
         elif ctx.earlier.lease and not where.over:
             lease.go_on(ctx)
@@ -114,7 +114,7 @@ async def reach(ctx: RunContext, step: str | None) -> None:
         StepFailed: The pod is gone, or does not let us in.
         TransportError: Likewise.
     """
-    if ctx.pod is None or ctx.transport is not None or ctx.pod.status == "EXITED":
+    if ctx.pod is None or ctx.transport is not None or ctx.pod.status in STOPPED:
         return
     if step in {"setup", "stage", "secrets", "preflight", "collect"}:
         await connect.login(ctx)
@@ -211,7 +211,7 @@ async def _take_pod(ctx: RunContext, where: Standing) -> None:
     ctx.billed_since = tolerant.seconds(record.created_at) or ctx.clock.now()
     _bind(ctx, record)
     gone = seen.status == "TERMINATED"
-    over = gone or (seen.status == "EXITED" and waking.was_used(ctx, where))
+    over = gone or (seen.status in STOPPED and waking.was_used(ctx, where))
     if over and record.status != "stopped":
         waking.note_ended(ctx, record)
     replaceable = waking.is_replaceable(ctx, where)

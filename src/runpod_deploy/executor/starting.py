@@ -18,7 +18,7 @@ from runpod_deploy.executor import spending
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.ownership import look_at
 from runpod_deploy.executor.pod_request import pod_env
-from runpod_deploy.executor.ports import Pod
+from runpod_deploy.executor.ports import STOPPED, Pod
 from runpod_deploy.executor.releasing import CONFIRM_WITHIN_SEC, end_pod
 from runpod_deploy.executor.untrusted import printable
 from runpod_deploy.record import tolerant
@@ -31,9 +31,6 @@ LATEST_SHOWN_SEC = 30.0
 LOOK_EVERY_SEC = 2.0
 START_TRIES = 3
 _PAUSE_SEC = 5.0
-_MAY_START = frozenset({"EXITED"})
-BROKEN = frozenset({"ERROR"})
-AT_REST = _MAY_START | BROKEN
 
 
 class Refused(Exception):
@@ -71,7 +68,7 @@ async def start(ctx: RunContext, name: str, pod: Pod, price: float | None) -> Po
         base = dict(pod.raw.get("env") or {}) if ctx.plan.pod.template_id is not None else {}
         await ctx.cloud.set_env(pod.id, {**base, **pod_env(ctx)})
         await _ask(ctx, pod.id)
-        seen = await _until_started(ctx, pod.id)
+        seen = await _until_started(ctx, pod)
     except (AccountError, Unsettled):
         raise  # what nobody knows costs as if it ran
     except (Refused, Taken, RunpodDeployError) as error:
@@ -88,7 +85,7 @@ async def start(ctx: RunContext, name: str, pod: Pod, price: float | None) -> Po
 async def settle_open_start(ctx: RunContext, intent: Event) -> None:
     """Settle a start whose executor ended before its answer came, by asking for the pod.
 
-    Until a start of the last moment must be shown, a pod that is EXITED proves nothing.
+    Until a start of the last moment must be shown, a pod that is stopped proves nothing.
 
     Raises:
         CloudError: It cannot be asked for; the start stays open.
@@ -96,7 +93,7 @@ async def settle_open_start(ctx: RunContext, intent: Event) -> None:
     """
     pod_id = str(intent["pod_id"])
     shown_at = (tolerant.seconds(intent.ts_utc) or 0.0) + LATEST_SHOWN_SEC
-    while (pod := await ctx.cloud.get(pod_id)) is not None and pod.status in _MAY_START:
+    while (pod := await ctx.cloud.get(pod_id)) is not None and pod.status in STOPPED:
         left = shown_at - ctx.clock.now()
         if left <= 0 or look_at(pod, ctx.owner).run_id != ctx.run_id:
             break  # without our mark it was not asked for
@@ -104,7 +101,7 @@ async def settle_open_start(ctx: RunContext, intent: Event) -> None:
     if pod is None or pod.status == "TERMINATED":
         spending.ended(ctx, pod_id, "gone")
         _settle(ctx, pod_id, "gone", "its executor ended, and the pod is gone")
-    elif pod.status in AT_REST:
+    elif pod.status in STOPPED:
         # Not started, or not yet: it is tried again, where the run goes on.
         spending.ended(ctx, pod_id, "stopped")
         _settle(ctx, pod_id, "refused", f"its executor ended, and the pod is {pod.status}")
@@ -117,7 +114,7 @@ async def settle_open_start(ctx: RunContext, intent: Event) -> None:
 
 def runs_for_us(ctx: RunContext, pod: Pod) -> bool:
     """Return whether a pod has been started with the mark of this run."""
-    at_rest = AT_REST | {"TERMINATED"}
+    at_rest = STOPPED | {"TERMINATED"}
     return pod.status not in at_rest and look_at(pod, ctx.owner).run_id == ctx.run_id
 
 
@@ -165,7 +162,7 @@ async def _ask(ctx: RunContext, pod_id: str) -> None:
             return
 
 
-async def _until_started(ctx: RunContext, pod_id: str) -> Pod:
+async def _until_started(ctx: RunContext, asked: Pod) -> Pod:
     """Look until the pod runs; a look that fails tells nothing, and only one that succeeds ends this.
 
     Raises:
@@ -177,29 +174,31 @@ async def _until_started(ctx: RunContext, pod_id: str) -> Pod:
     while True:
         why = ""
         try:
-            pod = await ctx.cloud.get(pod_id)
+            pod = await ctx.cloud.get(asked.id)
         except AccountError:
             raise
         except CloudError as error:
             why = error.message
         else:
-            if pod is None or pod.status in {"TERMINATED", "ERROR"}:
-                raise Refused("it is gone" if pod is None else f"it is {pod.status}")
-            if pod.status != "EXITED":
+            if pod is None:
+                raise Refused("it is gone")
+            if pod.status == "TERMINATED" or (pod.status == "ERROR" != asked.status):
+                raise Refused(f"it is {pod.status}")
+            if pod.status not in STOPPED:
                 if look_at(pod, ctx.owner).run_id not in (None, ctx.run_id):
                     raise Taken("another run's mark is on it")
                 return pod
         now = ctx.clock.monotonic()
         if not why and now >= give_up:
-            await _take_back(ctx, pod_id)
-            raise Refused("it stayed EXITED")
+            await _take_back(ctx, asked.id)
+            raise Refused(f"it stayed {asked.status}")
         if why and now >= give_up + CONFIRM_WITHIN_SEC:
             raise Unsettled(printable(why.rstrip("."), 300))
         await ctx.clock.sleep(LOOK_EVERY_SEC)
 
 
 async def _take_back(ctx: RunContext, pod_id: str) -> None:
-    """Ask a pod that is EXITED to stop, so that a start which is still on its way comes to nothing.
+    """Ask a pod that is stopped to stop, so that a start which is still on its way comes to nothing.
 
     Raises:
         Unsettled: It cannot be confirmed that it is stopped.

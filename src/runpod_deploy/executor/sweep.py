@@ -210,9 +210,11 @@ class Sweep:
     def _take_ends(self) -> None:
         for name in [name for name, one in self._under_way.items() if one.task.done()]:
             one = self._under_way.pop(name)
-            self._take_end(name, one.plan_file, _end_of(one.task))
-            # A GPU of ours is free again.
-            self._not_before.clear()
+            end = _end_of(one.task)
+            self._take_end(name, one.plan_file, end)
+            if not isinstance(end.failure, StockOut):
+                # A GPU of ours is free again; a run that found none frees none.
+                self._not_before.clear()
 
     def _take_end(self, name: str, plan_file: PlanFile, end: ShardEnd) -> None:
         found_none = isinstance(end.failure, StockOut) and self._again(name, plan_file)

@@ -24,6 +24,7 @@ from runpod_deploy.executor import lease, spending, starting
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.hardware import parse_hardware, probe_command
 from runpod_deploy.executor.money import capped_at
+from runpod_deploy.executor.ports import STOPPED
 from runpod_deploy.executor.readiness import wait_for_endpoint
 from runpod_deploy.executor.standing import on_this_pod, read_earlier
 from runpod_deploy.executor.steps import connect, execute, provision, release
@@ -103,7 +104,7 @@ async def start(ctx: RunContext, where: Standing) -> None:
 
 def is_fresh(ctx: RunContext) -> bool:
     """Return whether the pod in hand was started again after its job had begun: its disk is a new one."""
-    if ctx.pod is None or ctx.pod.status == "EXITED" or ctx.earlier.intended_at is None:
+    if ctx.pod is None or ctx.pod.status in STOPPED or ctx.earlier.intended_at is None:
         return False
     return any(
         event.event == "pod_resumed"

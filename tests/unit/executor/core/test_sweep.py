@@ -42,9 +42,10 @@ def shards(count: int, cap_usd: float = 10.0) -> list[PlanFile]:
 
 
 class Runs:
-    """Stands for the runs: each takes 100 s, and ends as the test says.
+    """Stands for the runs: each takes 100 s, or as long as the test says, and ends as the test says.
 
     Attributes:
+        lasts: Names to seconds.
         begun: Names, in order.
         most: The largest number that was under way at a time.
     """
@@ -55,10 +56,11 @@ class Runs:
         self.begun: list[str] = []
         self.resumed: list[str] = []
         self.most = 0
+        self.lasts: dict[str, float] = {}
         self._now = 0
 
     async def begin(self, plan_file: PlanFile, interrupts: Interrupts, opened: Opened) -> ShardEnd:
-        """Run for 100 s, unless asked to end."""
+        """Run for its time, unless asked to end."""
         matrix = plan_file.plan.matrix
         assert matrix is not None
         self.begun.append(matrix.name)
@@ -79,7 +81,7 @@ class Runs:
         self._now += 1
         self.most = max(self.most, self._now)
         try:
-            async with asyncio.timeout(100):
+            async with asyncio.timeout(self.lasts.get(name, 100)):
                 asked = await interrupts.next()
                 state = "DETACHED" if asked is Request.DETACH else "CANCELLED"
                 return ShardEnd(
@@ -175,6 +177,16 @@ def test_stock_out_goes_to_the_end_of_the_queue(journal: Journal, tmp_path: Path
     assert runs.begun == ["n=0", "n=1", "n=2", "n=0"]
     assert run.state == "SUCCEEDED"
     assert [one.state for one in run.shards["n=0"].tries] == ["FAILED", "SUCCEEDED"]
+
+
+def test_runs_without_a_gpu_do_not_chase_each_other(journal: Journal, tmp_path: Path) -> None:
+    """One that found no GPU frees none for another: while a third runs, each asks once a minute."""
+    runs = Runs(tmp_path, lambda name, _try: SUCCESS if name == "n=2" else NO_STOCK)
+    runs.lasts = {"n=0": 1.0, "n=1": 1.0, "n=2": 600.0}
+    run = run_virtual(sweep(journal, runs, shards(3)).run())
+    assert states(run) == ["FAILED", "FAILED", "SUCCEEDED"]
+    assert 9 <= runs.begun.count("n=0") <= 12
+    assert 9 <= runs.begun.count("n=1") <= 12
 
 
 def test_a_run_that_never_finds_a_gpu_is_given_up(journal: Journal, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from runpod_deploy.compiler.plan import Plan, PlanStorage
 from runpod_deploy.errors import Conflict, ConnectFailed, Kept, RequestInvalid
-from runpod_deploy.executor.ports import Bill
+from runpod_deploy.executor.ports import Bill, Pod, PodAction
 from runpod_deploy.executor.run import Outcome
 from runpod_deploy.executor.sweep_run import _ended, _Seen
 from runpod_deploy.record.journal import JournalError
@@ -161,6 +161,36 @@ def test_pod_that_cannot_be_had_keeps_its_results(make_rig: RigMaker, why: str) 
     third.ctx.ledger = rig.ctx.ledger
     assert third.run().state is RunState.SUCCEEDED
     assert (rig.cloud.made, rig.cloud.rented) == (1, {})
+
+
+def test_pod_that_breaks_after_its_start_is_at_rest(make_rig: RigMaker) -> None:
+    """Nothing of a pod in ERROR runs, and the API refuses its stop: it is kept, and starts later."""
+    rig = unverified(make_rig)
+    act, get = rig.cloud.act, rig.cloud.get
+
+    async def refusing(pod_id: str, action: PodAction) -> None:
+        if action == "stop" and rig.cloud.rented[pod_id].pod.status == "ERROR":
+            raise Conflict("not possible in the present state")
+        await act(pod_id, action)
+
+    async def breaking(pod_id: str) -> Pod | None:
+        seen = await get(pod_id)
+        if seen is not None and seen.status == "RUNNING":
+            rig.cloud.change(pod_id, status="ERROR", ssh=None)
+        return seen
+
+    rig.cloud.act = refusing  # type: ignore[method-assign]
+    rig.cloud.get = breaking  # type: ignore[method-assign]
+    run = rig.run()
+
+    assert isinstance(rig.engine.failure, Kept)
+    assert (run.state, run.open_intents, rig.cloud.starts) == (RunState.KEPT, {}, 1)
+
+    rig.cloud.get = get  # type: ignore[method-assign]
+    third = after(rig)
+    third.ctx.ledger = rig.ctx.ledger
+    assert third.run().state is RunState.SUCCEEDED
+    assert (rig.cloud.made, rig.cloud.starts, rig.cloud.rented) == (1, 2, {})
 
 
 def test_pod_is_not_started_with_money_that_is_not_there(make_rig: RigMaker) -> None:
@@ -320,6 +350,25 @@ def test_start_of_a_job_on_a_pod_that_is_gone_is_settled(make_rig: RigMaker) -> 
 
     assert (run.state, run.cause, run.open_intents) == (RunState.FAILED, "pod_killed", {})
     assert second.cloud.made == 1
+    assert second.one("exec_start_settled")["outcome"] == "unknown"
+
+
+def test_start_of_a_job_is_settled_when_money_ends_the_wait_for_its_pod(make_rig: RigMaker) -> None:
+    """The cap is reached while nobody answers: the end leaves no effect open."""
+    rig = begun(make_rig)
+    second = left_at(rig, "exec_start_intended")
+
+    async def nobody_answers(*_arguments: object, **_options: object) -> Any:
+        await second.clock.sleep(WEEKEND)
+
+    second.connector.connect = nobody_answers  # type: ignore[assignment]
+    second.ctx.plan_file = replace(
+        second.ctx.plan_file,
+        plan=replace(second.ctx.plan, budget=replace(second.ctx.plan.budget, cost_cap_usd=0.01)),
+    )
+    run = second.run()
+
+    assert (run.state, run.cause, run.open_intents) == (RunState.FAILED, "cost_cap", {})
     assert second.one("exec_start_settled")["outcome"] == "unknown"
 
 
