@@ -19,6 +19,7 @@ from runpod_deploy.executor.sweep_run import (
     execute_sweep,
 )
 from runpod_deploy.executor.sweep_run import World as SweepWorld
+from runpod_deploy.executor.waking import BILL_IS_LATE_SEC
 from runpod_deploy.record.kept_pods import KeptPods
 from runpod_deploy.record.run import Run, RunState, fold
 from support.command import small_job
@@ -77,6 +78,7 @@ async def _one_run(world: World, planned: Planned) -> None:
         world.opened(claimed, run_id)
 
     outcome: Outcome | None = None
+    ended: Outcome | None = None
     tries = 0
     for tries in range(1, MOST_TRIES + 1):
         if tries > 4 or (outcome is not None and tries > 2):
@@ -105,7 +107,12 @@ async def _one_run(world: World, planned: Planned) -> None:
         done = outcome is not None and (outcome.run.state not in RESTLESS or tries > 7)
         if by_itself and done:
             break
-    if folder is not None and _rests_for_good(world, folder):
+        if ended is None and folder is not None and _told_of_no_money(world):
+            if _rests_for_good(world, folder):
+                break
+            # The bill may say that the pod cost less than it can have; it comes some hours late.
+            await world.nobody(BILL_IS_LATE_SEC)
+    if folder is not None and ended is None and _rests_for_good(world, folder):
         world.ending.state, world.ending.cause = "KEPT", "no_money"
         world.left_for_good |= world.pods_of(folder)
         return
@@ -118,10 +125,18 @@ async def _one_run(world: World, planned: Planned) -> None:
         world.ending.problems.append("two pods at a time")
 
 
+def _told_of_no_money(world: World) -> bool:
+    """Return whether the last executor said that a pod is stopped with results, and no money to start it."""
+    return world.ending.journal.startswith("Kept: ") and "would go beyond" in world.ending.journal
+
+
 def _rests_for_good(world: World, folder: Path) -> bool:
-    """Return whether a run's pod is stopped with its results, told of, and there is no money to start it."""
-    told = world.ending.journal.startswith("Kept: ") and "would go beyond" in world.ending.journal
-    return told and world.spent_usd(folder) >= world.schedule.cap_usd - 0.02
+    """Return whether that is so: a bill is only known to the billing tick."""
+    pods = world.account.cloud.fleet.history
+    prices = [pods[one].price for one in world.pods_of(folder) if one in pods]
+    tick = max(prices, default=0.0) * BILLING_TICK_SEC / 3600
+    least = world.schedule.cap_usd - 0.02 - tick
+    return _told_of_no_money(world) and world.spent_usd(folder) >= least
 
 
 async def _sweep(world: World, planned: PlannedSweep) -> None:
@@ -214,7 +229,7 @@ def _pods_are_told(world: World, folder: Path, state: str, leaked: set[str]) -> 
     left = {
         pod_id
         for pod_id, tenant in fleet.tenants.items()
-        if pod_id in mine and not (tenant.pod.power == "off" and world.has_disk)
+        if pod_id in mine and not (tenant.pod.power != "on" and world.has_disk)
     }
     if left - leaked and state not in {"KEPT", "UNKNOWN"}:
         world.ending.problems.append(f"{state}, and pods are left that are not told: {left}")
@@ -304,7 +319,7 @@ def _state_file(world: World) -> None:
     file = world.project / ".runpod-deploy" / "small.json"
     entries = KeptPods(file=file).read() if file.exists() else ()
     fleet = world.account.cloud.fleet
-    resting = {one for one, tenant in fleet.tenants.items() if tenant.pod.power == "off"}
+    resting = {one for one, tenant in fleet.tenants.items() if tenant.pod.power != "on"}
     named = {entry.pod_id for entry in entries}
     taken = [entry.pod_id for entry in entries if entry.claimed_by is not None]
     if taken:
