@@ -36,6 +36,7 @@ LOG = (b"__RUNPOD_STEP_START__work__\nhello ", b"again\n__RUNPOD_STEP_DONE__work
 # What pods in memory do, and not the emulator.
 # As many as there can be hosts that will not do, and one more.
 GPUS = ("NVIDIA L4", "NVIDIA RTX A5000", "NVIDIA L40S", "NVIDIA A40", "NVIDIA RTX A6000")
+CONFIRMED_IN_SEC = 30.0
 OF_PODS = frozenset({"hung-setup", "cut-pull", "cut-upload", "dark"})
 _MANIFEST = "runpod_deploy_pull_manifest.json"
 
@@ -303,7 +304,10 @@ class World:
         if pod.machine.dead and not self.has_disk:
             return
         folder = folders[-1]
-        if self.is_home(folder) or self.spent_usd(folder) >= self.schedule.cap_usd * 0.99:
+        # A pod counts until its end is confirmed, some seconds longer than it is billed.
+        rate = max(one.price for one in self.account.cloud.fleet.history.values())
+        unconfirmed = rate * CONFIRMED_IN_SEC / 3600
+        if self.is_home(folder) or self.spent_usd(folder) >= self.schedule.cap_usd - unconfirmed:
             return
         job = pod.machine.job
         if job.started_at is not None and job.exit_code == 0 and now() >= job.ends_at():

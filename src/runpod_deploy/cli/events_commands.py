@@ -24,9 +24,11 @@ def events_command(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="RUN", help="A run folder, a run id, or `last`.", show_default=False
+            metavar="RUN",
+            help="A run folder, a run id, or `last`, which is the default.",
+            show_default=False,
         ),
-    ],
+    ] = "last",
     root: Root = None,
     as_json: AsJson = False,
     verbose: Verbose = False,

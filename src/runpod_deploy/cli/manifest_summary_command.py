@@ -38,7 +38,7 @@ def manifest_summary_command(
         str | None,
         typer.Argument(
             metavar="[FILE|RUN]",
-            help="A manifest, a run folder, a run id, or `last`.",
+            help="A manifest, a run folder, a run id, or `last`, which is the default.",
             show_default=False,
         ),
     ] = None,
@@ -60,12 +60,7 @@ def manifest_summary_command(
         output = SummaryFormat.JSON
     if run is None and root is not None:
         return _many(folders_in(root), output, terminal)
-    if run is None:
-        raise InvalidInput(
-            "no run was named",
-            help="Name a manifest, a run folder or `last`, or all runs of a project with --root DIR.",
-        )
-    return _one(run, root, output, terminal)
+    return _one(run or "last", root, output, terminal)
 
 
 def _one(name: str, root: Path | None, output: SummaryFormat, terminal: Terminal) -> int:

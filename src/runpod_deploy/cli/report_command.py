@@ -21,7 +21,9 @@ def report_command(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]", help="A run folder, a run id, or `last`.", show_default=False
+            metavar="[RUN]",
+            help="A run folder, a run id, or `last`, which is the default.",
+            show_default=False,
         ),
     ] = None,
     root: Root = None,
@@ -44,10 +46,7 @@ def report_command(
 
     terminal = open_terminal(verbose=verbose, quiet=quiet)
     if run is None and root is None:
-        raise InvalidInput(
-            "no run was named",
-            help="Name a run or `last`, or all runs of a project with --root DIR.",
-        )
+        run = "last"
     if run is None:
         folders = folders_in(root)
         if not folders:
