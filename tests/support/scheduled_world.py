@@ -36,7 +36,7 @@ LOG = (b"__RUNPOD_STEP_START__work__\nhello ", b"again\n__RUNPOD_STEP_DONE__work
 # What pods in memory do, and not the emulator.
 # As many as there can be hosts that will not do, and one more.
 GPUS = ("NVIDIA L4", "NVIDIA RTX A5000", "NVIDIA L40S", "NVIDIA A40", "NVIDIA RTX A6000")
-CONFIRMED_IN_SEC = 30.0
+CONFIRMED_IN_SEC = 90.0
 OF_PODS = frozenset({"hung-setup", "cut-pull", "cut-upload", "dark"})
 _MANIFEST = "runpod_deploy_pull_manifest.json"
 
@@ -304,14 +304,17 @@ class World:
         if pod.machine.dead and not self.has_disk:
             return
         folder = folders[-1]
-        # A pod counts until its end is confirmed, some seconds longer than it is billed.
+        # A pod counts until its end is confirmed, up to a minute and a half longer than it is billed.
         rate = max(one.price for one in self.account.cloud.fleet.history.values())
         unconfirmed = rate * CONFIRMED_IN_SEC / 3600
         if self.is_home(folder) or self.spent_usd(folder) >= self.schedule.cap_usd - unconfirmed:
             return
         job = pod.machine.job
         if job.started_at is not None and job.exit_code == 0 and now() >= job.ends_at():
-            self.ending.problems.append("a pod is deleted whose result is not home")
+            spent = self.spent_usd(folder)
+            self.ending.problems.append(
+                f"a pod is deleted whose result is not home, with ${spent:.4f} spent ({how})"
+            )
 
     def check_manifest(self, folder: Path, outcome: Outcome) -> set[str]:
         """Hold a run's manifest against its schema and its end; returns the pods that it says are leaked."""
