@@ -16,7 +16,7 @@ from runpod_deploy.compiler.sweepfile import SweepFile
 from runpod_deploy.errors import InvalidInput
 from runpod_deploy.executor.interrupts import Interrupts
 from runpod_deploy.executor.sweep import shard
-from runpod_deploy.executor.sweep_again import carry_on_sweep
+from runpod_deploy.executor.sweep_again import as_begun, carry_on_sweep
 from runpod_deploy.executor.sweep_run import (
     SweepListeners,
     SweepOutcome,
@@ -90,7 +90,12 @@ def resume_sweep(
 
 
 def _left(sweep_file: SweepFile, folder: Path) -> list[PlanFile]:
-    """Return the plans of the runs that are not over."""
+    """Return the plans of the runs that are to be carried out and not over."""
     names = [shard(one).name for one in sweep_file.shards]
-    known = fold_sweep(read_events(folder / JOURNAL_NAME), names).shards
-    return [one for one in sweep_file.shards if not known[shard(one).name].over]
+    events = list(read_events(folder / JOURNAL_NAME))
+    known, only = fold_sweep(events, names).shards, as_begun(SweepWishes(), events).only
+    return [
+        one
+        for one in sweep_file.shards
+        if not known[shard(one).name].over and (only is None or shard(one).name in only)
+    ]

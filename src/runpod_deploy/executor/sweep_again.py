@@ -41,8 +41,8 @@ async def carry_on_sweep(
         AccountError: It refused the key.
         OSError, JournalError: As `continue_sweep`.
     """
-    events = read_events(folder / JOURNAL_NAME)
-    wishes = replace(wishes, saved=_was_saved(events))
+    events = list(read_events(folder / JOURNAL_NAME))
+    wishes = as_begun(wishes, events)
     ending = not wishes.retry and asked(folder) in {"cancel", "hurry"}
     if wishes.saved and not ending:
         root = await asyncio.to_thread(world.project_root.resolve)
@@ -95,10 +95,21 @@ def _under_way(record: ShardRecord, root: Path) -> bool:
     return any(one.event == "run_started" for one in words)
 
 
-def _was_saved(events: Iterable[Event]) -> bool:
-    """Return whether the sweep is from a file; where that is not told, it is taken for one."""
-    started = next((one for one in events if one.event == "sweep_started"), None)
-    return started is None or started.fields.get("saved") is not False
+def as_begun(wishes: SweepWishes, events: Iterable[Event]) -> SweepWishes:
+    """Return wishes with what nobody says anew as the executors before had it.
+
+    Runs that none of them was to carry out stay out. Where it is not told whether a sweep is from a
+    file, it is taken for one.
+    """
+    starts = [one.fields for one in events if one.event == "sweep_started"]
+    told = [fields.get("only") for fields in starts]
+    only, most = wishes.only, wishes.max_parallel
+    if only is None and told and all(isinstance(names, list) for names in told):
+        only = frozenset(name for names in told if isinstance(names, list) for name in names)
+    if most is None and starts and isinstance(starts[-1].get("max_parallel"), int):
+        most = starts[-1]["max_parallel"]
+    saved = not starts or starts[0].get("saved") is not False
+    return replace(wishes, only=only, max_parallel=most, saved=saved)
 
 
 def _help(error: PlanRefused, known: Mapping[str, ShardRecord], root: Path) -> str | None:

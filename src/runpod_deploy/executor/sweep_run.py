@@ -211,6 +211,8 @@ async def continue_sweep(
             plan_hash=sweep_file.plan_hash,
             plan_id=sweep_file.plan_id,
             shards=len(sweep_file.shards),
+            only=None if wishes.only is None else sorted(wishes.only),
+            max_parallel=wishes.max_parallel,
             saved=wishes.saved,
             tool_version=__version__,
             cloud=world.target.label,

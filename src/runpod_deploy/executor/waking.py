@@ -79,13 +79,13 @@ async def start(ctx: RunContext, where: Standing) -> None:
     """
     pod = ctx.need_pod()
     if _results_matter(ctx, where):
+        if not ctx.earlier.started:
+            # On a new disk it is not begun a second time.
+            execute.settle_lost_start(ctx, "the pod was stopped")
         if _money_left_sec(ctx) < LEAST_SEC:
             await _ask_for_the_bill(ctx)
         _refuse_without_money(ctx)
         ctx.progress.message(f"Pod {pod.id} was stopped: it is started again for its results.")
-        if not ctx.earlier.started:
-            # On a new disk it is not begun a second time.
-            execute.settle_lost_start(ctx, "the pod was stopped")
         try:
             await _start(ctx)
         except (starting.Refused, starting.Taken) as error:

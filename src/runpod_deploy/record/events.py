@@ -95,6 +95,8 @@ EVENT_TYPES: Mapping[str, EventType] = {
             "plan_hash": "string",
             "plan_id": "string",
             "shards": "integer",
+            "only": "array|null",
+            "max_parallel": "integer|null",
             "saved": "boolean",
             "tool_version": "string",
             "cloud": "string",

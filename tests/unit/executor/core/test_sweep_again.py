@@ -69,7 +69,7 @@ def sweep(tmp_path: Path) -> SweepFile:
     return plan_sweep(load(tmp_path / "job.yaml"), new_id=lambda: "0" * 32, use_cache=False)[0]
 
 
-def tell(root: Path, **started: bool) -> None:
+def tell(root: Path, **started: Any) -> None:
     """Write the sweep's journal."""
     journal(
         root / "sweep",
@@ -84,12 +84,12 @@ def tell(root: Path, **started: bool) -> None:
 
 
 @pytest.fixture
-def carried(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """For each sweep that went on, whether it is said to be from a file."""
-    seen: list[bool] = []
+def wished(monkeypatch: pytest.MonkeyPatch) -> list[SweepWishes]:
+    """For each sweep that went on, what is wished for it."""
+    seen: list[SweepWishes] = []
 
     async def go_on(*_: Any, wishes: SweepWishes, **__: Any) -> None:
-        seen.append(wishes.saved)
+        seen.append(wishes)
 
     monkeypatch.setattr(sweep_again, "continue_sweep", go_on)
     return seen
@@ -134,18 +134,18 @@ def carry_on(sweep: SweepFile, root: Path, wishes: SweepWishes) -> None:
 def test_what_is_still_to_begin_is_held(
     sweep: SweepFile,
     tmp_path: Path,
-    carried: list[bool],
+    wished: list[SweepWishes],
     held: list[str],
     wishes: SweepWishes,
     names: list[str],
 ) -> None:
     """By `resume`, and by `--retry-failed` what failed as well; never what is under way or is done."""
     carry_on(sweep, tmp_path, wishes)
-    assert (names, [True]) == (held, carried)
+    assert (names, [True]) == (held, [one.saved for one in wished])
 
 
 def test_a_sweep_of_a_job_file_and_one_that_ends_are_not_held(
-    sweep: SweepFile, tmp_path: Path, carried: list[bool], held: list[str]
+    sweep: SweepFile, tmp_path: Path, wished: list[SweepWishes], held: list[str]
 ) -> None:
     """Nothing was approved, or nothing begins; where it is not told, the sweep counts as saved."""
     tell(tmp_path, saved=False)
@@ -153,13 +153,28 @@ def test_a_sweep_of_a_job_file_and_one_that_ends_are_not_held(
     tell(tmp_path)
     ask(tmp_path / "sweep", "cancel", by="me", at="now")
     carry_on(sweep, tmp_path, SweepWishes())
-    assert ([], [False, True]) == (held, carried)
+    assert ([], [False, True]) == (held, [one.saved for one in wished])
     carry_on(sweep, tmp_path, SweepWishes(retry=True))
     assert ["2", "4", "5"] == held
 
 
+def test_what_was_left_out_stays_out(
+    sweep: SweepFile, tmp_path: Path, wished: list[SweepWishes], held: list[str]
+) -> None:
+    """A sweep begun with some runs, so many at a time, goes on with those unless others are named."""
+    tell(tmp_path, only=["seed=1", "seed=2", "seed=3", "seed=4"], max_parallel=2)
+    carry_on(sweep, tmp_path, SweepWishes())
+    carry_on(sweep, tmp_path, SweepWishes(only=frozenset({"seed=5"}), max_parallel=3))
+    tell(tmp_path, only=None, max_parallel=None)
+    carry_on(sweep, tmp_path, SweepWishes())
+    assert ["4", "5", "4", "5"] == held
+    assert [2, 3, None] == [one.max_parallel for one in wished]
+    assert frozenset({f"seed={n}" for n in range(1, 5)}) == wished[0].only
+    assert (frozenset({"seed=5"}), None) == (wished[1].only, wished[2].only)
+
+
 def test_a_difference_refuses_it_and_says_how_to_go_on(
-    sweep: SweepFile, tmp_path: Path, carried: list[bool]
+    sweep: SweepFile, tmp_path: Path, wished: list[SweepWishes]
 ) -> None:
     """Nothing begins, and what is under way has its own `resume`."""
     (tmp_path / "src" / "a").write_text("other")
@@ -167,4 +182,4 @@ def test_a_difference_refuses_it_and_says_how_to_go_on(
         carry_on(sweep, tmp_path, SweepWishes())
     assert "plan job.yaml -o sweep.json" in (caught.value.help or "")
     assert f"runpod-deploy resume {tmp_path / 'r3'}" in (caught.value.help or "")
-    assert [] == carried
+    assert [] == wished
