@@ -42,7 +42,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 MaxStartups 100
-LogLevel ERROR
+LogLevel FATAL
 """
 _WORDS = [
     "def",

@@ -658,6 +658,8 @@ def test_an_upload_that_arrives_broken_is_not_moved(server: OpenSshServer, tmp_p
             return getattr(self.pod, name)
 
         def stream(self, command: str, **rest: object) -> AsyncIterator[bytes]:
+            if "none 0" in command:
+                command = "printf 'none 0\\n'"  # what a pod without python3 says
             return self.pod.stream(f"PATH={fake}:$PATH {command}", **rest)  # type: ignore[arg-type]
 
     async def work(pod: Transport) -> None:

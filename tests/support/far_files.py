@@ -84,38 +84,50 @@ class FarFiles:
         self, command: str, *, stdin: bytes | AsyncIterator[bytes] | None = None
     ) -> AsyncIterator[bytes]:
         """Answer a listing, a tar, a sha256sum or an upload."""
-        if "serve" in command:
-            self.commands.append(command)
-            assert isinstance(stdin, AsyncIterator)
-            async for answer in self.agent.serve(stdin):
-                if self.failure is not None and not answer.startswith(b"have"):
-                    break
-                yield answer
-            if self.failure is not None:
-                status, words = self.failure
-                raise CommandFailed(
-                    f"a command on pod ended with status {status}: {words}", exit_status=status
-                )
+        if "none 0" in command:
+            # The script of `far/`: this pod has no python3.
+            yield b"none 0\n"
             return
-        names = [name.decode()[2:] for name in (await _all(stdin)).split(b"\0") if name]
-        if "-printf" in command:
-            answer = self._list(names)
-        elif "exec python3 -c" in command:
-            answer = self._blocks(command)
-        elif "skip_bytes" in command:
-            answer = self._range(command)
-        elif "tar -c" in command:
-            self.asked.append(names)
-            answer = self._tar(names)
-        elif "sha256sum" in command:
-            answer = self._digests(names)
-        else:
-            raise CommandFailed(f"not known here: {command}", exit_status=127)
+        if "serve" in command:
+            async for answer in self._upload(command, stdin):
+                yield answer
+            return
+        answer = self._answer(command, await _all(stdin))
         step = 700 if len(answer) < 1 << 20 else 65536
         for start in range(0, len(answer), step):
             if "skip_bytes" in command and start >= (self.cut_range_after or len(answer)):
                 raise ConnectionLost("cut")
             yield answer[start : start + step]
+
+    async def _upload(
+        self, command: str, stdin: bytes | AsyncIterator[bytes] | None
+    ) -> AsyncIterator[bytes]:
+        self.commands.append(command)
+        assert isinstance(stdin, AsyncIterator)
+        async for answer in self.agent.serve(stdin):
+            if self.failure is not None and not answer.startswith(b"have"):
+                break
+            yield answer
+        if self.failure is not None:
+            status, words = self.failure
+            raise CommandFailed(
+                f"a command on pod ended with status {status}: {words}", exit_status=status
+            )
+
+    def _answer(self, command: str, stdin: bytes) -> bytes:
+        names = [name.decode()[2:] for name in stdin.split(b"\0") if name]
+        if "-printf" in command:
+            return self._list(names)
+        if "exec python3 -c" in command:
+            return self._blocks(command)
+        if "skip_bytes" in command:
+            return self._range(command)
+        if "tar -c" in command:
+            self.asked.append(names)
+            return self._tar(names)
+        if "sha256sum" in command:
+            return self._digests(names)
+        raise CommandFailed(f"not known here: {command}", exit_status=127)
 
     async def dial(self, port: int) -> tuple[Reader, Writer]:
         """Open a connection to a port."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 
 from runpod_deploy.errors import CommandFailed, ConnectionLost, StepFailed
 from runpod_deploy.executor.ports import Transport
+from runpod_deploy.executor.sync.answers import Answers
+from runpod_deploy.executor.sync.flow import Flow
 from runpod_deploy.executor.sync.remote import failed
 
 _AHEAD = 2
-_LONGEST_HEAD = 200
-_LONGEST_ANSWER = 1 << 30
 _PIECE = 256 * 1024
 
 
@@ -24,19 +24,25 @@ class Agent:
         transport: Connection to the pod.
         command: Starts the script.
         doing: What for, in messages.
+
+    Attributes:
+        doing: The same; may be changed with what is done.
+        sent: Bytes that were sent.
     """
 
     def __init__(self, transport: Transport, command: str, doing: str) -> None:
         self._transport = transport
         self._command = command
-        self._doing = doing
+        self.doing = doing
         self._outgoing: deque[bytes] = deque()
         self._closing = False
         self._woken = asyncio.Event()
-        self._awaited: deque[asyncio.Future[tuple[str, bytes]]] = deque()
+        self._awaited: deque[asyncio.Future[tuple[str, bytes]] | Flow] = deque()
         self._moved = asyncio.Event()
         self.sent = 0
         self._task = asyncio.create_task(self._talk())
+        # Whoever asks is told what went wrong; where nobody asks any more, nobody has to know.
+        self._task.add_done_callback(_left)
 
     async def send(self, head: str, body: bytes = b"") -> asyncio.Future[tuple[str, bytes]]:
         """Send a frame once the far side is not far behind; returns the answer to come.
@@ -45,16 +51,53 @@ class Agent:
             StepFailed: The script ended with an error.
             TransportError: The connection broke.
         """
+        answer: asyncio.Future[tuple[str, bytes]] = asyncio.get_running_loop().create_future()
+        await self._put(head, body, answer)
+        return answer
+
+    async def _put(
+        self, head: str, body: bytes, answer: asyncio.Future[tuple[str, bytes]] | Flow
+    ) -> None:
         while len(self._awaited) >= _AHEAD and not self._task.done():
             self._moved.clear()
             await self._moved.wait()
         if self._task.done():
             raise self._problem()
-        answer: asyncio.Future[tuple[str, bytes]] = asyncio.get_running_loop().create_future()
         self._awaited.append(answer)
-        self._outgoing.append(f"{head} {len(body)}\n".encode() + body)
+        self._outgoing += (f"{head} {len(body)}\n".encode(), body)
         self._woken.set()
-        return answer
+
+    async def expect(self) -> tuple[str, bytes]:
+        """Wait for an answer that nobody asked for; raises as `send` does."""
+        answer: asyncio.Future[tuple[str, bytes]] = asyncio.get_running_loop().create_future()
+        if self._task.done():
+            raise self._problem()
+        self._awaited.append(answer)
+        return await answer
+
+    async def flow(self, head: str, body: bytes = b"") -> AsyncGenerator[tuple[str, bytes]]:
+        """Send a frame that is answered by many answers; yields their words and pieces.
+
+        A piece of an answer that comes in several is yielded under its word each time, and an empty
+        one at the end of each. What is not taken to the end leaves the script unfit for more.
+
+        Raises:
+            StepFailed: As `send`.
+            TransportError: As `send`.
+        """
+        flow = Flow()
+        await self._put(head, body, flow)
+        try:
+            while (item := await flow.get()) is not None:
+                yield item
+        finally:
+            if not flow.ended:
+                await self.abandon()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the script is gone, or was told to go."""
+        return self._closing or self._task.done()
 
     async def ask(self, head: str, body: bytes = b"") -> tuple[str, bytes]:
         """Send a frame and wait for its answer; raises as `send` does."""
@@ -82,14 +125,13 @@ class Agent:
         """End the far side's input and do not wait: it has nothing left to say."""
         self.close()
         _leaving.add(self._task)
-        self._task.add_done_callback(_left)
 
     async def _talk(self) -> None:
         stream = self._transport.stream(self._command, stdin=self._stdin())
         try:
-            await self._listen(_Answers(stream))
+            await self._listen(Answers(stream))
         except CommandFailed as exc:
-            problem: BaseException = failed(exc, self._doing)
+            problem: BaseException = failed(exc, self.doing)
             self._fail(problem)
             raise problem from exc
         except BaseException as exc:
@@ -98,15 +140,24 @@ class Agent:
         finally:
             if isinstance(stream, AsyncGenerator):
                 await stream.aclose()
-        self._fail(ConnectionLost(f"the pod ended {self._doing} early"))
+        self._fail(ConnectionLost(f"the pod ended {self.doing} early"))
 
-    async def _listen(self, answers: _Answers) -> None:
-        while (answer := await answers.next()) is not None:
+    async def _listen(self, answers: Answers) -> None:
+        while (word := await answers.head()) is not None:
             if not self._awaited:
                 raise StepFailed("the pod answered what nobody asked", cause="bad_answer")
-            future = self._awaited.popleft()
-            if not future.done():
-                future.set_result(answer)
+            waiting = self._awaited[0]
+            if isinstance(waiting, Flow) and word != "end":
+                async for piece in answers.pieces():
+                    await waiting.put((word, piece))
+                await waiting.put((word, b""))
+                continue
+            body = await answers.body()
+            self._awaited.popleft()
+            if isinstance(waiting, Flow):
+                await waiting.put(None)
+            elif not waiting.done():
+                waiting.set_result((word, body))
             self._moved.set()
 
     async def _stdin(self) -> AsyncGenerator[bytes, None]:
@@ -114,25 +165,28 @@ class Agent:
             while self._outgoing:
                 frame = self._outgoing.popleft()
                 self.sent += len(frame)
+                view = memoryview(frame)
                 for start in range(0, len(frame), _PIECE):
-                    yield frame[start : start + _PIECE]
+                    yield bytes(view[start : start + _PIECE])
             if self._closing:
                 return
             self._woken.clear()
             await self._woken.wait()
 
     def _fail(self, problem: BaseException) -> None:
-        for future in self._awaited:
-            if not future.done():
-                future.set_exception(problem)
-                future.exception()  # told to whoever asks; nobody has to
+        for waiting in self._awaited:
+            if isinstance(waiting, Flow):
+                waiting.fail(problem)
+            elif not waiting.done():
+                waiting.set_exception(problem)
+                waiting.exception()  # told to whoever asks; nobody has to
         self._awaited.clear()
         self._moved.set()
 
     def _problem(self) -> BaseException:
         if self._task.cancelled():
             return asyncio.CancelledError()
-        return self._task.exception() or ConnectionLost(f"the pod ended {self._doing} early")
+        return self._task.exception() or ConnectionLost(f"the pod ended {self.doing} early")
 
 
 _leaving: set[asyncio.Task[None]] = set()
@@ -143,45 +197,3 @@ def _left(task: asyncio.Task[None]) -> None:
     if not task.cancelled():
         with contextlib.suppress(Exception):
             task.exception()
-
-
-class _Answers:
-    """Cuts a stream into answers: a line `WORD LENGTH`, and as many bytes."""
-
-    def __init__(self, stream: AsyncIterator[bytes]) -> None:
-        self._stream = stream
-        self._rest = bytearray()
-
-    async def next(self) -> tuple[str, bytes] | None:
-        """Return the next answer, None at the end.
-
-        Raises:
-            StepFailed: The stream is none of answers (cause `bad_answer`).
-        """
-        while (end := self._rest.find(b"\n")) < 0:
-            if len(self._rest) > _LONGEST_HEAD:
-                raise _bad()
-            if not await self._more():
-                if self._rest:
-                    raise _bad()
-                return None
-        word, _, length = bytes(self._rest[:end]).decode("ascii", "replace").partition(" ")
-        if not length.isdigit() or len(length) > 12 or int(length) > _LONGEST_ANSWER:
-            raise _bad()
-        whole = end + 1 + int(length)
-        while len(self._rest) < whole:
-            if not await self._more():
-                raise _bad()
-        body = bytes(self._rest[end + 1 : whole])
-        del self._rest[:whole]
-        return word, body
-
-    async def _more(self) -> bool:
-        async for chunk in self._stream:
-            self._rest += chunk
-            return True
-        return False
-
-
-def _bad() -> StepFailed:
-    return StepFailed("the pod sent no proper answer", cause="bad_answer")

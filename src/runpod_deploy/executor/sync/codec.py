@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Literal, Protocol
 
 Codec = Literal["zstd", "gzip", "none"]
+CODECS: tuple[Codec, ...] = ("zstd", "gzip", "none")
 
 _GZIP_WINDOW = 31  # what makes zlib write and read gzip's format
 _SHRINKS = 0.9

@@ -103,25 +103,30 @@ async def download(  # noqa: PLR0913 - each is a choice of the caller's
     """
     memory = PullMemory() if memory is None else memory
     here, asked = await asyncio.to_thread(_here, local, remote_path, memory, final=final)
-    listing = await list_remote(transport, remote_path, asked)
-    if listing.kind == "missing":
-        return DownloadReport(missing=True)
-    places: dict[str, str] = {}
-    root, base = local, remote_path
-    if listing.kind == "file":
-        base = posixpath.dirname(remote_path.rstrip("/")) or _root_of(remote_path)
-        if not await asyncio.to_thread(local.is_dir):
-            root, places = local.parent, {entry.path: local.name for entry in listing.entries}
-    tree = await asyncio.to_thread(LocalTree, root)
+    ways = lanes or Lanes()
     try:
-        pulling = _Download(transport, remote_path, base, tree, places, keep, progress)
-        report = await pulling.run(listing, here, memory, lanes or Lanes(), final=final)
-        if delete and listing.kind == "folder" and not listing.unreadable:
-            deleted = await asyncio.to_thread(_remove_others, tree, listing, here, keep)
-            report = replace(report, deleted=deleted)
-        return report
+        listing = await list_remote(transport, remote_path, asked, ways.workers)
+        if listing.kind == "missing":
+            return DownloadReport(missing=True)
+        places: dict[str, str] = {}
+        root, base = local, remote_path
+        if listing.kind == "file":
+            base = posixpath.dirname(remote_path.rstrip("/")) or _root_of(remote_path)
+            if not await asyncio.to_thread(local.is_dir):
+                root, places = local.parent, {entry.path: local.name for entry in listing.entries}
+        tree = await asyncio.to_thread(LocalTree, root)
+        try:
+            pulling = _Download(transport, remote_path, base, tree, places, keep, progress)
+            report = await pulling.run(listing, here, memory, ways, final=final)
+            if delete and listing.kind == "folder" and not listing.unreadable:
+                deleted = await asyncio.to_thread(_remove_others, tree, listing, here, keep)
+                report = replace(report, deleted=deleted)
+            return report
+        finally:
+            tree.close()
     finally:
-        tree.close()
+        if lanes is None:
+            ways.workers.close()
 
 
 def _here(
@@ -201,7 +206,9 @@ class _Download:
         for attempt in range(_PASSES):
             if attempt > 0:
                 # What changed is listed anew: its size may be another now, or it may be gone.
-                again = self._choose(await list_remote(self._transport, self._remote_path))
+                again = self._choose(
+                    await list_remote(self._transport, self._remote_path, None, lanes.workers)
+                )
                 files = {name: again.files[name] for name in changed if name in again.files}
                 stamps |= {name: entry.stamp for name, entry in files.items()}
                 changed = {name: why for name, why in changed.items() if name in again.files}
@@ -255,6 +262,7 @@ class _Download:
             files,
             best(programs),
             lambda name: self._progress(name, min(receiving.done(), total), total),
+            lanes.workers,
         )
         try:
             await lanes.spread(self._transport, receiving)

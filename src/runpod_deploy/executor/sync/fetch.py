@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from runpod_deploy.errors import StepFailed
 from runpod_deploy.executor.ports import Transport
-from runpod_deploy.executor.sync.codec import Codec, expander
+from runpod_deploy.executor.sync.agent import Agent
+from runpod_deploy.executor.sync.codec import CODECS, Codec, Expander, expander
 from runpod_deploy.executor.sync.listing import nul_fields
 from runpod_deploy.executor.sync.remote import call, digests, plain_path
 from runpod_deploy.executor.sync.tar_reader import TarReader
@@ -17,6 +19,11 @@ from runpod_deploy.executor.sync.unpack import Unpacker
 _BATCH = 1024 * 1024
 _SLACK = 256 * 1024 * 1024
 _PER_FILE = 8 * 1024
+_LONGEST_LINE = 64 * 1024
+_CODECS: dict[str, Codec] = {
+    **{f"tar-{codec}": codec for codec in CODECS},
+    **{f"data-{codec}": codec for codec in CODECS},
+}
 
 _DIGEST = 'cd -- "$1" || exit 44\ndigests 2>/dev/null\nexit 0\n'
 
@@ -72,24 +79,37 @@ done
 """
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Where content comes from.
+
+    Attributes:
+        transport: Connection to the pod.
+        base: Folder on the pod.
+        agent: Our script over that connection; None where the pod has no python3.
+    """
+
+    transport: Transport
+    base: str
+    agent: Agent | None = None
+
+
 async def fetch(
-    transport: Transport,
-    base: str,
+    source: Source,
     wanted: Mapping[str, int],
     unpacker: Unpacker,
     moved: Callable[[int], None],
     *,
     codec: Codec = "none",
 ) -> None:
-    """Fetch files of the folder `base` and settle each by the digest that the pod computes.
+    """Fetch files of a folder and settle each by the digest that the pod computes.
 
     What arrives is bounded by the listed sizes and some slack for files that grow meanwhile; beyond
     that the stream is cut, and what is missing counts as changed.
 
     Args:
-        transport: Connection to the pod.
-        base: Folder on the pod.
-        wanted: Name below `base` to size, as listed.
+        source: Where from.
+        wanted: Name below the folder to size, as listed.
         unpacker: Takes the files; closed at the end.
         moved: Told how many bytes came, compressed as they were.
         codec: What the pod compresses with.
@@ -100,51 +120,135 @@ async def fetch(
         OSError: The local disk refused.
     """
     names = b"".join(b"./" + name.encode("utf-8") + b"\0" for name in wanted)
-    told: dict[str, str] = {}
-    teller = asyncio.create_task(_tell(transport, base, names, wanted, told))
+    taking = _Taking(unpacker, wanted)
     try:
-        stream = transport.stream(call(_TAR, plain_path(base), codec), stdin=names)
-        await _receive(stream, wanted, unpacker, moved, told, teller, codec)
-        await teller
-        await asyncio.to_thread(unpacker.settle, told)
+        if source.agent is not None:
+            await _by_script(source.agent, source.base, names, codec, taking, moved)
+        else:
+            await _by_shell(source, names, codec, taking, moved)
+        await asyncio.to_thread(unpacker.settle, taking.told)
     finally:
-        teller.cancel()
-        await asyncio.gather(teller, return_exceptions=True)
         await asyncio.to_thread(unpacker.close)
 
 
-async def _receive(
-    stream: AsyncIterator[bytes],
-    wanted: Mapping[str, int],
-    unpacker: Unpacker,
-    moved: Callable[[int], None],
-    told: dict[str, str],
-    teller: asyncio.Task[None],
+async def _by_script(
+    agent: Agent,
+    base: str,
+    names: bytes,
     codec: Codec,
+    taking: _Taking,
+    moved: Callable[[int], None],
 ) -> None:
-    reader = TarReader(unpacker)
-    expand = expander(codec)
-    budget = sum(wanted.values()) + len(wanted) * _PER_FILE + _SLACK
+    agent.doing = f"reading {base}"
+    body = plain_path(base).encode("utf-8", "surrogateescape") + b"\0" + names
+    batches = word_batches(agent.flow(f"archive {codec}", body))
+    async with aclosing(batches):
+        async for batch in batches:
+            await asyncio.to_thread(taking.take, batch)
+            moved(sum(len(piece) for word, piece in batch if word != "digests"))
+            if taking.over:
+                return
 
-    def take(batch: bytes) -> None:
-        nonlocal budget
+
+async def _by_shell(
+    source: Source,
+    names: bytes,
+    codec: Codec,
+    taking: _Taking,
+    moved: Callable[[int], None],
+) -> None:
+    transport, base = source.transport, source.base
+    teller = asyncio.create_task(_tell(transport, base, names, taking.wanted, taking.told))
+    try:
+        stream = transport.stream(call(_TAR, plain_path(base), codec), stdin=names)
+        batches = in_batches(stream)
+        async with aclosing(batches):
+            async for batch in batches:
+                await asyncio.to_thread(taking.take, [(f"tar-{codec}", batch)])
+                moved(len(batch))
+                if taking.over or (teller.done() and teller.exception() is not None):
+                    break
+        await teller
+    finally:
+        teller.cancel()
+        await asyncio.gather(teller, return_exceptions=True)
+
+
+class _Taking:
+    """Expands what comes, unpacks it, and reads the digests that come with it."""
+
+    def __init__(self, unpacker: Unpacker, wanted: Mapping[str, int]) -> None:
+        self.wanted = wanted
+        self.told: dict[str, str] = {}
+        self._unpacker = unpacker
+        self._reader = TarReader(unpacker)
+        self._expander: Expander | None = None
+        self._budget = sum(wanted.values()) + len(wanted) * _PER_FILE + _SLACK
+        self._line = b""
+        self._lines = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether more came than there can be."""
+        return self._budget < 0
+
+    def take(self, batch: Sequence[tuple[str, bytes]]) -> None:
+        """Take pieces under their words; an empty one ends a stream of its own.
+
+        Raises:
+            StepFailed: They are none of an archive.
+            OSError: The disk refused.
+        """
+        for word, piece in batch:
+            if word == "digests":
+                self._digests(piece)
+            elif not piece:
+                self._expander = None
+            else:
+                self._archive(word, piece)
+            if self.over:
+                return
+        self._unpacker.settle(self.told)
+
+    def _archive(self, word: str, piece: bytes) -> None:
+        if self._expander is None:
+            codec = _CODECS.get(word)
+            if codec is None:
+                raise StepFailed("the pod sent a broken archive", cause="bad_archive")
+            self._expander = expander(codec)
         try:
-            for piece in expand.feed(batch):
-                reader.feed(piece)
-                budget -= len(piece)
-                if budget < 0:
+            for plain in self._expander.feed(piece):
+                self._reader.feed(plain)
+                self._budget -= len(plain)
+                if self.over:
                     return
         except ValueError as exc:
             raise StepFailed("the pod sent a broken archive", cause="bad_archive") from exc
-        unpacker.settle(told)
 
-    batches = in_batches(stream)
-    async with aclosing(batches):
-        async for batch in batches:
-            await asyncio.to_thread(take, batch)
-            moved(len(batch))
-            if budget < 0 or (teller.done() and teller.exception() is not None):
-                return
+    def _digests(self, piece: bytes) -> None:
+        *fields, self._line = (self._line + piece).split(b"\0")
+        self._lines += len(fields)
+        if len(self._line) > _LONGEST_LINE:
+            raise _no_digests()
+        for one in fields:
+            _note(one, self._lines, self.wanted, self.told)
+
+
+async def word_batches(
+    flow: AsyncGenerator[tuple[str, bytes]],
+) -> AsyncGenerator[list[tuple[str, bytes]]]:
+    """Yield words and pieces in lists that are worth a trip to a thread."""
+    batch: list[tuple[str, bytes]] = []
+    size = 0
+    async with aclosing(flow):
+        async for item in flow:
+            batch.append(item)
+            size += len(item[1])
+            if size >= _BATCH:
+                yield batch
+                batch, size = [], 0
+    if batch:
+        yield batch
 
 
 async def in_batches(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
@@ -178,21 +282,51 @@ async def _tell(
     lines = 0
     async with aclosing(fields):
         async for field in fields:
-            text = field.decode("utf-8", "surrogateescape")
-            digest, name = text[:64], text[66:].removeprefix("./")
             lines += 1
-            if len(text) < 67 or text[64:66] != "  " or lines > len(wanted):
-                raise StepFailed("the pod sent no digests", cause="bad_listing")
-            if name in wanted:
-                told[name] = digest
+            _note(field, lines, wanted, told)
 
 
-def range_of(
-    transport: Transport, base: str, name: str, start: int, length: int, codec: Codec
-) -> AsyncIterator[bytes]:
-    """Yield a range of a file as the pod sends it, compressed with `codec`."""
-    command = call(_RANGE, plain_path(base), f"./{name}", str(start), str(length), codec)
-    return transport.stream(command)
+def _note(field: bytes, lines: int, wanted: Mapping[str, int], told: dict[str, str]) -> None:
+    """Note the digest that a field tells, the one of so many."""
+    text = field.decode("utf-8", "surrogateescape")
+    digest, name = text[:64], text[66:].removeprefix("./")
+    if len(text) < 67 or text[64:66] != "  " or lines > len(wanted):
+        raise _no_digests()
+    if name in wanted:
+        told[name] = digest
+
+
+def _no_digests() -> StepFailed:
+    return StepFailed("the pod sent no digests", cause="bad_listing")
+
+
+async def range_of(
+    source: Source, name: str, start: int, length: int, codec: Codec
+) -> AsyncGenerator[list[tuple[Codec, bytes]]]:
+    """Yield a range of a file in batches of pieces as the pod sends them, with how each is packed.
+
+    An empty piece ends a stream of its own.
+
+    Raises:
+        StepFailed: The far side cannot do it (cause `bad_archive`: it sent something else).
+        TransportError: The connection failed.
+    """
+    if source.agent is None:
+        where, what = plain_path(source.base), f"./{name}"
+        command = call(_RANGE, where, what, str(start), str(length), codec)
+        batches = in_batches(source.transport.stream(command))
+        async with aclosing(batches):
+            async for batch in batches:
+                yield [(codec, batch)]
+        return
+    source.agent.doing = f"reading {name}"
+    body = f"{plain_path(source.base)}\0./{name}\0".encode("utf-8", "surrogateescape")
+    words = word_batches(source.agent.flow(f"range {codec} {start} {length}", body))
+    async with aclosing(words):
+        async for pieces in words:
+            if any(word not in _CODECS for word, _ in pieces):
+                raise StepFailed("the pod sent a broken stream", cause="bad_archive")
+            yield [(_CODECS[word], piece) for word, piece in pieces]
 
 
 async def blocks_of(transport: Transport, base: str, name: str, size: int, block: int) -> list[str]:

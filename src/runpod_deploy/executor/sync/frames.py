@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runpod_deploy.compiler.plan import PayloadEntry
 from runpod_deploy.executor.sync.codec import Codec, pack
-from runpod_deploy.executor.sync.planned_files import PlannedFile, tar_of
+from runpod_deploy.executor.sync.planned_files import PlannedFile
 from runpod_deploy.executor.sync.source_folder import SourceFolder
 
 BLOCK_BYTES = 4 * 1024 * 1024
 """A piece of a large file, and about as much as travels of small ones at a time."""
 
 LARGE_FROM = 2 * BLOCK_BYTES
+Small = Callable[[Path, Sequence[tuple[str, PayloadEntry]], Codec], tuple[str, bytes]]
 _BATCH_FILES = 1024
 _TAR_COST = 1024
 _TRY_AGAIN_AFTER = 16
@@ -46,6 +47,7 @@ class Frames:
         named: What is to be sent: name on the pod to entry.
         codec: What the pod can expand.
         blocks: Of large files, by sha256: the digests of blocks that the pod has.
+        small: Makes head and body of small files and links.
 
     Attributes:
         large: The large files, with their modification times: known when each was begun.
@@ -58,11 +60,13 @@ class Frames:
         named: Mapping[str, PayloadEntry],
         codec: Codec,
         blocks: Mapping[str, Sequence[str]],
+        small: Small,
     ) -> None:
         self.large: dict[str, tuple[PayloadEntry, int]] = {}
         self._root = root
         self._codec = codec
         self._blocks = blocks
+        self._small = small
         self._batches = _batches(named)
         waiting = {name: entry for name, entry in named.items() if is_large(entry)}
         self._waiting = list(reversed(waiting.items()))
@@ -110,8 +114,8 @@ class Frames:
             self._open = None
 
     def _tar(self, batch: Sequence[tuple[str, PayloadEntry]]) -> Frame:
-        codec, body = pack(tar_of(self._root, batch), self._codec)
-        return Frame(name=batch[0][0], head=f"tar {codec}", body=body, content=_size(batch))
+        head, body = self._small(self._root, batch, self._codec)
+        return Frame(name=batch[0][0], head=head, body=body, content=_size(batch))
 
     def _next_block(self) -> tuple[_Large, int, bytes] | None:
         while True:

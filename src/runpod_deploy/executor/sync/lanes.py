@@ -9,6 +9,7 @@ from typing import Protocol
 
 from runpod_deploy.errors import TransportError
 from runpod_deploy.executor.ports import Transport
+from runpod_deploy.executor.sync.worker import Workers
 
 MOST = 8
 _FAR_SEC = 0.015
@@ -18,6 +19,7 @@ _WORTH_SEC = 0.7
 _LOOK_EVERY_SEC = 0.1
 _JUDGE_AFTER_SEC = 0.4
 _GAIN = 1.15
+_BUSY = 0.6
 
 
 class Load(Protocol):
@@ -42,14 +44,19 @@ class Lanes:
     Args:
         more: Opens one more connection; None: there is only the one.
         most: How many at a time, the first included.
+
+    Attributes:
+        most: How many at a time, the first included.
+        workers: The scripts that run over these connections and over the first.
     """
 
     def __init__(
         self, more: Callable[[], Awaitable[Transport]] | None = None, most: int = MOST
     ) -> None:
         self._more = more
-        self._most = most if more is not None else 1
         self._idle: list[Transport] = []
+        self.most = most if more is not None else 1
+        self.workers = Workers()
 
     async def spread(self, control: Transport, load: Load) -> None:
         """Work at `load` over `control` and others until all of it is done.
@@ -59,12 +66,28 @@ class Lanes:
             StepFailed: What the load raises.
         """
         while True:
-            await _Spread(control, load, self._idle, self._more, self._most).run()
+            await _Spread(control, load, self).run()
             if load.left() <= 0:
                 return
 
+    async def another(self) -> Transport:
+        """Return a further connection: one that is open and idle, or a new one.
+
+        Raises:
+            TransportError: It could not be opened.
+        """
+        if self._idle:
+            return self._idle.pop()
+        assert self._more is not None  # noqa: S101 - else `most` is one
+        return await self._more()
+
+    def keep(self, transport: Transport) -> None:
+        """Take back a further connection that is idle."""
+        self._idle.append(transport)
+
     async def close(self) -> None:
-        """Close the further connections."""
+        """Close the further connections, and let the scripts over all of them end."""
+        self.workers.close()
         idle, self._idle[:] = list(self._idle), []
         await asyncio.gather(*(one.close() for one in idle), return_exceptions=True)
 
@@ -72,19 +95,10 @@ class Lanes:
 class _Spread:
     """One load under way."""
 
-    def __init__(
-        self,
-        control: Transport,
-        load: Load,
-        idle: list[Transport],
-        more: Callable[[], Awaitable[Transport]] | None,
-        most: int,
-    ) -> None:
+    def __init__(self, control: Transport, load: Load, lanes: Lanes) -> None:
         self._control = control
         self._load = load
-        self._idle = idle
-        self._more = more
-        self._most = most
+        self._lanes = lanes
         self._tasks: dict[asyncio.Task[None], bool] = {}
         self._rate = _Rate()
         self._settled = False
@@ -119,11 +133,7 @@ class _Spread:
         if self._settled or self._load.left() < _WORTH_BYTES:
             return
         count = len(self._tasks)
-        room = self._most - count
-        while self._idle and room > 0:
-            self._start(self._lane(self._idle.pop()))
-            room -= 1
-            count += 1
+        room = self._lanes.most - count
         if room <= 0:
             self._settled = True
             return
@@ -134,44 +144,46 @@ class _Spread:
             self._settled = True
         else:
             for _ in range(min(wanted, room)):
-                self._start(self._lane(None))
+                self._start(self._lane())
 
-    async def _lane(self, transport: Transport | None) -> None:
-        if transport is None:
-            assert self._more is not None  # noqa: S101 - else there is no room for one
-            transport = await self._more()
+    async def _lane(self) -> None:
+        transport = await self._lanes.another()
         try:
             await self._load.work(transport)
         except BaseException:
+            self._lanes.workers.dismiss(transport)
             await transport.close()
             raise
-        self._idle.append(transport)
+        self._lanes.keep(transport)
 
     def _start(self, work: Awaitable[None], *, ours: bool = False) -> None:
         self._tasks[asyncio.ensure_future(work)] = ours
 
 
 class _Rate:
-    """Tells from what was moved whether more connections help."""
+    """Tells from what was moved whether more connections help.
+
+    Where this process has no time left, they do not: it is what the transfer waits for.
+    """
 
     def __init__(self) -> None:
         self._since: float | None = None
+        self._worked = self._before = 0.0
         self._done = 0
-        self._before = 0.0
 
     def wanted(self, count: int, done: int, left: int, *, far: bool) -> int | None:
         """Return how many connections to add now, None when it is enough for good."""
-        now = time.monotonic()
+        now, worked = time.monotonic(), time.process_time()
         if self._since is None:
-            self._since, self._done = now, done
+            self._since, self._worked, self._done = now, worked, done
             return _FIRST_WHEN_FAR - count if far and count < _FIRST_WHEN_FAR else 0
         seconds = now - self._since
         if seconds < _JUDGE_AFTER_SEC or done == self._done:
             return 0
         rate = (done - self._done) / seconds
-        if rate < self._before * _GAIN:
+        if rate < self._before * _GAIN or worked - self._worked > seconds * _BUSY:
             return None
         if left / rate < _WORTH_SEC:
             return 0
-        self._since, self._done, self._before = now, done, rate
+        self._since, self._worked, self._done, self._before = now, worked, done, rate
         return count

@@ -9,6 +9,7 @@ from typing import Literal
 from runpod_deploy.errors import StepFailed
 from runpod_deploy.executor.ports import Transport
 from runpod_deploy.executor.sync.remote import call, digests, plain_path
+from runpod_deploy.executor.sync.worker import Workers
 from runpod_deploy.executor.untrusted import printable
 
 MOST_ENTRIES = 2_000_000
@@ -73,7 +74,10 @@ class Listing:
 
 
 async def list_remote(
-    transport: Transport, path: str, asked: Mapping[str, int] | None = None
+    transport: Transport,
+    path: str,
+    asked: Mapping[str, int] | None = None,
+    workers: Workers | None = None,
 ) -> Listing:
     """List `path` on the pod; a symbolic link at `path` itself is followed, none below it.
 
@@ -82,16 +86,30 @@ async def list_remote(
         path: What to list.
         asked: Names of files whose digests are wanted as well, and their sizes as far as known,
             which decides how they are hashed there.
+        workers: Has our script over the connection, where the pod can run it; None: a shell is used.
 
     Raises:
         StepFailed: The listing came incomplete, is no listing, or has too many entries.
     """
     asked = asked or {}
     names = b"".join(b"./" + os.fsencode(name) + b"\0" for name in asked)
-    script = digests(len(asked), sum(asked.values())) + _LIST
-    fields = nul_fields(transport.stream(call(script, plain_path(path)), stdin=names))
+    agent = await workers.of(transport) if workers is not None else None
+    stream: AsyncIterator[bytes]
+    if agent is not None:
+        agent.doing = f"listing {path}"
+        stream = _told(agent.flow("list", os.fsencode(path) + b"\0" + names))
+    else:
+        script = digests(len(asked), sum(asked.values())) + _LIST
+        stream = transport.stream(call(script, plain_path(path)), stdin=names)
+    fields = nul_fields(stream)
     async with aclosing(fields):
         return await _parse(fields, path, asked)
+
+
+async def _told(flow: AsyncGenerator[tuple[str, bytes]]) -> AsyncGenerator[bytes]:
+    async with aclosing(flow):
+        async for _, piece in flow:
+            yield piece
 
 
 async def nul_fields(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

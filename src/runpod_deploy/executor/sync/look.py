@@ -44,11 +44,11 @@ async def look(agent: Agent, named: Mapping[str, PayloadEntry]) -> Standing:
     expected = hashlib.sha256(_as_hoped(named)).hexdigest()
     word, answer = await agent.ask(f"have {expected}", names)
     if word != "have":
-        raise _nonsense()
+        raise nonsense()
     try:
         return _read(iter(answer.split(b"\0")), named)
     except (StopIteration, ValueError) as exc:
-        raise _nonsense() from exc
+        raise nonsense() from exc
 
 
 def _as_hoped(named: Mapping[str, PayloadEntry]) -> bytes:
@@ -104,5 +104,6 @@ def _right(fields: Iterator[bytes], named: Mapping[str, PayloadEntry]) -> frozen
     return frozenset(right)
 
 
-def _nonsense() -> StepFailed:
+def nonsense() -> StepFailed:
+    """Return the error for an answer that cannot be read."""
     return StepFailed("the pod did not say what lies there", cause="bad_answer")

@@ -40,6 +40,31 @@ def tar_of(root: Path, named: Iterable[tuple[str, PayloadEntry]]) -> bytes:
     return b"".join(pieces)
 
 
+def bundle_of(root: Path, named: Iterable[tuple[str, PayloadEntry]]) -> bytes:
+    """Return links and small files for the script of `far/`: a head, and the contents behind it.
+
+    The head's length comes first, in 4 bytes; it has five fields for each entry, NUL-ended: `f`,
+    `x` or `l`, mtime, size, name, and sha256 or target. Raises as `tar_of`.
+    """
+    heads: list[str] = []
+    contents: list[bytes] = []
+    top, source = str(root), SourceFolder(root)
+    try:
+        for name, entry in named:
+            path = f"{top}/{entry.path}" if entry.path else top
+            if entry.type == "link":
+                heads.append(f"l\0{_link_mtime(path, entry)}\0\0{name}\0{entry.target}\0")
+                continue
+            mtime, content = _content(source, path, entry)
+            kind = "x" if entry.exec else "f"
+            heads.append(f"{kind}\0{mtime}\0{entry.size}\0{name}\0{entry.sha256}\0")
+            contents.append(content)
+    finally:
+        source.close()
+    head = "".join(heads).encode("utf-8", "surrogateescape")
+    return b"".join((len(head).to_bytes(4, "big"), head, *contents))
+
+
 def tar_member(name: str, text: str) -> bytes:
     """Return a member of our own book-keeping."""
     content = text.encode("utf-8")
@@ -107,29 +132,47 @@ class PlannedFile:
             raise _changed(self._path, "other content than planned")
 
 
-def _link(path: str, name: str, entry: PayloadEntry) -> Iterator[bytes]:
+def _link_mtime(path: str, entry: PayloadEntry) -> int:
     try:
         target = os.readlink(path)  # noqa: PTH115 - a Path would tidy the text up
     except OSError as exc:
         raise _changed(path, "it is no symbolic link any more") from exc
     if target != entry.target:
         raise _changed(path, "the symbolic link leads elsewhere")
-    mtime = max(0, int(os.lstat(path).st_mtime))
-    yield write_header(name, size=0, mode=0o777, mtime=mtime, target=target)
+    return max(0, int(os.lstat(path).st_mtime))
+
+
+def _link(path: str, name: str, entry: PayloadEntry) -> Iterator[bytes]:
+    mtime = _link_mtime(path, entry)
+    yield write_header(name, size=0, mode=0o777, mtime=mtime, target=entry.target)
 
 
 def _file(source: SourceFolder, name: str, entry: PayloadEntry) -> Iterator[bytes]:
-    file = PlannedFile(source, entry)
-    try:
-        _, content = file.read(entry.size)
-        if content:
-            file.read(0)
-    finally:
-        file.close()
+    path = f"{source.root}/{entry.path}" if entry.path else str(source.root)
+    mtime, content = _content(source, path, entry)
     mode = 0o755 if entry.exec else 0o644
-    yield write_header(name, size=entry.size, mode=mode, mtime=file.mtime)
+    yield write_header(name, size=entry.size, mode=mode, mtime=mtime)
     yield content
     yield bytes(-entry.size % BLOCK)
+
+
+def _content(source: SourceFolder, path: str, entry: PayloadEntry) -> tuple[int, bytes]:
+    """Return the mtime and content of a small file, held against the plan."""
+    handle = _open(source, path, entry)
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise _changed(path, "it is no regular file any more")
+        content = os.read(handle, entry.size)
+        while len(content) < entry.size and (more := os.read(handle, entry.size - len(content))):
+            content += more
+    finally:
+        os.close(handle)
+    if len(content) != entry.size:
+        raise _changed(path, f"{len(content)} bytes now, {entry.size} planned")
+    if entry.size and hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise _changed(path, "other content than planned")
+    return max(0, int(status.st_mtime)), content
 
 
 def _open(source: SourceFolder, path: str, entry: PayloadEntry) -> int:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from runpod_deploy.errors import StepFailed, TransportError
 from runpod_deploy.executor.ports import Transport
-from runpod_deploy.executor.sync.codec import Codec, expander
-from runpod_deploy.executor.sync.fetch import blocks_of, fetch, in_batches, range_of, sha256_of
+from runpod_deploy.executor.sync.codec import Codec, Expander, expander
+from runpod_deploy.executor.sync.fetch import Source, blocks_of, fetch, range_of, sha256_of
 from runpod_deploy.executor.sync.large_file import BLOCK_BYTES, LARGE_FROM, LargeFile
 from runpod_deploy.executor.sync.listing import RemoteEntry
 from runpod_deploy.executor.sync.local_tree import InTheWay, LocalTree
 from runpod_deploy.executor.sync.unpack import Unpacker
+from runpod_deploy.executor.sync.worker import Workers
 
 _BATCH_BYTES = 32 * 1024 * 1024
 _BATCH_FILES = 2000
@@ -49,6 +50,7 @@ class Receiving:
         wanted: Name to what the pod said of it.
         codec: What the pod can compress with.
         moved: Called after each piece that came.
+        workers: Our scripts over the connections.
 
     Attributes:
         result: What became of the files so far.
@@ -63,6 +65,7 @@ class Receiving:
         wanted: Mapping[str, RemoteEntry],
         codec: Codec,
         moved: Callable[[str], None],
+        workers: Workers,
     ) -> None:
         self.result = Received()
         self.travelled = 0
@@ -71,6 +74,7 @@ class Receiving:
         self._places = places
         self._moved = moved
         self._codec = codec
+        self._workers = workers
         self._resting = 0
         self._batches = deque(_batches(wanted))
         self._unbegun = deque(e for e in wanted.values() if e.size >= LARGE_FROM)
@@ -86,11 +90,13 @@ class Receiving:
             TransportError: This connection broke; what it had not brought goes back.
             OSError: The local disk refused.
         """
+        agent = await self._workers.of(transport)
+        source = Source(transport=transport, base=self._base, agent=agent)
         while True:
             if self._batches:
-                await self._small(transport, self._batches.popleft())
+                await self._small(source, self._batches.popleft())
             elif (piece := self._next_range()) is not None:
-                await self._range(transport, *piece)
+                await self._range(source, *piece)
             elif self._unbegun:
                 await self._begin(transport, self._unbegun.popleft())
             else:
@@ -121,7 +127,7 @@ class Receiving:
             large.close()
         self._open.clear()
 
-    async def _small(self, transport: Transport, names: dict[str, int]) -> None:
+    async def _small(self, source: Source, names: dict[str, int]) -> None:
         unpacker = Unpacker(self._tree, names, self._places)
         self._unpackers.append(unpacker)
         codec = self._next_codec()
@@ -134,7 +140,7 @@ class Receiving:
             self._moved(unpacker.current)
 
         try:
-            await fetch(transport, self._base, names, unpacker, moved, codec=codec)
+            await fetch(source, names, unpacker, moved, codec=codec)
         except TransportError:
             self._batches.append({n: s for n, s in names.items() if n not in unpacker.done})
             unpacker.bytes = sum(file_size for file_size, _ in unpacker.done.values())
@@ -170,11 +176,11 @@ class Receiving:
         if not large.missing:
             await self._settle(transport, large)
 
-    async def _range(self, transport: Transport, large: _Large, start: int, end: int) -> None:
+    async def _range(self, source: Source, large: _Large, start: int, end: int) -> None:
         large.under_way += 1
-        large.teller(transport, self._base)
+        large.teller(source.transport, self._base)
         try:
-            at = await self._fill(transport, large, start, end, self._next_codec())
+            at = await self._fill(source, large, start, end, self._next_codec())
         except _Broke as broke:
             large.file.put_back(broke.at, end)
             large.missing -= broke.at - start
@@ -188,36 +194,23 @@ class Receiving:
             large.missing -= large.file.left
             large.file.give_up()
         if not large.missing and not large.under_way:
-            await self._settle(transport, large)
+            await self._settle(source.transport, large)
 
-    async def _fill(
-        self, transport: Transport, large: _Large, start: int, end: int, codec: Codec
-    ) -> int:
+    async def _fill(self, source: Source, large: _Large, start: int, end: int, codec: Codec) -> int:
         """Write a range as it comes; returns where the pod stopped sending."""
         name = large.file.entry.path
-        expand = expander(codec)
+        filling = _Filling(large.file, start, end)
         at, came = start, 0
-
-        def take(batch: bytes) -> int:
-            here = at
-            for piece in expand.feed(batch):
-                # Bytes beyond the end are nobody's; whether the range is right the digest tells.
-                large.file.write(here, piece[: end - here])
-                here = min(here + len(piece), end)
-                if here == end:
-                    break
-            return here
-
-        stream = range_of(transport, self._base, name, start, end - start, codec)
-        batches = in_batches(stream)
+        batches = range_of(source, name, start, end - start, codec)
         try:
             async with aclosing(batches):
                 async for batch in batches:
-                    here = await asyncio.to_thread(take, batch)
+                    here = await asyncio.to_thread(filling.take, batch)
                     self._written += here - at
                     at = here
-                    came += len(batch)
-                    self.travelled += len(batch)
+                    size = sum(len(piece) for _, piece in batch)
+                    came += size
+                    self.travelled += size
                     self._moved(name)
                     if came > (end - start) * 2 + _BATCH_BYTES:
                         break
@@ -264,6 +257,37 @@ class Receiving:
         """Give compression a rest when it did not pay."""
         if codec != "none" and content > BLOCK_BYTES and came > content * _SHRINKS:
             self._resting = _TRY_AGAIN_AFTER
+
+
+class _Filling:
+    """Writes what comes of a range."""
+
+    def __init__(self, file: LargeFile, start: int, end: int) -> None:
+        self._file = file
+        self._at = start
+        self._end = end
+        self._expander: Expander | None = None
+
+    def take(self, batch: Sequence[tuple[Codec, bytes]]) -> int:
+        """Write pieces; return where the next one goes. An empty one ends a stream of its own.
+
+        Raises:
+            ValueError: They are no such stream.
+            OSError: The disk refused.
+        """
+        for codec, packed in batch:
+            if not packed:
+                self._expander = None
+                continue
+            if self._expander is None:
+                self._expander = expander(codec)
+            for piece in self._expander.feed(packed):
+                # Bytes beyond the end are nobody's; whether the range is right the digest tells.
+                self._file.write(self._at, piece[: self._end - self._at])
+                self._at = min(self._at + len(piece), self._end)
+                if self._at == self._end:
+                    return self._at
+        return self._at
 
 
 class _Broke(Exception):

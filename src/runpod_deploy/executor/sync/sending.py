@@ -11,11 +11,11 @@ from runpod_deploy.compiler.plan import PayloadEntry
 from runpod_deploy.errors import TransportError
 from runpod_deploy.executor.ports import Transport
 from runpod_deploy.executor.sync.agent import Agent
-from runpod_deploy.executor.sync.codec import Codec, best, pack
+from runpod_deploy.executor.sync.codec import Codec, best
 from runpod_deploy.executor.sync.frames import BLOCK_BYTES, Frame, Frames, is_large
 from runpod_deploy.executor.sync.lanes import Lanes
-from runpod_deploy.executor.sync.look import Standing, look
-from runpod_deploy.executor.sync.placing import placing
+from runpod_deploy.executor.sync.look import Standing
+from runpod_deploy.executor.sync.speech import Speech
 
 Progress = Callable[[str, int, int], None]
 Answer = asyncio.Future[tuple[str, bytes]]
@@ -35,8 +35,7 @@ class Sending:
 
     Args:
         control: The connection for the talk.
-        command: Starts the far side.
-        doing: What for, in messages.
+        speech: How to talk to the pod.
         root: Where the entries lie.
         named: Name on the pod to entry.
         progress: Called with a name, bytes done and bytes in all.
@@ -45,20 +44,19 @@ class Sending:
     def __init__(
         self,
         control: Transport,
-        command: str,
-        doing: str,
+        speech: Speech,
         root: Path,
         named: Mapping[str, PayloadEntry],
         progress: Progress,
     ) -> None:
         self._control = control
-        self._command = command
-        self._doing = doing
+        self._speech = speech
         self._root = root
         self._named = named
         self._progress = progress
-        self._agents = [Agent(control, command, doing)]
-        self._frames = Frames(root, {}, "none", {})
+        self._agents: dict[Agent, int] = {}
+        self._frames = Frames(root, {}, "none", {}, speech.small)
+        self._talk: Agent | None = None
         self._before = self._total = self._arrived = 0
 
     async def run(self, lanes: Lanes) -> Sent:
@@ -77,20 +75,26 @@ class Sending:
             self._frames.close()
 
     async def _run(self, lanes: Lanes) -> Sent:
-        talk = self._agents[0]
-        standing = await look(talk, self._named)
+        talk = await self._agent(self._control)
+        self._talk = talk
+        standing = await self._speech.look(talk, self._named)
         todo = {name: e for name, e in self._named.items() if name not in standing.in_place}
         created = False
-        if todo or not standing.there:
+        # An empty payload is a folder that is to be there.
+        if todo or not (standing.there or self._named):
             codec = best(standing.programs)
             await self._prepare(talk, standing, todo, codec)
             await lanes.spread(self._control, self)
-            used, body = pack(placing(todo, self._frames.large), codec)
-            word, _ = await talk.ask(f"commit {used}", body)
+            word, _ = await talk.ask(*self._speech.commit(todo, self._frames.large, codec))
             created = word == "created"
-        talk.goodbye()
-        travelled = sum(agent.sent for agent in self._agents)
+        self._speech.leave(talk)
+        travelled = sum(agent.sent - before for agent, before in self._agents.items())
         return Sent(placed=tuple(todo.values()), bytes=travelled, created=created)
+
+    async def _agent(self, transport: Transport) -> Agent:
+        agent = await self._speech.agent(transport)
+        self._agents.setdefault(agent, agent.sent)
+        return agent
 
     async def _prepare(
         self, talk: Agent, standing: Standing, todo: Mapping[str, PayloadEntry], codec: Codec
@@ -103,7 +107,7 @@ class Sending:
                 blocks[digest] = answer.decode("ascii", "replace").split()
         self._total = _content(todo)
         self._before = self._total - _content(to_send)
-        self._frames = Frames(self._root, to_send, codec, blocks)
+        self._frames = Frames(self._root, to_send, codec, blocks, self._speech.small)
 
     async def work(self, transport: Transport) -> None:
         """Send frames over one connection until none is left.
@@ -113,9 +117,7 @@ class Sending:
             TransportError: This connection broke; what it had not delivered goes back.
         """
         ours = transport is self._control
-        agent = self._agents[0] if ours else Agent(transport, self._command, self._doing)
-        if not ours:
-            self._agents.append(agent)
+        agent = self._talk if ours and self._talk else await self._agent(transport)
         pending: dict[Answer, Frame] = {}
         try:
             while (frame := await self._frames.next()) is not None:
@@ -127,7 +129,7 @@ class Sending:
                 self._frames.put_back(frame)
             raise
         if not ours:
-            agent.goodbye()
+            self._speech.leave(agent)
 
     async def _send(self, agent: Agent, frame: Frame, pending: dict[Answer, Frame]) -> None:
         try:

@@ -18,6 +18,7 @@ from runpod_deploy.executor.sync.mirror import remove_others
 from runpod_deploy.executor.sync.names import ours, unsafe
 from runpod_deploy.executor.sync.remote import plain_path
 from runpod_deploy.executor.sync.sending import Progress, Sending
+from runpod_deploy.executor.sync.speech import ShellSpeech, Speech, WorkerSpeech
 from runpod_deploy.executor.untrusted import printable
 
 _DROP_SEC = 30.0
@@ -95,20 +96,25 @@ async def upload(  # noqa: PLR0913 - each is a choice of the caller's
     target = _target(destination, root, single=single)
     named = {entry.path or posixpath.basename(target): entry for entry in entries}
     size = sum(entry.size for entry in entries if entry.type == "file")
+    tag = tag or secrets.token_hex(8)
     command = receiver(
         target,
         posixpath.dirname(target) or ".",
-        tag or secrets.token_hex(8),
+        tag,
         single=single,
         files=len(entries),
         size=size,
     )
-    sending = Sending(transport, command, f"putting files to {target}", root, named, progress)
+    ways = lanes or Lanes()
     try:
-        sent = await sending.run(lanes or Lanes())
+        speech = await _speech(transport, ways, target, tag, single=single, command=command)
+        sent = await Sending(transport, speech, root, named, progress).run(ways)
     except StepFailed:
         await _drop(transport, command)
         raise
+    finally:
+        if lanes is None:
+            ways.workers.close()
     deleted: tuple[str, ...] | None = ()
     if delete and not single and not sent.created:
         deleted = await remove_others(transport, target, entries, protect)
@@ -122,6 +128,16 @@ async def upload(  # noqa: PLR0913 - each is a choice of the caller's
         deleted=deleted or (),
         foreign=deleted is None,
     )
+
+
+async def _speech(
+    transport: Transport, lanes: Lanes, target: str, tag: str, *, single: bool, command: str
+) -> Speech:
+    doing = f"putting files to {target}"
+    if await lanes.workers.of(transport) is None:
+        return ShellSpeech(command, doing)
+    parent = posixpath.dirname(target) or "."
+    return WorkerSpeech(lanes.workers, target, parent, tag, single=single, doing=doing)
 
 
 async def _drop(transport: Transport, command: str) -> None:
