@@ -76,10 +76,14 @@ def comment(marker: str, text: str) -> str:
 
 
 def harmless(markdown: str) -> str:
-    """Return a stranger's Markdown without HTML comments, and without mentions that would call."""
+    """Return a stranger's Markdown without HTML comments, and with nothing that has an effect.
+
+    Neither mentions that would call somebody nor lines that GitLab would carry out (`/approve`).
+    """
     # As the plan itself writes an `@` outside of code.
     text = markdown.replace("&#64;<!-- -->", "@").replace("<!--", f"<{JOINER}!--")
     text = re.sub(r"&(?=#0*64(?!\d)|#[xX]0*40(?![0-9a-fA-F])|commat)", "&amp;", text)
+    text = re.sub(r"(?m)^(\s*)/", rf"\1{JOINER}/", text)
     return re.sub(rf"((?<![A-Za-z0-9])|&[#A-Za-z0-9]+)@(?!{JOINER})", rf"\1@{JOINER}", text)
 
 

@@ -115,7 +115,18 @@ def test_nobody_is_called(program: ModuleType, mention: str) -> None:
     assert made == program.harmless(made)
 
 
-@pytest.mark.parametrize("text", ["name@sha256:ab", "me@example.org", "a &amp; b &#124; &#640;"])
+@pytest.mark.parametrize("text", ["/approve", "x\n/approve", "x\r\n \t/approve\n"])
+def test_no_line_is_a_command(program: ModuleType, text: str) -> None:
+    """GitLab carries out lines that begin with a slash, with the rights of whoever writes the note."""
+    made = program.harmless(text)
+    assert f"{program.JOINER}/approve" in made
+    assert text == made.replace(program.JOINER, "")
+    assert made == program.harmless(made)
+
+
+@pytest.mark.parametrize(
+    "text", ["name@sha256:ab", "me@example.org", "a &amp; b &#124; &#640;", "a /b"]
+)
 def test_other_text_stays_as_it_is(program: ModuleType, text: str) -> None:
     """Digests of images and addresses can be copied out of a comment."""
     assert text == program.harmless(text)
