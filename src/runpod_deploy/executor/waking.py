@@ -45,7 +45,11 @@ def may_hold_the_run(ctx: RunContext, where: Standing) -> bool:
     """Return whether a pod that the journal knows as stopped is still wanted by its run."""
     if where.holds:
         return True
-    return where.failure is None and not where.over and was_used(ctx, where) and _had(ctx)
+    if where.over:
+        return False
+    if where.failure is not None:
+        return _was_found_stopped(ctx)  # and is still to be let go, in the way that the job says
+    return was_used(ctx, where) and _had(ctx)
 
 
 def was_used(ctx: RunContext, where: Standing) -> bool:
@@ -100,6 +104,15 @@ async def start(ctx: RunContext, where: Standing) -> None:
             await provision.give_up_host(ctx, problem)
         else:
             ctx.earlier = read_earlier(ctx.journal.events)
+
+
+def _was_found_stopped(ctx: RunContext) -> bool:
+    """Return whether the pod in hand was found at rest, and not stopped by this run itself."""
+    last = ""
+    for event in on_this_pod(ctx.journal.events):
+        if event.event in {"pod_found_stopped", "pod_action_settled"}:
+            last = event.event
+    return last == "pod_found_stopped"
 
 
 def is_fresh(ctx: RunContext) -> bool:

@@ -241,6 +241,20 @@ def test_pod_that_was_deleted_meanwhile_is_told(make_rig: RigMaker) -> None:
     assert [pod.status for pod in run.pods.values()] == ["gone"]
 
 
+def test_pod_found_stopped_by_one_that_is_killed_is_still_let_go(make_rig: RigMaker) -> None:
+    """A failed run is ended, its pod is found at rest, and the executor dies: the next one deletes it."""
+    rig = begun(make_rig, job=FakeJob(exit_code=3))
+    lifecycle = replace(rig.ctx.plan.lifecycle, on_failure="delete")
+    rig.ctx.plan_file = replace(rig.ctx.plan_file, plan=replace(rig.ctx.plan, lifecycle=lifecycle))
+    second = stopped(rig, "pull_intended")
+    third = left_at(second, "pod_found_stopped")
+    third.ctx.ledger = rig.ctx.ledger
+    run = third.run()
+
+    assert (run.state, run.cause, run.open_intents) == (RunState.FAILED, "exit_code", {})
+    assert (third.cloud.rented, third.cloud.made) == ({}, 1)
+
+
 def test_job_that_ended_with_nobody_there_is_told_as_it_ended(make_rig: RigMaker) -> None:
     """Stopped by its lease after the job, days ago: the run ends as an undisturbed one, and pays no days."""
     rig = begun(make_rig)
