@@ -373,7 +373,7 @@ def test_step_ends_what_was_left_of_the_same_command(tmp_path: Path, shell: str)
 
 
 @pytest.mark.parametrize(
-    "name", ["supervisor", "env", "base-env", "step", "lease", "boot", "sampler"]
+    "name", ["supervisor", "env", "base-env", "step", "lease", "boot", "sampler", "upload"]
 )
 def test_shellcheck_finds_nothing(tmp_path: Path, name: str) -> None:
     """The scripts are POSIX sh without a finding."""

@@ -46,6 +46,13 @@ FIXED = {
 PLAIN = {"lifecycle": None, "artifacts": None, "run": {"workdir": None, "log_path": None}}
 ON_VOLUME = {"storage": {"mode": "network_volume", "volume_name": "a", "volume_gb": None}}
 SECURE = {"pod": {"cloud_type": "SECURE"}, "lifecycle": None}
+SIGNS = {
+    "name": "a",
+    "destination": "/root/a",
+    "env": ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"],
+}
+ALSO = {"name": "b", "destination": "/root/b", "command": "pass b"}
+SENT = {"label": "out", "remote_path": "/workspace/out", "upload": "s3://results/out"}
 # What must stand beside a key for it to be allowed or to mean anything: sections, and keys of them.
 BESIDE: dict[str, dict[str, Any]] = {
     "/storage/volume_mount": PLAIN,
@@ -55,6 +62,9 @@ BESIDE: dict[str, dict[str, Any]] = {
     "/notify/webhook/file": {"notify": {"webhook": {"file": "hook-a"}}},
     "/notify/on": {"notify": {"command": "true"}},
     "/run/script": {"run": {"body": None, "script": "a.sh"}},
+    "/artifacts/0/upload": {"secrets": [SIGNS]},
+    "/artifacts/0/upload_secret": {"secrets": [SIGNS, ALSO], "artifacts": [SENT]},
+    "/artifacts/0/upload_endpoint": {"secrets": [SIGNS], "artifacts": [SENT]},
     "/run/template": {"run": {"body": None, "script": "a.sh"}},
     **{
         f"/secrets/0/{key}": {"secrets": [{"name": "a", "destination": "/root/a", key: text}]}
@@ -75,6 +85,7 @@ OTHERS: dict[str, list[Any]] = {
     "/notify/webhook/env": ["OTHER_HOOK"],
     "/notify/webhook/file": ["hook-b"],
     "/state_file": ["other.json"],
+    "/artifacts/0/upload_secret": ["b"],
 }
 
 

@@ -57,7 +57,10 @@ def parts_of(plan_file: PlanFile, note: str = "") -> Iterator[Part]:
             (
                 cell(one.label),
                 cell(with_names(one.remote_path)),
-                cell(with_names(one.local_path)),
+                cell(
+                    with_names(one.local_path)
+                    + ("" if one.upload is None else f" and {plan_rows.upload_place(one.upload)}")
+                ),
                 "required" if one.required else "optional",
             )
             for one in plan.artifacts

@@ -8,7 +8,7 @@ from runpod_deploy.cli.amounts import count, limit, usd
 from runpod_deploy.cli.layout import Row
 from runpod_deploy.compiler.late_bound import LATE_BOUND, fill
 from runpod_deploy.compiler.observed import ObservedImage
-from runpod_deploy.compiler.plan import Plan, PlanAdmission, PlanNotify, PlanSecret
+from runpod_deploy.compiler.plan import Plan, PlanAdmission, PlanNotify, PlanSecret, PlanUpload
 from runpod_deploy.compiler.rates import stopped_disk_per_day, volume_per_month
 from runpod_deploy.schema.job import (
     BudgetSection,
@@ -36,6 +36,12 @@ def secret_source(secret: PlanSecret) -> str:
     if secret.runpod is not None:
         return f"RunPod secret {secret.runpod}"
     return f"file {secret.file}" if secret.file else f"env {', '.join(secret.env)}"
+
+
+def upload_place(upload: PlanUpload) -> str:
+    """Return where the pod sends results, of which store, and by which secret."""
+    store = "" if upload.endpoint is None else f" at {upload.endpoint}"
+    return f"{with_names(upload.to)}{store} with the secret {upload.secret}"
 
 
 def _default(section: type[Any], field: str) -> Any:

@@ -6,7 +6,7 @@ from heapq import nlargest
 from runpod_deploy.cli import plan_rows
 from runpod_deploy.cli.amounts import count, limit, size
 from runpod_deploy.cli.layout import INDENT, Row, flow, labelled, section, table
-from runpod_deploy.cli.plan_rows import secret_source, with_names
+from runpod_deploy.cli.plan_rows import secret_source, upload_place, with_names
 from runpod_deploy.cli.printable import block, line
 from runpod_deploy.cli.style import Style
 from runpod_deploy.compiler.payload_files import LARGEST, sums_of
@@ -194,6 +194,7 @@ class _View:
                     f"→ {with_names(one.local_path)}",
                     "" if one.required else "optional",
                     "" if one.every_minutes is None else f"every {one.every_minutes:g} min",
+                    "" if one.upload is None else f"and {upload_place(one.upload)}",
                 ]
                 for one in self.plan.artifacts
             ],

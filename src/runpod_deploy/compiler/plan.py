@@ -220,6 +220,21 @@ class PlanRun:
 
 
 @frozen
+class PlanUpload:
+    """Where the pod sends an artifact besides.
+
+    Attributes:
+        to: `s3://bucket/path`; each file goes below it.
+        endpoint: Address of the store; None: what the secret says, else Amazon's.
+        secret: Name of the secret that holds the credentials.
+    """
+
+    to: str
+    endpoint: str | None
+    secret: str
+
+
+@frozen
 class PlanArtifact:
     """Results to pull; `local_path` begins with a late-bound token, as a rule the run folder's."""
 
@@ -230,6 +245,7 @@ class PlanArtifact:
     excludes: tuple[str, ...]
     delete: bool
     every_minutes: float | None = None
+    upload: PlanUpload | None = None
 
 
 @frozen

@@ -23,7 +23,7 @@ _LATE_ALLOWED = (
         frozenset(LATE_BOUND),
     ),
     (re.compile(r"/(staging|secrets)/\d+/destination"), frozenset(LATE_BOUND)),
-    (re.compile(r"/artifacts/\d+/(remote_path|local_path)"), frozenset(LATE_BOUND)),
+    (re.compile(r"/artifacts/\d+/(remote_path|local_path|upload)"), frozenset(LATE_BOUND)),
     (re.compile(r"/pod/env/.*"), frozenset({"run_id"})),
     (
         re.compile(r"/notify/command"),

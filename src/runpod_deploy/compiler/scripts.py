@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 HOME = f"/root/.runpod-deploy/{token('run_id')}"
 POD_SCRIPTS = ("base-env", "env", "step", "supervisor", "lease", "sampler")
 BOOT_SCRIPT = "boot"
+UPLOAD_SCRIPT = "upload"
+UPLOAD_PROGRAMS = ("upload.py", "bucket.py")
 BASH = ("bash",)
 STRICT_BASH = ("bash", "-eo", "pipefail")
 _MODE = "0700"
@@ -109,9 +111,13 @@ def _commands(phase: Any, entries: tuple[CommandEntry, ...]) -> Iterator[Script]
 def _pod_scripts(config: Resolved, run: Script) -> Iterator[Script]:
     context = _pod_context(config, run)
     boot = (BOOT_SCRIPT,) if lease.decide(config).at_boot else ()
-    for name in (*POD_SCRIPTS, *boot):
+    uploads = any(entry.upload is not None for entry in config.artifacts)
+    for name in (*POD_SCRIPTS, *boot, *((UPLOAD_SCRIPT,) if uploads else ())):
         text = _pod_environment().get_template(f"{name}.sh.j2").render(context)
         yield _script(name, "pod", f"{HOME}/bin/{name}.sh", text)
+    for name in UPLOAD_PROGRAMS if uploads else ():
+        text = (files("runpod_deploy.templates") / "pod" / name).read_text(encoding="utf-8")
+        yield _script(name, "pod", f"{HOME}/bin/{name}", text)
 
 
 def _pod_context(config: Resolved, run: Script) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from runpod_deploy.compiler.plan import (
 )
 from runpod_deploy.compiler.resolve import Resolved
 from runpod_deploy.compiler.scripts import log_path
+from runpod_deploy.compiler.uploads import upload_of
 
 
 def job(config: Resolved, facts: Facts) -> PlanJob:
@@ -136,6 +137,7 @@ def artifacts(config: Resolved) -> tuple[PlanArtifact, ...]:
             excludes=entry.excludes,
             delete=entry.delete,
             every_minutes=entry.every_minutes,
+            upload=upload_of(config, entry),
         )
         for entry in config.artifacts
     )

@@ -14,7 +14,7 @@ from runpod_deploy.compiler.local_paths import is_contained, taken
 from runpod_deploy.compiler.payload import is_sorted, total_bytes, tree_sha256
 from runpod_deploy.compiler.plan import POD_PROTOCOL, Plan, PlanFile, StepName
 from runpod_deploy.compiler.pod_paths import is_absolute, normal
-from runpod_deploy.compiler.scripts import POD_SCRIPTS
+from runpod_deploy.compiler.scripts import POD_SCRIPTS, UPLOAD_SCRIPT
 
 _PLAN_ID = re.compile(r"[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -33,6 +33,7 @@ def _problems(plan_file: PlanFile) -> Iterator[str]:
     yield from _payload(plan_file)
     yield from _scripts(plan_file.plan)
     yield from _local_paths(plan_file.plan)
+    yield from _uploads(plan_file.plan)
     plan = plan_file.plan
     if plan.protocol > POD_PROTOCOL:
         yield f"its pod scripts speak protocol {plan.protocol}, this version speaks {POD_PROTOCOL}"
@@ -92,6 +93,20 @@ def _scripts(plan: Plan) -> Iterator[str]:
         below_home = normal(script.path).startswith(f"{normal(plan.home)}/")
         if script.phase == "pod" and not below_home:
             yield f"the script `{script.name}` lies outside of the run's home"
+
+
+def _uploads(plan: Plan) -> Iterator[str]:
+    secrets = {secret.name for secret in plan.secrets}
+    scripts = {script.name for script in plan.scripts}
+    for artifact in plan.artifacts:
+        if artifact.upload is None:
+            continue
+        if not artifact.upload.to.startswith("s3://"):
+            yield f"the artifact `{artifact.label}` would go to no bucket: {artifact.upload.to!r}"
+        if artifact.upload.secret not in secrets:
+            yield f"it lacks the secret `{artifact.upload.secret}`"
+        if UPLOAD_SCRIPT not in scripts:
+            yield f"it lacks the script `{UPLOAD_SCRIPT}`"
 
 
 def _local_paths(plan: Plan) -> Iterator[str]:

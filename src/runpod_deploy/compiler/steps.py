@@ -9,6 +9,7 @@ from runpod_deploy.schema.job import CommandEntry
 
 MARGIN_SEC = 60.0
 INSTALL_PYTHON_SEC = 300.0
+UPLOAD_CHECK_SEC = 60.0
 _CREATE_SEC = 60.0
 _SLOWEST_BYTES_PER_SEC = 2**20
 
@@ -28,6 +29,8 @@ def all_steps(
     provision = config.capacity.wait_minutes * 60 + host * len(candidates)
     sent = sum(entry.bytes for entry in staging)
     install = INSTALL_PYTHON_SEC if config.pod.python_version is not None else 0.0
+    uploads = sum(entry.upload is not None for entry in config.artifacts)
+    asked = UPLOAD_CHECK_SEC * uploads
     return (
         StepPlan(name="check", timeout_sec=120.0),
         StepPlan(name="provision", timeout_sec=provision),
@@ -36,7 +39,7 @@ def all_steps(
         StepPlan(name="setup", timeout_sec=_sum(config.setup)),
         StepPlan(name="stage", timeout_sec=600.0 + sent // _SLOWEST_BYTES_PER_SEC, retries=2),
         StepPlan(name="secrets", timeout_sec=120.0, retries=2),
-        StepPlan(name="preflight", timeout_sec=_sum(config.preflight) + install),
+        StepPlan(name="preflight", timeout_sec=_sum(config.preflight) + install + asked),
         StepPlan(name="execute", timeout_sec=max_runtime_sec(config)),
         StepPlan(name="collect", timeout_sec=None),
         StepPlan(name="release", timeout_sec=600.0),

@@ -23,6 +23,7 @@ from runpod_deploy.executor import (
     spending,
     starting,
     telemetry,
+    uploading,
     waking,
 )
 from runpod_deploy.executor.choosing import refuse
@@ -80,7 +81,7 @@ async def _restore(ctx: RunContext, where: Standing) -> None:
         InvalidInput: A secret is missing.
     """
     ctx.attempts = sum(event.event == "pod_create_intended" for event in ctx.journal.events)
-    if not where.over and not _job_ended(ctx):
+    if not where.over and (not _job_ended(ctx) or _may_upload(ctx)):
         await check.read_secrets(ctx)
     # Asked before anything else: without an answer to this, nothing is done at all.
     ours = await _pods_of_run(ctx)
@@ -341,12 +342,24 @@ def _settle_the_rest(ctx: RunContext, where: Standing) -> None:
             label=label,
             error=None if verified else _KILLED,
         )
+    for event in _open(ctx, "upload_intended"):
+        uploading.cut_off(ctx, event["op_id"], str(event.fields.get("label")), _KILLED)
     if where.failure is not None or where.over or ctx.pod is None:
         # Where the run goes on, its supervisor is asked instead, who begins it once.
         for event in _open(ctx, "exec_start_intended"):
             ctx.journal.write(
                 "exec_start_settled", op_id=event["op_id"], outcome="unknown", error=_KILLED
             )
+
+
+def _may_upload(ctx: RunContext) -> bool:
+    """Return whether credentials are needed still: results go to a bucket, and not all were seen there."""
+    sent = fold(ctx.journal.events).uploads
+    return any(
+        artifact.upload is not None
+        and (artifact.label not in sent or sent[artifact.label].status != "verified")
+        for artifact in ctx.plan.artifacts
+    )
 
 
 def _job_ended(ctx: RunContext) -> bool:

@@ -68,6 +68,19 @@ _action = _pair({**_POD, "action": "string"}, {**_POD, "error": "string|null"})
 _volume = _pair({"name": "string", "datacenter_id": "string"}, {"volume_id": "string|null"})
 _exec = _pair({"script": "string", "sha256": "string"}, {"error": "string|null"})
 _pull = _pair({"label": "string"}, {"label": "string", "error": "string|null"})
+_upload = _pair(
+    {"label": "string", "to": "string"},
+    {
+        "label": "string",
+        "duration_sec": "number",
+        "files": "integer|null",
+        "bytes": "integer|null",
+        "sent_files": "integer|null",
+        "sent_bytes": "integer|null",
+        "sha256": "string|null",
+        "error": "string|null",
+    },
+)
 
 EVENT_TYPES: Mapping[str, EventType] = {
     # the run and its steps
@@ -170,6 +183,8 @@ EVENT_TYPES: Mapping[str, EventType] = {
     "exec_start_settled": _exec[1],
     "pull_intended": _pull[0],
     "pull_settled": _pull[1],
+    "upload_intended": _upload[0],
+    "upload_settled": _upload[1],
     # where it runs
     "candidate_refused": EventType({**_OFFER, "reason": "string", "status": "integer"}),
     "datacenter_failover": EventType(

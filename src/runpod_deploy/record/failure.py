@@ -69,7 +69,7 @@ KINDS: Mapping[str, str] = {
     "marker_missing": "The job exited 0, but its success marker never came.",
     "failure_marker": "The job exited 0, but its log holds a failure marker.",
     "artifact_missing": "A required result is not there.",
-    "not_verified": "Required results could not be brought home and verified.",
+    "not_verified": "Required results could not be brought home, or to their bucket, and verified.",
     "exit_code": "The job ended with an exit code other than 0.",
     "unknown": "How the job ended is not known.",
     "step": "A step of the run could not do its work.",

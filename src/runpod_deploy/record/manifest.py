@@ -19,7 +19,7 @@ from runpod_deploy.record.failure import Failure, failure_json
 from runpod_deploy.record.masking import Masker
 from runpod_deploy.record.reading import read_whole
 from runpod_deploy.record.records import StepRecord
-from runpod_deploy.record.run import ArtifactRecord, PodRecord, Run, RunState
+from runpod_deploy.record.run import ArtifactRecord, PodRecord, Run, RunState, UploadRecord
 from runpod_deploy.record.tolerant import elapsed
 from runpod_deploy.schema.plain import to_plain
 
@@ -292,8 +292,24 @@ def _artifact(plan: PlanArtifact, run: Run, context: ManifestContext) -> dict[st
         "sha256": record.sha256,
         "entries": context.artifact_files.get(plan.label, []),
         "refused": context.refused_files.get(plan.label, []),
+        "upload": _upload(plan, run, context),
     }
     return {**row, "error": record.error} if record.error else row
+
+
+def _upload(plan: PlanArtifact, run: Run, context: ManifestContext) -> dict[str, Any] | None:
+    if plan.upload is None:
+        return None
+    record = run.uploads.get(plan.label) or UploadRecord(label=plan.label, status="skipped")
+    return {
+        "to": fill(plan.upload.to, context.late_bound),
+        "endpoint": plan.upload.endpoint,
+        "status": "failed" if record.status == "sending" else record.status,
+        "files": record.files,
+        "bytes": record.bytes,
+        "duration_sec": record.duration_sec,
+        "error": record.error,
+    }
 
 
 def _rate(plan: Plan, pod: PodRecord | None) -> tuple[float | None, str | None]:

@@ -75,6 +75,25 @@ class ArtifactRecord:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class UploadRecord:
+    """What a bucket was asked to hold; `status` is `sending`, `verified` or `failed`.
+
+    Attributes:
+        to: The place in a bucket, tokens filled.
+        sha256: Digest over the files of the artifact that was sent.
+    """
+
+    label: str
+    status: str
+    to: str | None = None
+    duration_sec: float | None = None
+    files: int | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class JobEnd:
     """How the job on the pod ended; `outcome` is `succeeded`, `failed` or `unknown`."""
 
@@ -111,6 +130,7 @@ class Run:
     pod_resumed: bool = False
     steps: tuple[StepRecord, ...] = ()
     artifacts: Mapping[str, ArtifactRecord] = field(default_factory=dict)
+    uploads: Mapping[str, UploadRecord] = field(default_factory=dict)
     job_end: JobEnd | None = None
     log_offset: int = 0
     host_key_fingerprint: str | None = None

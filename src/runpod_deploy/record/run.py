@@ -12,7 +12,14 @@ from dataclasses import replace
 
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.events import Event
-from runpod_deploy.record.records import ArtifactRecord, JobEnd, PodRecord, Run, StepRecord
+from runpod_deploy.record.records import (
+    ArtifactRecord,
+    JobEnd,
+    PodRecord,
+    Run,
+    StepRecord,
+    UploadRecord,
+)
 from runpod_deploy.record.states import RunState
 
 __all__ = [
@@ -22,6 +29,7 @@ __all__ = [
     "Run",
     "RunState",
     "StepRecord",
+    "UploadRecord",
     "fold",
     "step",
 ]
@@ -268,6 +276,32 @@ def _artifact(status: str) -> Callable[[Run, Event], Run]:
     return handle
 
 
+def _upload_intended(run: Run, event: Event) -> Run:
+    label = tolerant.text(event.fields, "label")
+    if label is None:
+        return run
+    record = UploadRecord(label=label, status="sending", to=tolerant.text(event.fields, "to"))
+    return replace(run, uploads={**run.uploads, label: record})
+
+
+def _upload_settled(run: Run, event: Event) -> Run:
+    label = tolerant.text(event.fields, "label")
+    if label is None:
+        return run
+    begun = run.uploads.get(label)
+    record = UploadRecord(
+        label=label,
+        status="verified" if event.fields.get("outcome") == "verified" else "failed",
+        to=begun.to if begun else None,
+        duration_sec=tolerant.number(event.fields, "duration_sec"),
+        files=tolerant.integer(event.fields, "files"),
+        bytes=tolerant.integer(event.fields, "bytes"),
+        sha256=tolerant.text(event.fields, "sha256"),
+        error=tolerant.text(event.fields, "error"),
+    )
+    return replace(run, uploads={**run.uploads, label: record})
+
+
 def _job_ended(run: Run, event: Event) -> Run:
     outcome = tolerant.text(event.fields, "outcome")
     end = JobEnd(
@@ -333,6 +367,8 @@ _HANDLERS: Mapping[str, Callable[[Run, Event], Run]] = {
     "artifact_pull_started": _artifact("pulling"),
     "artifact_pull_completed": _artifact("success"),
     "artifact_pull_failed": _artifact("failed"),
+    "upload_intended": _upload_intended,
+    "upload_settled": _upload_settled,
     "job_ended": _job_ended,
     "log_progress": _log_offset,
     "remote_step_started": _log_offset,

@@ -244,7 +244,10 @@ class RunSection:
 
 @frozen
 class ArtifactEntry:
-    """Results that are pulled; `local_path` relative to the run folder, by default the label."""
+    """Results that are pulled; `local_path` relative to the run folder, by default the label.
+
+    `upload` is a place in a bucket, `upload_secret` the name of the secret for it.
+    """
 
     label: str
     remote_path: str
@@ -253,6 +256,9 @@ class ArtifactEntry:
     excludes: tuple[str, ...] = ()
     delete: bool = False
     every_minutes: float | None = None
+    upload: str | None = None
+    upload_secret: str | None = None
+    upload_endpoint: str | None = None
 
 
 @frozen

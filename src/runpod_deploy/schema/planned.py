@@ -30,7 +30,6 @@ class Planned:
 PLANNED = (
     Planned("/cluster", "jobs on several nodes", "a job runs on one pod"),
     Planned("/pod/cpu", "pods without a GPU", "every pod has at least one GPU"),
-    Planned("/artifacts/*/upload", "results that go on to a bucket", "upload them after the run"),
     Planned("/lifecycle/retry", "another try after a failure", "call `run` again"),
 )
 

@@ -26,6 +26,17 @@ def result(label: str, remote: str, **more: Any) -> dict[str, Any]:
     return {"label": label, "remote_path": remote, **more}
 
 
+def sent(**more: Any) -> dict[str, Any]:
+    """Return an artifact entry that goes on to a bucket."""
+    return {"label": "r", "remote_path": "/x", "upload": "s3://bucket/r", **more}
+
+
+SIGNS = {
+    "name": "bucket",
+    "destination": "/root/bucket.env",
+    "env": ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"],
+    "export": False,
+}
 BROKEN: list[tuple[dict[str, Any], list[str]]] = [
     ({"staging": [staged("{{ a }}", "/x"), staged("{{ b }}", "/y")]}, ["duplicate-name"]),
     ({"pod": {"env": {"RUNPOD_POD_ID": "x"}}}, ["reserved-name"]),
@@ -38,6 +49,27 @@ BROKEN: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"budget": {"idle_gpu_minutes": 15}, "telemetry": {"enabled": False}},
         ["idle-unmeasured"],
+    ),
+    ({"artifacts": [sent()]}, ["upload-credentials"]),
+    ({"artifacts": [sent(upload_secret="s")], "secrets": [SIGNS]}, ["upload-credentials"]),
+    ({"artifacts": [sent()], "secrets": [SIGNS | {"env": ["AWS_REGION"]}]}, ["upload-credentials"]),
+    (
+        {
+            "artifacts": [sent(upload_secret="bucket")],
+            "secrets": [SIGNS | {"env": ["AWS_ACCESS_KEY_ID"]}],
+        },
+        ["upload-credentials"],
+    ),
+    ({"artifacts": [result("r", "/x", upload_endpoint="https://x")]}, ["upload-missing"]),
+    (
+        {"artifacts": [sent(upload_endpoint="http://store.example")], "secrets": [SIGNS]},
+        ["upload-endpoint"],
+    ),
+    ({"artifacts": [sent(upload="s3://bucket/../x")], "secrets": [SIGNS]}, ["upload-path"]),
+    ({"artifacts": [sent(upload="s3://bucket//x")], "secrets": [SIGNS]}, ["upload-path"]),
+    (
+        {"artifacts": [sent(), sent(label="t", upload="s3://bucket/r/")], "secrets": [SIGNS]},
+        ["upload-twice"],
     ),
     ({"notify": {"command": "say 'it is done"}}, ["notify-command"]),
     ({"notify": {"command": "{{ '' }}"}}, ["notify-command"]),
@@ -110,6 +142,14 @@ PAST_THE_SCHEMA: list[tuple[dict[str, Any], list[str]]] = [
 FINE: list[dict[str, Any]] = [
     {},
     {"budget": {"idle_gpu_minutes": 1.5}},
+    {"artifacts": [sent(upload="s3://bucket/{{ run_id }}/")], "secrets": [SIGNS]},
+    {
+        "artifacts": [
+            sent(upload_secret="file", upload_endpoint="http://127.0.0.1:9000"),
+            sent(label="t"),
+        ],
+        "secrets": [SIGNS, {"name": "file", "destination": "/root/f", "file": "secret.env"}],
+    },
     RECYCLED,
     {**RECYCLED, "state_file": "{{ config_dir }}/pods/kept.json"},
     {"storage": NETWORK, "pod": {"cloud_type": "ANY"}},

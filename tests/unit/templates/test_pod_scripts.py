@@ -114,7 +114,9 @@ def test_boot_script_survives_the_image_that_prints_the_environment() -> None:
     assert not set("\"'`$\\!") & set(lines[0])
 
 
-@pytest.mark.parametrize("name", ["env", "base-env", "step", "supervisor", "lease", "boot"])
+@pytest.mark.parametrize(
+    "name", ["env", "base-env", "step", "supervisor", "lease", "boot", "upload"]
+)
 def test_scripts_are_whole_texts(name: str) -> None:
     """Every script ends with a newline and has no Windows line ends or template left."""
     text = render(name, exports={"A": "1"}, late_bound={"RUN_ID": token("run_id")})

@@ -244,6 +244,17 @@ def _synced(fields: Mapping[str, Any]) -> Said:
     return f"{label}: {amount} new or changed, {size(fields.get('fetched_bytes') or 0)}", "plain"
 
 
+def _uploaded(fields: Mapping[str, Any]) -> Said:
+    label, error = fields.get("label"), fields.get("error")
+    if error is not None:
+        return f"{label}: not in its bucket: {error}", "warn"
+    files, sent = fields.get("files") or 0, fields.get("sent_files")
+    amount = f"{count(files, 'file')}, {size(fields.get('bytes') or 0)}"
+    if sent == 0 and files:
+        return f"{label}: {amount} in its bucket already, verified", "plain"
+    return f"{label}: {amount} in its bucket, verified", "plain"
+
+
 def _budget(fields: Mapping[str, Any]) -> Said:
     accrued, cap = fields.get("accrued_usd") or 0.0, fields.get("cap_usd") or 0.0
     limit = {"soft_cap": "soft limit", "cost_cap": "limit"}.get(str(fields.get("limit")), "limit")
@@ -315,6 +326,7 @@ _TELLERS: Mapping[str, Teller] = {
     "artifact_pull_completed": _pulled,
     "artifact_synced": _synced,
     "artifact_pull_failed": lambda f: (f"{f.get('label')}: {f.get('error')}", "warn"),
+    "upload_settled": _uploaded,
     "remote_log_pull_failed": lambda f: (f"the end of the log was lost: {f.get('error')}", "warn"),
 }
 

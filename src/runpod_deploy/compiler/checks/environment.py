@@ -10,6 +10,7 @@ from runpod_deploy.compiler.findings import Finding
 from runpod_deploy.compiler.pod_paths import inside, normal
 from runpod_deploy.compiler.resolve import Resolved
 from runpod_deploy.compiler.secret_looking import all_secrets, named_secret
+from runpod_deploy.compiler.uploads import credentials
 from runpod_deploy.schema.pointer import child
 
 SECRET_NOT_SOURCED = Lint(
@@ -48,7 +49,12 @@ _VARIABLE = re.compile(r"\$(?:\{[A-Za-z_]\w*\}|[A-Za-z_]\w*)")
 
 def unread_secrets(config: Resolved, facts: Facts) -> Iterator[Finding]:
     """A secret of variables reaches the run, or is named by something that reads it."""
-    quiet = [(i, one) for i, one in enumerate(config.secrets) if one.env and not one.export]
+    sends = [credentials(config, entry) for entry in config.artifacts if entry.upload]
+    quiet = [
+        (i, one)
+        for i, one in enumerate(config.secrets)
+        if one.env and not one.export and one not in sends
+    ]
     if not quiet:
         return
     said = "\n".join(text.text for text in shell_texts(config, facts))

@@ -14,6 +14,7 @@ from runpod_deploy.compiler.checks import (
     payload,
     placement,
     shell,
+    uploads,
 )
 from runpod_deploy.compiler.checks.lint import Lint
 from runpod_deploy.compiler.forwards import forward_ports
@@ -41,6 +42,10 @@ RULES: tuple[Rule, ...] = (
     outcome.idle_measured,
     outcome.state_file,
     outcome.loss_on_stop,
+    uploads.upload_keys,
+    uploads.upload_credentials,
+    uploads.upload_endpoint,
+    uploads.upload_places,
     notify.command_words,
     forward_ports,
     *catalog.RULES,

@@ -1,10 +1,10 @@
-"""collect: brings the results home and holds each file's sha256 against the pod's."""
+"""collect: brings the results home by sha256, and has the pod send on what goes to a bucket."""
 
 from __future__ import annotations
 
 from runpod_deploy.compiler.plan import PlanArtifact
 from runpod_deploy.errors import StepFailed, TransportError
-from runpod_deploy.executor import pulled, telemetry
+from runpod_deploy.executor import pulled, telemetry, uploading
 from runpod_deploy.executor.artifacts import bring, local_path
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.steps import connect
@@ -18,7 +18,8 @@ async def do(ctx: RunContext) -> None:
 
     Raises:
         StepFailed: A required artifact is not on the pod (cause `artifact_missing`), or could not be
-            brought over and verified (cause `not_verified`): then the pod must not be deleted.
+            brought over, or sent to its bucket, and verified (cause `not_verified`): then the pod
+            must not be deleted.
     """
     await telemetry.end(ctx)
     missing: list[str] = []
@@ -40,6 +41,28 @@ async def do(ctx: RunContext) -> None:
     if missing:
         raise StepFailed(
             "Required artifacts are missing: " + "; ".join(missing), cause="artifact_missing"
+        )
+    await _upload(ctx)
+
+
+async def _upload(ctx: RunContext) -> None:
+    """Have the pod send what goes on to a bucket, now that it is here.
+
+    Raises:
+        StepFailed: A store was not seen to hold what is required there (cause `not_verified`).
+    """
+    failed: list[str] = []
+    for artifact in uploading.outstanding(ctx):
+        problem = await uploading.send(ctx, artifact)
+        if problem is not None and artifact.required:
+            failed.append(f"{artifact.label}: {problem}")
+        elif problem is not None:
+            ctx.warn("not-uploaded", f"{artifact.label} could not be uploaded: {problem}.")
+    if failed:
+        raise StepFailed(
+            "Required artifacts are here, and their bucket does not hold them: "
+            + "; ".join(failed),
+            cause="not_verified",
         )
 
 

@@ -4,6 +4,7 @@ import shlex
 
 from runpod_deploy.compiler.steps import INSTALL_PYTHON_SEC as INSTALL_SEC
 from runpod_deploy.errors import StepFailed
+from runpod_deploy.executor import uploading
 from runpod_deploy.executor.commands import LONGEST_SHOWN, run_phase
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.ports import Completed
@@ -17,13 +18,14 @@ _LONGEST_VERSION = 40
 
 
 async def do(ctx: RunContext) -> None:
-    """Check the Python pin, then run the preflight commands in order.
+    """Check the Python pin and the buckets of results, then run the preflight commands in order.
 
     Raises:
-        StepFailed: The pod's python3 is not `pod.python_version` and uv cannot provide it, or a command
-            failed.
+        StepFailed: The pod's python3 is not `pod.python_version` and uv cannot provide it, a bucket
+            refuses the pod, or a command failed.
     """
     await _check_python(ctx)
+    await uploading.check(ctx)
     await run_phase(ctx, "preflight")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import shlex
 
+from runpod_deploy.compiler.plan import PlanSecret
 from runpod_deploy.errors import CommandFailed, TransportError
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.untrusted import first_lines
@@ -20,23 +21,30 @@ async def do(ctx: RunContext) -> None:
         CommandFailed: The destination cannot be written.
     """
     for secret in ctx.plan.secrets:
-        destination = ctx.fill(secret.destination)
-        folder = posixpath.dirname(destination) or "/"
-        partial = shlex.quote(f"{destination}{PARTIAL}")
-        command = (
-            f"umask 077 && mkdir -p {shlex.quote(folder)} && cat >{partial} && "
-            f"chmod {secret.mode} {partial} && mv -f {partial} {shlex.quote(destination)}"
-        )
-        done = await ctx.need_transport().run(
-            command, stdin=ctx.secret_values[secret.name], timeout=60
-        )
-        if done.exit_status != 0:
-            why = first_lines(done.stderr)
-            raise CommandFailed(
-                f"Secret {secret.name!r} could not be written to {destination}: {why}",
-                exit_status=done.exit_status,
-            )
+        await deliver(ctx, secret)
         ctx.journal.write("secret_delivered", name=secret.name)
+
+
+async def deliver(ctx: RunContext, secret: PlanSecret) -> None:
+    """Write one secret.
+
+    Raises:
+        CommandFailed: The destination cannot be written.
+    """
+    destination = ctx.fill(secret.destination)
+    folder = posixpath.dirname(destination) or "/"
+    partial = shlex.quote(f"{destination}{PARTIAL}")
+    command = (
+        f"umask 077 && mkdir -p {shlex.quote(folder)} && cat >{partial} && "
+        f"chmod {secret.mode} {partial} && mv -f {partial} {shlex.quote(destination)}"
+    )
+    done = await ctx.need_transport().run(command, stdin=ctx.secret_values[secret.name], timeout=60)
+    if done.exit_status != 0:
+        why = first_lines(done.stderr)
+        raise CommandFailed(
+            f"Secret {secret.name!r} could not be written to {destination}: {why}",
+            exit_status=done.exit_status,
+        )
 
 
 async def remove(ctx: RunContext) -> None:
