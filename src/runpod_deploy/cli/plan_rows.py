@@ -209,6 +209,14 @@ def ending(plan: Plan) -> Iterator[Row]:
             yield from _recycling(plan, label)
         else:
             yield Row(label=label, text=f"{action} the pod", default=action == "delete")
+    if of.retry:
+        saved = [one.label for one in plan.artifacts if one.every_minutes is not None]
+        kept = f", with the last {', '.join(saved)} that came home" if saved else ""
+        yield Row(
+            label="on loss",
+            text=f"{count(of.retry, 'more attempt')} on the next candidate{kept}; all within "
+            f"{usd(plan.budget.cost_cap_usd)}",
+        )
     if of.may_stop:
         yield Row(
             label="keep stopped",

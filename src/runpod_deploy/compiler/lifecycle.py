@@ -42,6 +42,7 @@ def decide(config: Resolved) -> PlanLifecycle:
         accept_loss=said.accept_loss,
         keep_hours=said.keep_hours,
         state_file=state_file(config) if said.on_success == "recycle" else None,
+        retry=said.retry,
     )
 
 

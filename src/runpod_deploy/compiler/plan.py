@@ -264,6 +264,7 @@ class PlanLifecycle:
     Attributes:
         on_success: `recycle` stops it and keeps it for the next run of the job.
         state_file: Where it is remembered then, relative to the project root; else None.
+        retry: How many more attempts there are when a pod is lost.
     """
 
     on_success: Literal["delete", "stop", "preserve", "recycle"]
@@ -272,6 +273,7 @@ class PlanLifecycle:
     accept_loss: bool
     keep_hours: float
     state_file: str | None = None
+    retry: int = 0
 
     @property
     def may_stop(self) -> bool:

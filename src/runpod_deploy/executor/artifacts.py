@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runpod_deploy.compiler.plan import PlanArtifact
 from runpod_deploy.errors import RunpodDeployError
+from runpod_deploy.executor import checkpoints
 from runpod_deploy.executor.bulk import bulk_lanes
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.sync.download import DownloadReport, download
@@ -76,6 +77,8 @@ async def _every(ctx: RunContext, artifact: PlanArtifact) -> None:
         if error is not None and error == said:
             continue
         said = error
+        if report.fetched:
+            await asyncio.to_thread(checkpoints.remember, ctx, artifact.label, report)
         if error is not None or report.fetched:
             ctx.note(
                 "artifact_synced",

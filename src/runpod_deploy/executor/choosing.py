@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from runpod_deploy.compiler.listed import listed, near_names
 from runpod_deploy.compiler.market import asking_order, reason
@@ -21,6 +21,7 @@ from runpod_deploy.executor.catalog import candidate_offers, stock_query, the_vo
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.ports import Volume
 from runpod_deploy.executor.ring import Ring
+from runpod_deploy.record.run import PodRecord
 
 T = TypeVar("T")
 
@@ -96,6 +97,18 @@ def refuse(
         reason=why,
         status=status,
     )
+
+
+def candidate_of(ctx: RunContext, record: PodRecord) -> Candidate:
+    """Return the candidate that a pod was asked for as."""
+    for candidate in ctx.plan.candidates:
+        place = candidate.datacenter in (None, "@volume", record.datacenter_id)
+        if (candidate.gpu, candidate.cloud) == (record.gpu_id, record.cloud_type) and place:
+            return candidate
+    cloud: Literal["SECURE", "COMMUNITY"] = "SECURE"
+    if record.cloud_type == "COMMUNITY":
+        cloud = "COMMUNITY"
+    return Candidate(gpu=record.gpu_id, datacenter=record.datacenter_id, cloud=cloud)
 
 
 def nothing_had(ring: Ring) -> RunpodDeployError:

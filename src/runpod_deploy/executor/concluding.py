@@ -14,6 +14,7 @@ from runpod_deploy.compiler.estimate import expected_usd
 from runpod_deploy.errors import JobFailed
 from runpod_deploy.executor import lease
 from runpod_deploy.executor.applied import APPLIED_NAME, Applied
+from runpod_deploy.executor.checkpoints import CHECKPOINTS_NAME
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.engine import Engine
 from runpod_deploy.executor.interrupts import Interrupts
@@ -41,7 +42,7 @@ KNOWN_HOSTS_NAME = "known_hosts"
 _OURS = frozenset(
     (
         *(SALT_NAME, KNOWN_HOSTS_NAME, MANIFEST_NAME),
-        *(LOCK_NAME, REQUEST_NAME, APPLIED_NAME, PULLED_NAME),
+        *(LOCK_NAME, REQUEST_NAME, APPLIED_NAME, PULLED_NAME, CHECKPOINTS_NAME),
     )
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from runpod_deploy.compiler.plan import StepPlan
 from runpod_deploy.errors import (
@@ -16,7 +16,7 @@ from runpod_deploy.errors import (
     StepFailed,
     TransportError,
 )
-from runpod_deploy.executor import spending, waking
+from runpod_deploy.executor import retrying, spending, waking
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import settle_strays
 from runpod_deploy.executor.endings import (
@@ -156,11 +156,20 @@ class Engine:
             except (Kept, Leaked) as error:
                 self.failure, self.given_up = resumable(error, self.ctx.folder.path), True
                 return
-        if earlier.failure is not None:
-            await reach(self.ctx, None)
-            raise earlier.failure
-        self._state(RunState.WORKING, None)
         names = [step.name for step in self.ctx.plan.steps]
+        if earlier.failure is not None:
+            step = names[earlier.first] if earlier.state is RunState.WORKING else ""
+            if not await retrying.begin_again(self.ctx, step, earlier.failure):
+                await reach(self.ctx, None)
+                raise earlier.failure
+            self._state(RunState.WORKING, None)
+            await self._steps(names.index("provision"))
+            return
+        self._state(RunState.WORKING, None)
+        await self._steps(await self._first(earlier, names))
+
+    async def _first(self, earlier: Standing, names: Sequence[str]) -> int:
+        """Return the step to go on with, its pod reached where it takes that for granted."""
         first = earlier.first
         if self.ctx.pod is None and first <= names.index("execute") and self._nothing_begun():
             # Its host was given up, and it is gone: the ring goes on.
@@ -168,8 +177,13 @@ class Engine:
         elif self.ctx.pod is not None and waking.from_the_login(self.ctx):
             first = min(first, names.index("connect"))
         if first < len(names):
-            await reach(self.ctx, names[first])
-        await self._steps(first)
+            try:
+                await reach(self.ctx, names[first])
+            except (StepFailed, TransportError) as error:
+                if not await retrying.begin_again(self.ctx, names[first], error):
+                    raise
+                first = names.index("provision")
+        return first
 
     def _nothing_begun(self) -> bool:
         """Return whether the job was never asked for on the run's last pod: then another one does as well."""
@@ -247,9 +261,10 @@ class Engine:
                 await self._step(step)
             except (StepFailed, TransportError) as error:
                 problem = _host_problem(step, error)
-                if problem is None:
+                if problem is not None:
+                    await provision.give_up_host(self.ctx, problem)
+                elif not await retrying.begin_again(self.ctx, step.name, error):
                     raise
-                await provision.give_up_host(self.ctx, problem)
                 position = first
                 continue
             if step.name == "execute":

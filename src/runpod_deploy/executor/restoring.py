@@ -11,22 +11,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
-from runpod_deploy.compiler.plan import Candidate
 from runpod_deploy.errors import RunpodDeployError, StepFailed, TransportError
 from runpod_deploy.executor import (
     kept,
     lease,
     mounted_volume,
     pulled,
+    retrying,
     spending,
     starting,
     telemetry,
     uploading,
     waking,
 )
-from runpod_deploy.executor.choosing import refuse
+from runpod_deploy.executor.choosing import candidate_of, refuse
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import settle_call, settle_open_create
 from runpod_deploy.executor.money import deadline
@@ -49,7 +48,9 @@ from runpod_deploy.record.run import PodRecord, fold
 _KILLED = "the executor ended before the answer came"
 
 # Reasons for which a pod is deleted that say nothing about its host.
-NOT_THE_HOST = frozenset({"released", "duplicate of a create call", "stray of a create call"})
+NOT_THE_HOST = frozenset(
+    {"released", retrying.LOST, "duplicate of a create call", "stray of a create call"}
+)
 
 
 async def take_up(ctx: RunContext, where: Standing) -> Exception | None:
@@ -81,7 +82,7 @@ async def _restore(ctx: RunContext, where: Standing) -> None:
         InvalidInput: A secret is missing.
     """
     ctx.attempts = sum(event.event == "pod_create_intended" for event in ctx.journal.events)
-    if not where.over and (not _job_ended(ctx) or _may_upload(ctx)):
+    if not where.over and (not _job_ended(ctx) or uploading.needs_keys(ctx)):
         await check.read_secrets(ctx)
     # Asked before anything else: without an answer to this, nothing is done at all.
     ours = await _pods_of_run(ctx)
@@ -89,6 +90,7 @@ async def _restore(ctx: RunContext, where: Standing) -> None:
     await _settle_actions(ctx)
     await _settle_creates(ctx)
     await _adopt_unknown(ctx, ours)
+    await retrying.clear_up(ctx)
     await _take_pod(ctx, where)
     spending.recall(ctx)
     # What was done on a pod that is gone is to be done anew on the next one.
@@ -272,7 +274,7 @@ def _restore_undo(ctx: RunContext, where: Standing) -> None:
 
 def _recall_ring(ctx: RunContext) -> None:
     """Go on with the candidate ring where it stood."""
-    events = ctx.journal.events
+    events = retrying.of_this_attempt(ctx.journal.events)
     began = next(
         (e for e in events if e["event"] == "step_started" and e["step"] == "provision"), None
     )
@@ -300,18 +302,6 @@ def _recall_refusal(ring: Ring, event: Event) -> None:
             reason = tolerant.text(event.fields, "reason") or ""
             ring.recall(Refusal(candidate, reason, tolerant.integer(event.fields, "status") or 0))
             return
-
-
-def candidate_of(ctx: RunContext, record: PodRecord) -> Candidate:
-    """Return the candidate that a pod was asked for as."""
-    for candidate in ctx.plan.candidates:
-        place = candidate.datacenter in (None, "@volume", record.datacenter_id)
-        if (candidate.gpu, candidate.cloud) == (record.gpu_id, record.cloud_type) and place:
-            return candidate
-    cloud: Literal["SECURE", "COMMUNITY"] = "SECURE"
-    if record.cloud_type == "COMMUNITY":
-        cloud = "COMMUNITY"
-    return Candidate(gpu=record.gpu_id, datacenter=record.datacenter_id, cloud=cloud)
 
 
 def _recall_results(ctx: RunContext) -> None:
@@ -350,16 +340,6 @@ def _settle_the_rest(ctx: RunContext, where: Standing) -> None:
             ctx.journal.write(
                 "exec_start_settled", op_id=event["op_id"], outcome="unknown", error=_KILLED
             )
-
-
-def _may_upload(ctx: RunContext) -> bool:
-    """Return whether credentials are needed still: results go to a bucket, and not all were seen there."""
-    sent = fold(ctx.journal.events).uploads
-    return any(
-        artifact.upload is not None
-        and (artifact.label not in sent or sent[artifact.label].status != "verified")
-        for artifact in ctx.plan.artifacts
-    )
 
 
 def _job_ended(ctx: RunContext) -> bool:

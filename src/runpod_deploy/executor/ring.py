@@ -33,6 +33,7 @@ class Ring:
         told: What was said once and need not be said again in each round.
         prices: USD per hour of each candidate's whole pod, as far as the catalog says.
         unlisted: GPU types that the catalog does not know.
+        avoid: Asked for last in each round: a pod of it was lost.
     """
 
     candidates: Sequence[Candidate]
@@ -42,11 +43,13 @@ class Ring:
     told: set[str] = field(default_factory=set)
     prices: dict[Candidate, float] = field(default_factory=dict)
     unlisted: frozenset[str] = frozenset()
+    avoid: Candidate | None = None
     round: int = 0
     _waiting: list[Candidate] = field(init=False)
 
     def __post_init__(self) -> None:
         self._waiting = list(self.candidates)
+        self._avoid()
 
     @property
     def waiting(self) -> tuple[Candidate, ...]:
@@ -56,6 +59,7 @@ class Ring:
     def arrange(self, order: Sequence[Candidate]) -> None:
         """Let the rest of this round go in `order`; those that are not in it are left out."""
         self._waiting = [candidate for candidate in order if candidate in self._waiting]
+        self._avoid()
 
     def take(self) -> Candidate | None:
         """Return the next candidate of this round, None at its end."""
@@ -71,13 +75,20 @@ class Ring:
         if self.until is not None and now >= self.until:
             return False
         self._waiting = list(self.candidates)
+        self._avoid()
         return True
+
+    def _avoid(self) -> None:
+        if self.avoid in self._waiting:
+            self._waiting.remove(self.avoid)
+            self._waiting.append(self.avoid)
 
     def recall(self, refusal: Refusal) -> None:
         """Note a refusal of an earlier executor, and go on behind it."""
         if not self._waiting:
             self.round += 1
             self._waiting = list(self.candidates)
+            self._avoid()
         self.pass_over(refusal.candidate)
         self.refusals.append(refusal)
 

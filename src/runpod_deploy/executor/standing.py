@@ -141,6 +141,10 @@ def _done(steps: Sequence[str], events: Sequence[Event]) -> tuple[set[str], Even
             done.add(step)
         elif event.event == "step_failed":
             failed = event
+        elif event.event == "attempt_lost":
+            # Its pod is as good as gone: another one is asked for.
+            done -= set(steps[steps.index("provision") :])
+            failed, begun = None, False
         elif event.event == "exec_start_intended":
             begun = True
         elif event.event == "pod_create_intended":
@@ -193,8 +197,10 @@ def goes_on_alone(where: Standing, events: Sequence[Event]) -> bool:
 
 
 def on_this_pod(events: Sequence[Event]) -> Sequence[Event]:
-    """Return the events since the pod in hand was asked for."""
+    """Return the events since the pod in hand was asked for; none since one was lost."""
     for index in range(len(events) - 1, -1, -1):
+        if events[index].event == "attempt_lost":
+            break
         if events[index].event in {"pod_create_intended", "pod_claimed"}:
             return events[index:]
     return ()

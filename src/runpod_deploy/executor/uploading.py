@@ -64,6 +64,16 @@ def outstanding(ctx: RunContext) -> list[PlanArtifact]:
     ]
 
 
+def needs_keys(ctx: RunContext) -> bool:
+    """Return whether keys are needed still: results go to a bucket, and not all were seen there."""
+    sent = fold(ctx.journal.events).uploads
+    return any(
+        artifact.upload is not None
+        and (artifact.label not in sent or sent[artifact.label].status != "verified")
+        for artifact in ctx.plan.artifacts
+    )
+
+
 async def send(ctx: RunContext, artifact: PlanArtifact) -> str | None:
     """Send one artifact; returns why its bucket does not hold it, None when the store says it does."""
     upload = artifact.upload

@@ -204,6 +204,26 @@ EVENT_TYPES: Mapping[str, EventType] = {
     "admission_checked": EventType({"gpus": "array", "driver": "string|null", "problems": "array"}),
     "connection_lost": EventType({"error": "string"}),
     "connection_restored": EventType({"duration_sec": "number"}),
+    "attempt_lost": EventType(
+        {
+            "attempt": "integer",
+            "left": "integer",
+            **_POD,
+            **_OFFER,
+            "state": "string",
+            "error": "string",
+        },
+        durable=True,
+    ),
+    "checkpoint_restored": EventType(
+        {
+            "label": "string",
+            "files": "integer",
+            "bytes": "integer",
+            "sent_bytes": "integer",
+            "duration_sec": "number",
+        }
+    ),
     "pod_killed_unexpected": EventType({"state": "string", "note": "string"}),
     # what is done there
     "command_started": EventType({"name": "string"}, verbatim=_NAMED),

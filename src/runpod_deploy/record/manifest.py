@@ -180,6 +180,7 @@ def build_manifest(plan_file: PlanFile, run: Run, context: ManifestContext) -> d
             "accrued_usd": context.accrued_usd,
             "billed_usd": None,
         },
+        "lost_attempts": [to_plain(record) for record in run.lost],
         "pods": [to_plain(record) for record in run.pods.values()],
         "leaked_pod_ids": [record.pod_id or record.name for record in run.leaked],
         "host_key_fingerprint": run.host_key_fingerprint,

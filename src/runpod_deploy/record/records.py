@@ -106,6 +106,22 @@ class JobEnd:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LostAttempt:
+    """An attempt of the run whose pod was lost; `state` is what the API said of the pod.
+
+    Attributes:
+        number: Counts from 1.
+        at: `ts_utc` when it was seen.
+    """
+
+    number: int
+    pod_id: str | None
+    state: str | None
+    error: str | None
+    at: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
     """The state of a run after its events so far.
 
@@ -116,6 +132,7 @@ class Run:
         pods: Pod name to record, in the order of the attempts.
         pod_resumed: Whether a pod of an earlier run was used again.
         steps: In the order of their first start; a step begun again replaces its record.
+        lost: The attempts before this one, each ended by the loss of its pod.
         host_key_confirmed: Whether the pod's own log named the host key that it showed.
         log_offset: Bytes of the remote log known to lie in `run.log`.
         open_intents: op_id to the intended event whose outcome is not known.
@@ -131,6 +148,7 @@ class Run:
     steps: tuple[StepRecord, ...] = ()
     artifacts: Mapping[str, ArtifactRecord] = field(default_factory=dict)
     uploads: Mapping[str, UploadRecord] = field(default_factory=dict)
+    lost: tuple[LostAttempt, ...] = ()
     job_end: JobEnd | None = None
     log_offset: int = 0
     host_key_fingerprint: str | None = None

@@ -15,6 +15,7 @@ from runpod_deploy.record.events import Event
 from runpod_deploy.record.records import (
     ArtifactRecord,
     JobEnd,
+    LostAttempt,
     PodRecord,
     Run,
     StepRecord,
@@ -25,6 +26,7 @@ from runpod_deploy.record.states import RunState
 __all__ = [
     "ArtifactRecord",
     "JobEnd",
+    "LostAttempt",
     "PodRecord",
     "Run",
     "RunState",
@@ -315,6 +317,28 @@ def _job_ended(run: Run, event: Event) -> Run:
     return replace(run, job_end=end)
 
 
+def _attempt_lost(run: Run, event: Event) -> Run:
+    """Begin anew: what a lost attempt brought and told says nothing about the next."""
+    lost = LostAttempt(
+        number=len(run.lost) + 1,
+        pod_id=tolerant.text(event.fields, "pod_id"),
+        state=tolerant.text(event.fields, "state"),
+        error=tolerant.text(event.fields, "error"),
+        at=event.ts_utc,
+    )
+    return replace(
+        run,
+        lost=(*run.lost, lost),
+        artifacts={},
+        uploads={},
+        job_end=None,
+        log_offset=0,
+        secrets_delivered=(),
+        host_key_fingerprint=None,
+        host_key_confirmed=False,
+    )
+
+
 def _log_offset(run: Run, event: Event) -> Run:
     offset = tolerant.integer(event.fields, "log_offset") or 0
     return run if offset <= run.log_offset else replace(run, log_offset=offset)
@@ -369,6 +393,7 @@ _HANDLERS: Mapping[str, Callable[[Run, Event], Run]] = {
     "artifact_pull_failed": _artifact("failed"),
     "upload_intended": _upload_intended,
     "upload_settled": _upload_settled,
+    "attempt_lost": _attempt_lost,
     "job_ended": _job_ended,
     "log_progress": _log_offset,
     "remote_step_started": _log_offset,

@@ -268,6 +268,7 @@ class LifecycleSection:
     on_success: EndAction = "delete"
     on_failure: Literal["delete", "stop", "preserve"] | None = None
     on_orphaned: Literal["delete", "stop", "preserve"] | None = None
+    retry: int = 0
     accept_loss: bool = False
     keep_hours: float = 72.0
 

@@ -30,7 +30,6 @@ class Planned:
 PLANNED = (
     Planned("/cluster", "jobs on several nodes", "a job runs on one pod"),
     Planned("/pod/cpu", "pods without a GPU", "every pod has at least one GPU"),
-    Planned("/lifecycle/retry", "another try after a failure", "call `run` again"),
 )
 
 _KEYS = frozenset(row.pattern for row in PLANNED if row.value is None)

@@ -315,6 +315,14 @@ _TELLERS: Mapping[str, Teller] = {
         f"connected again after {duration(f.get('duration_sec') or 0.0)}",
         "plain",
     ),
+    "attempt_lost": lambda f: (
+        f"attempt {f.get('attempt')} lost its pod ({f.get('state')}); trying again",
+        "warn",
+    ),
+    "checkpoint_restored": lambda f: (
+        f"{f.get('label')}: {count(f.get('files') or 0, 'file')} of the last attempt put back",
+        "plain",
+    ),
     "pod_killed_unexpected": lambda f: (f"the pod is {f.get('state')}: {f.get('note')}", "bad"),
     "command_completed": _command,
     "staging_completed": _staged,

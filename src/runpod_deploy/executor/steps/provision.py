@@ -15,7 +15,7 @@ from runpod_deploy.errors import (
     Unavailable,
     Unreachable,
 )
-from runpod_deploy.executor import kept, recycling
+from runpod_deploy.executor import kept, recycling, retrying
 from runpod_deploy.executor.choosing import ROUND_PAUSE_SEC, arrange, nothing_had, reached, refuse
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import create_settled, settle_strays
@@ -70,7 +70,8 @@ def new_ring(ctx: RunContext) -> Ring:
     """Return the candidates of the plan, none tried yet."""
     wait = ctx.plan.capacity.wait_minutes
     until = ctx.clock.monotonic() + wait * 60 if wait else None
-    return Ring(ctx.plan.candidates, ctx.plan.capacity.attempts, until)
+    avoid = retrying.to_avoid(ctx.journal.events, ctx.plan.candidates)
+    return Ring(ctx.plan.candidates, ctx.plan.capacity.attempts, until, avoid=avoid)
 
 
 async def _settle_strays(ctx: RunContext) -> None:

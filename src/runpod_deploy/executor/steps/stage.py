@@ -1,4 +1,4 @@
-"""stage: puts the payload on the pod and proves that it arrived as planned."""
+"""stage: puts the payload on the pod, and what lost attempts left, and proves that it arrived."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runpod_deploy.compiler.plan import PlanStaging
 from runpod_deploy.errors import StepFailed
+from runpod_deploy.executor import checkpoints
 from runpod_deploy.executor.bulk import bulk_lanes
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.named_files import place_of
@@ -48,6 +49,7 @@ async def do(ctx: RunContext) -> None:
                     f"Nothing was deleted in {ctx.fill(staging.destination)}: no run of runpod-deploy "
                     "has made that folder.",
                 )
+        await checkpoints.restore(ctx, lanes)
 
 
 def _laid_there(ctx: RunContext, staging: PlanStaging) -> Callable[[str, bool], bool]:

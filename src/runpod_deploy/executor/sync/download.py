@@ -47,6 +47,7 @@ class DownloadReport:
             `changed` for a file that kept changing while it was read.
         tree_sha256: `sha256:` and hex over RFC 8785 of `entries`.
         missing: The remote path does not exist.
+        single: The remote path is a file.
     """
 
     files: int = 0
@@ -59,6 +60,7 @@ class DownloadReport:
     refused: tuple[Mapping[str, str], ...] = ()
     tree_sha256: str = field(default_factory=lambda: sha256([]))
     missing: bool = False
+    single: bool = False
 
 
 async def download(  # noqa: PLR0913 - each is a choice of the caller's
@@ -118,6 +120,7 @@ async def download(  # noqa: PLR0913 - each is a choice of the caller's
         try:
             pulling = _Download(transport, remote_path, base, tree, places, keep, progress)
             report = await pulling.run(listing, here, memory, ways, final=final)
+            report = replace(report, single=listing.kind == "file")
             if delete and listing.kind == "folder" and not listing.unreadable:
                 deleted = await asyncio.to_thread(_remove_others, tree, listing, here, keep)
                 report = replace(report, deleted=deleted)
