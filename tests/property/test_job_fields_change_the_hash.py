@@ -41,6 +41,7 @@ FIXED = {
         ),
         "a sweep is many plans: a test of its own",
     ),
+    "/cluster/type": "one value is carried out",
     "/extends": "gone once the file is read: what it brings is in the other keys",
 }
 PLAIN = {"lifecycle": None, "artifacts": None, "run": {"workdir": None, "log_path": None}}
@@ -53,10 +54,17 @@ SIGNS = {
 }
 ALSO = {"name": "b", "destination": "/root/b", "command": "pass b"}
 SENT = {"label": "out", "remote_path": "/workspace/out", "upload": "s3://results/out"}
+OF_A_CLUSTER: dict[str, Any] = {
+    "pod": dict.fromkeys(("template_id", "registry_auth", "cloud_type", "min_cuda")),
+    "lifecycle": None,
+    "cluster": {"nodes": 5},
+}
 # What must stand beside a key for it to be allowed or to mean anything: sections, and keys of them.
 BESIDE: dict[str, dict[str, Any]] = {
     "/storage/volume_mount": PLAIN,
     "/storage/volume_name": SECURE | ON_VOLUME,
+    "/cluster/nodes": OF_A_CLUSTER,
+    "/cluster/collect": OF_A_CLUSTER,
     "/state_file": {"lifecycle": {"on_success": "recycle"}},
     "/notify/webhook/env": {"notify": {"webhook": {"env": "HOOK"}}},
     "/notify/webhook/file": {"notify": {"webhook": {"file": "hook-a"}}},

@@ -57,7 +57,8 @@ class FakeCloud:
             answers well and deletes nothing.
         gets: What the next get calls do: None tells the truth, an exception is raised.
         finds: The same for find calls.
-        rented: Pods that exist; `gone` those that did; `most` how many at one time.
+        rented: Pods that exist, clusters and their nodes among them; `gone` those that did; `most`
+            how many at one time.
     """
 
     clock: FakeClock
@@ -123,7 +124,9 @@ class FakeCloud:
             raise self.find_always
         now = self.clock.monotonic()
         return [
-            self._describe(rented) for rented in self.rented.values() if rented.visible_at <= now
+            self._describe(rented)
+            for rented in self.rented.values()
+            if rented.visible_at <= now and rented.pod.cluster_id is None
         ]
 
     async def find(self, name: str) -> list[Pod]:
@@ -233,6 +236,8 @@ class FakeCloud:
         if rented is not None:
             self.gone[pod_id] = rented
             rented.machine.kill()
+        for node in [one for one in self.rented.values() if one.pod.cluster_id == pod_id]:
+            self.vanish(node.pod.id)
 
     def change(self, pod_id: str, **fields: Any) -> None:
         """Change how a pod is described."""
@@ -271,11 +276,36 @@ class FakeCloud:
             visible_at=now + visible_in,
         )
         self.rented[pod.id] = rented
-        self.most = max(self.most, len(self.rented))
+        for rank in range(request.nodes if request.nodes > 1 else 0):
+            self._add_node(rented, rank)
+        alone = [one for one in self.rented.values() if one.pod.cluster_id is None]
+        self.most = max(self.most, len(alone))
         return rented
 
+    def _add_node(self, cluster: Rented, rank: int) -> None:
+        """Give a cluster one more node; the first is the machine that its address leads to."""
+        port = 20_000 + 100 * self.made + rank
+        pod = replace(
+            cluster.pod,
+            id=f"{cluster.pod.id}-{rank}",
+            cluster_id=cluster.pod.id,
+            rank=rank,
+            ssh=Endpoint(host="203.0.113.7", port=port),
+        )
+        if rank == 0:
+            cluster.pod = replace(cluster.pod, ssh=pod.ssh)
+        machine = cluster.machine if rank == 0 else self.machine()
+        self.rented[pod.id] = replace(cluster, pod=pod, machine=machine)
+
     def _describe(self, rented: Rented) -> Pod:
-        pod = replace(rented.pod, raw={**rented.pod.raw, "env": dict(rented.request.env)})
+        nodes = [one for one in self.rented.values() if one.pod.cluster_id == rented.pod.id]
+        pod = replace(
+            rented.pod,
+            raw={**rented.pod.raw, "env": dict(rented.request.env)},
+            members=tuple(map(self._describe, nodes)),
+        )
+        if any(one.status in {"EXITED", "ERROR"} for one in pod.members):
+            pod = replace(pod, status="BROKEN")
         return replace(pod, ssh=None) if self.clock.monotonic() < rented.ready_at else pod
 
 

@@ -48,7 +48,8 @@ def kill(rig: Rig) -> None:
     def dead(_number: int, _name: str) -> None:
         raise Killed
 
-    rig.ctx.journal._abandon()
+    for node in rig.ctx.nodes:
+        node.journal._abandon()
     rig.clock.gate.act = dead
     rig.listener.messages.append(KILLED)
 

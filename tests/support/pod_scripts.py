@@ -45,6 +45,7 @@ def lease_context(**changes: Any) -> dict[str, Any]:
         "while_running": "continue",
         "action": "terminate",
         "spares_results": 0,
+        "cluster": False,
         "mount": "",
         **changes,
     }

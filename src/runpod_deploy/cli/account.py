@@ -11,13 +11,13 @@ from runpod_deploy.errors import InvalidInput
 
 if TYPE_CHECKING:
     from runpod_deploy.cli.terminal import Terminal
-    from runpod_deploy.executor.runpod.cloud import RunPodCloud
+    from runpod_deploy.executor.runpod.account import WholeAccount
 
 T = TypeVar("T")
 
 
 def with_account(
-    cloud: CloudName | None, terminal: Terminal, work: Callable[[RunPodCloud], Awaitable[T]]
+    cloud: CloudName | None, terminal: Terminal, work: Callable[[WholeAccount], Awaitable[T]]
 ) -> T:
     """Run `work` on the account and return what it gives.
 
@@ -27,7 +27,7 @@ def with_account(
     """
     import asyncio  # noqa: PLC0415 - not for `--help`, and so not for `plan`
 
-    from runpod_deploy.executor.runpod.cloud import RunPodCloud  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.executor.runpod.account import WholeAccount  # noqa: PLC0415 - not for `--help`
 
     environ = terminal.environ
     if choose_cloud(cloud, environ) is CloudName.RUNPOD:
@@ -36,7 +36,7 @@ def with_account(
         target = emulator_target(environ)
 
     async def whole() -> T:
-        account = RunPodCloud(target.api_url, target.api_key, target.label)
+        account = WholeAccount(target.api_url, target.api_key, target.label)
         try:
             return await work(account)
         finally:

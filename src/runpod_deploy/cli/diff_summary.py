@@ -57,7 +57,8 @@ def _image(of: PlanFile) -> str:
 
 def _gpus(of: PlanFile) -> str:
     names = dict.fromkeys(one.gpu for one in of.plan.candidates)
-    return f"{of.plan.pod.gpu_count} × {_some(list(names))}"
+    nodes = "" if of.plan.cluster is None else f"{of.plan.nodes} nodes × "
+    return f"{nodes}{of.plan.pod.gpu_count} × {_some(list(names))}"
 
 
 def _places(of: PlanFile) -> str:
@@ -87,7 +88,7 @@ _SUMMARY: dict[str, tuple[tuple[str, tuple[str, ...], _Say], ...]] = {
     ),
     "hardware": (
         ("image", ("pod.image", "pod.template_id"), _image),
-        ("GPUs", ("pod.gpu_count",), _gpus),
+        ("GPUs", ("pod.gpu_count", "cluster.nodes"), _gpus),
         ("places", (), _places),
         ("container disk", ("pod.container_disk_gb",), _disk),
     ),

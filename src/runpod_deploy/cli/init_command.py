@@ -54,8 +54,6 @@ def init_command(
         terminal.say(f"Written: {folder / name}")
     for name in yours:
         terminal.say(f"Left as it is: {folder / name}")
-    if template is Template.CLUSTER:
-        terminal.say("Several machines at once are planned; this job uses the GPUs of one.")
     job = folder / "job.yaml"
     terminal.say(
         f"Edit {job}, then see what it would do, and rehearse it here for nothing:\n"

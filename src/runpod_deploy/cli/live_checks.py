@@ -42,7 +42,10 @@ class LiveChecks:
         return tuple(told(resolved, (finding.at(config.source) for finding in found)))
 
     def _places(self, config: Resolved) -> Iterator[Finding]:
-        wanted = Wanted(candidates=ring(config), pod=pod(config), storage=storage(config))
+        nodes = config.cluster.nodes if config.cluster else 1
+        wanted = Wanted(
+            candidates=ring(config), pod=pod(config), storage=storage(config), nodes=nodes
+        )
         catalog = self.market.see(wanted)
         asked = config.storage
         if asked.mode == "network_volume" and not asked.create and catalog.volume is None:

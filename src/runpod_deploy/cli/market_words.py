@@ -94,7 +94,7 @@ def _gpus(plan: Plan, offer: CandidateOffer, made: Estimate) -> str:
         return f"{rate}, as the job file assumes: the catalog has no price"
     if made.compute_per_hour_usd is None:
         return "price unknown: the catalog has none, so no sum can be given"
-    number = plan.pod.gpu_count
+    number = plan.pod.gpu_count * plan.nodes
     each = "" if number == 1 else f", {number} × {per_hour(offer.price_per_gpu_hour_usd)}"
     return f"{per_hour(made.compute_per_hour_usd)}{each}"
 
@@ -103,7 +103,8 @@ def _disks(plan: Plan, made: Estimate) -> str:
     parts = [f"{plan.pod.container_disk_gb} GB container"]
     if plan.storage.mode == "ephemeral" and plan.storage.volume_gb:
         parts.append(f"{plan.storage.volume_gb} GB persistent")
-    return f"{per_hour(made.disk_per_hour_usd)}, {' + '.join(parts)}"
+    each = "" if plan.nodes == 1 else f" on each of {plan.nodes} nodes"
+    return f"{per_hour(made.disk_per_hour_usd)}, {' + '.join(parts)}{each}"
 
 
 def _storage(plan: Plan, catalog: ObservedCatalog, made: Estimate) -> Iterator[Row]:

@@ -100,7 +100,9 @@ def _price(plan_file: PlanFile) -> Iterator[Row]:
 def _gpus(plan_file: PlanFile) -> Row:
     names = list(dict.fromkeys(one.gpu for one in plan_file.plan.candidates))
     more = f" and {len(names) - LARGEST} more" if len(names) > LARGEST else ""
-    text = f"{plan_file.plan.pod.gpu_count} × {', '.join(names[:LARGEST])}{more}"
+    plan = plan_file.plan
+    nodes = "" if plan.cluster is None else f"{plan.nodes} nodes × "
+    text = f"{nodes}{plan.pod.gpu_count} × {', '.join(names[:LARGEST])}{more}"
     return Row(label="GPU", text=text)
 
 

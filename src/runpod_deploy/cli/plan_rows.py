@@ -8,7 +8,14 @@ from runpod_deploy.cli.amounts import count, limit, usd
 from runpod_deploy.cli.layout import Row
 from runpod_deploy.compiler.late_bound import LATE_BOUND, fill
 from runpod_deploy.compiler.observed import ObservedImage
-from runpod_deploy.compiler.plan import Plan, PlanAdmission, PlanNotify, PlanSecret, PlanUpload
+from runpod_deploy.compiler.plan import (
+    Plan,
+    PlanAdmission,
+    PlanCluster,
+    PlanNotify,
+    PlanSecret,
+    PlanUpload,
+)
 from runpod_deploy.compiler.rates import stopped_disk_per_day, volume_per_month
 from runpod_deploy.schema.job import (
     BudgetSection,
@@ -64,11 +71,14 @@ def pod(plan: Plan, image: ObservedImage | None = None) -> Iterator[Row]:
         yield Row(label="image now", text=image.digest)
     if of.registry_auth:
         yield Row(label="registry", text=of.registry_auth)
-    yield Row(label="GPUs", text=str(of.gpu_count), default=of.gpu_count == 1)
+    if plan.cluster is not None:
+        yield Row(label="cluster", text=_cluster(plan.cluster))
+    each = "" if plan.cluster is None else f" on each node, {of.gpu_count * plan.nodes} in all"
+    yield Row(label="GPUs", text=f"{of.gpu_count}{each}", default=of.gpu_count == 1 and not each)
     ceiling = of.max_price_per_hour_usd
     yield Row(
         label="price at most",
-        text="no ceiling" if ceiling is None else f"{usd(ceiling)}/h for the whole pod",
+        text="no ceiling" if ceiling is None else f"{usd(ceiling)}/h for {whole(plan)}",
         default=ceiling is None,
     )
     if of.min_cuda:
@@ -89,6 +99,16 @@ def pod(plan: Plan, image: ObservedImage | None = None) -> Iterator[Row]:
     if of.ssh_key_path:
         yield Row(label="extra SSH key", text=of.ssh_key_path)
     yield _admission(of.admission)
+
+
+def whole(plan: Plan) -> str:
+    """Return what a price of the whole is for."""
+    return "the whole pod" if plan.cluster is None else f"all {plan.nodes} nodes together"
+
+
+def _cluster(of: PlanCluster) -> str:
+    home = "the first node's" if of.collect == "first" else "every node's"
+    return f"{of.nodes} nodes, {of.type}: the script runs on each; {home} artifacts come home"
 
 
 def _admission(of: PlanAdmission) -> Row:

@@ -14,7 +14,7 @@ from runpod_deploy.errors import InvalidInput, JobFailed, RunpodDeployError, Tra
 from runpod_deploy.executor.clock import SystemClock
 from runpod_deploy.executor.pod_access import PodAccess, access_to, project_root_of
 from runpod_deploy.executor.remote_log import RemoteLog
-from runpod_deploy.executor.runpod.cloud import RunPodCloud
+from runpod_deploy.executor.runpod.account import WholeAccount
 from runpod_deploy.executor.secret_values import known_texts
 from runpod_deploy.executor.ssh.transport import AsyncsshTransport
 from runpod_deploy.forensics.status import RunStatus, plan_of, read_status
@@ -34,7 +34,7 @@ async def print_pod_log(
         RunpodDeployError: The pod cannot be asked; what was printed so far is whole.
     """
     target = target_of(status.run, terminal.environ)
-    cloud = RunPodCloud(target.api_url, target.api_key, target.label)
+    cloud = WholeAccount(target.api_url, target.api_key, target.label)
     try:
         reader = _Reader(status, target, cloud)
         log = await reader.open()
@@ -58,7 +58,7 @@ async def print_pod_log(
 class _Reader:
     """Finds the way into the pod, again after a lost connection: its port may have changed."""
 
-    def __init__(self, status: RunStatus, target: Target, cloud: RunPodCloud) -> None:
+    def __init__(self, status: RunStatus, target: Target, cloud: WholeAccount) -> None:
         self._status = status
         self._target = target
         self._cloud = cloud

@@ -116,10 +116,10 @@ def way_in(status: RunStatus, terminal: Terminal) -> PodAccess:
 def _look(target: Target, pod_id: str) -> Pod | None:
     import asyncio  # noqa: PLC0415 - only for a login
 
-    from runpod_deploy.executor.runpod.cloud import RunPodCloud  # noqa: PLC0415 - likewise
+    from runpod_deploy.executor.runpod.account import WholeAccount  # noqa: PLC0415 - likewise
 
     async def look() -> Pod | None:
-        cloud = RunPodCloud(target.api_url, target.api_key, target.label)
+        cloud = WholeAccount(target.api_url, target.api_key, target.label)
         try:
             return await cloud.get(pod_id)
         finally:

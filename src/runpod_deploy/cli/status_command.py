@@ -75,11 +75,11 @@ def _cloud(status: RunStatus, terminal: Terminal, *, offline: bool) -> Clouded:
 
     from runpod_deploy.cli.run_cloud import target_of  # noqa: PLC0415 - likewise
     from runpod_deploy.executor.looking import look_for  # noqa: PLC0415 - likewise
-    from runpod_deploy.executor.runpod.cloud import RunPodCloud  # noqa: PLC0415 - likewise
+    from runpod_deploy.executor.runpod.account import WholeAccount  # noqa: PLC0415 - likewise
 
     async def look() -> Clouded:
         target = target_of(status.run, terminal.environ)
-        cloud = RunPodCloud(target.api_url, target.api_key, target.label)
+        cloud = WholeAccount(target.api_url, target.api_key, target.label)
         try:
             return Clouded(pods=await look_for(cloud, status.pods_left))
         finally:

@@ -43,6 +43,6 @@ def _datacenters(config: Resolved) -> tuple[str | None, ...]:
 
 
 def clouds(config: Resolved) -> tuple[Literal["SECURE", "COMMUNITY"], ...]:
-    """Return the clouds that are tried, in order; network volumes exist in Secure Cloud only."""
-    volume = config.storage.mode == "network_volume"
-    return _CLOUDS["SECURE" if volume else config.pod.cloud_type]
+    """Return the clouds that are tried, in order; network volumes and clusters are in Secure Cloud only."""
+    secure = config.storage.mode == "network_volume" or config.cluster is not None
+    return _CLOUDS["SECURE" if secure else config.pod.cloud_type]

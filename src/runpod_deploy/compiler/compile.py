@@ -94,6 +94,7 @@ def _plan(config: Resolved, facts: Facts) -> Plan:
         budget=sections.budget(config),
         telemetry=sections.telemetry(config),
         matrix=shard_of(config),
+        cluster=sections.cluster(config),
         notify=sections.notify(config),
         forward=forwards(config),
     )

@@ -31,7 +31,7 @@ def estimate(plan: Plan, catalog: ObservedCatalog, typical: TypicalSpend | None 
     choice = first_choice(plan, catalog)
     compute, source = _compute(plan, None if choice is None else catalog.candidates[choice])
     persistent = (plan.storage.volume_gb or 0) if plan.storage.mode == "ephemeral" else 0
-    disk = rates.running_disk_per_hour(plan.pod.container_disk_gb, persistent)
+    disk = rates.running_disk_per_hour(plan.pod.container_disk_gb, persistent) * plan.nodes
     rate = None if compute is None else compute + disk
     longest = _longest(plan, rate)
     cap = (

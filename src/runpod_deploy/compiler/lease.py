@@ -51,6 +51,8 @@ def script_context(config: Resolved) -> Mapping[str, Any]:
         "action": "stop" if action == "stop" else "terminate",
         "spares_results": int(terms.spares_results),
         # What a stop leaves, for what must outlive it; nothing else outlives any other end.
+        # One node cannot be ended by itself: what acts on it ends the whole cluster.
+        "cluster": config.cluster is not None,
         "mount": (config.storage.volume_mount or "") if action == "stop" else "",
     }
 

@@ -33,7 +33,12 @@ def wiped_by_stop(config: Resolved) -> tuple[ArtifactEntry, ...]:
 def decide(config: Resolved) -> PlanLifecycle:
     """Return the lifecycle with its defaults decided: stop only where it keeps every result."""
     said = config.lifecycle
-    keeps = mount(config) is not None and (said.accept_loss or not wiped_by_stop(config))
+    # A cluster cannot be stopped.
+    keeps = (
+        config.cluster is None
+        and mount(config) is not None
+        and (said.accept_loss or not wiped_by_stop(config))
+    )
     default: Action = "stop" if keeps else "delete"
     return PlanLifecycle(
         on_success=said.on_success,

@@ -16,6 +16,7 @@ class Wanted:
     candidates: tuple[Candidate, ...]
     pod: PlanPod
     storage: PlanStorage
+    nodes: int = 1
 
 
 Asking = Plan | Wanted
@@ -27,7 +28,7 @@ def passed_over(
     """Return why a candidate is not asked for; a price that is not known never passes a ceiling.
 
     Args:
-        price_per_hour_usd: For all GPUs of the pod.
+        price_per_hour_usd: For all GPUs of the pod, or of all pods of a cluster.
     """
     ceiling = pod.max_price_per_hour_usd
     if ceiling is not None:
@@ -76,9 +77,10 @@ def reason(offer: CandidateOffer, pod: PlanPod) -> str | None:
 
 def asks_the_same(one: Plan, other: Plan) -> bool:
     """Return whether the market says the same about two plans: runs of a sweep mostly do."""
-    return (one.candidates, one.pod, one.storage, one.budget) == (
+    return (one.candidates, one.pod, one.storage, one.budget, one.nodes) == (
         other.candidates,
         other.pod,
         other.storage,
         other.budget,
+        other.nodes,
     )

@@ -356,6 +356,20 @@ class PlanShard:
 
 
 @frozen
+class PlanCluster:
+    """Several pods of one shape that are rented and deleted together; each is a node.
+
+    Attributes:
+        type: As RunPod calls it; `TRAINING` runs the script on every node.
+        collect: Whose artifacts come home: the first node's, or every node's.
+    """
+
+    nodes: int
+    type: Literal["TRAINING"]
+    collect: Literal["first", "all"]
+
+
+@frozen
 class PlanNotify:
     """Who is told of the run's end; None is not told.
 
@@ -389,6 +403,7 @@ class Plan:
         home: Folder of the run on the pod, holding scripts and job state; on the container disk.
         required_paths: Local paths, relative to the project root, that must exist at apply.
         matrix: Which run of a sweep this is; None for a job that is no sweep.
+        cluster: The nodes that the job runs on; None for a single pod.
         notify: Who is told of the run's end; None: nobody.
         forward: What is reached on this machine while the run is watched.
     """
@@ -412,8 +427,14 @@ class Plan:
     budget: PlanBudget
     telemetry: PlanTelemetry
     matrix: PlanShard | None = None
+    cluster: PlanCluster | None = None
     notify: PlanNotify | None = None
     forward: tuple[PlanForward, ...] = ()
+
+    @property
+    def nodes(self) -> int:
+        """How many pods the job runs on."""
+        return 1 if self.cluster is None else self.cluster.nodes
 
     def script(self, name: str) -> Script:
         """Return the script called `name`; KeyError when the plan has none."""

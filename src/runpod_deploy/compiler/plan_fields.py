@@ -40,6 +40,7 @@ _SECTION_OF_PART = {
     "budget": "cost",
     "candidates": "hardware",
     "pod": "hardware",
+    "cluster": "hardware",
     "storage": "storage",
     "secrets": "secrets",
     "scripts": "scripts",

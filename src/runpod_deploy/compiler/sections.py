@@ -8,6 +8,7 @@ from runpod_deploy.compiler.plan import (
     PlanAdmission,
     PlanArtifact,
     PlanBudget,
+    PlanCluster,
     PlanJob,
     PlanNotify,
     PlanPod,
@@ -184,3 +185,12 @@ def notify(config: Resolved) -> PlanNotify | None:
         command=said.command,
         on=said.on,
     )
+
+
+def cluster(config: Resolved) -> PlanCluster | None:
+    """Return the nodes of a job that runs on several pods."""
+    said = config.cluster
+    if said is None:
+        return None
+    # The schema lets no other type come so far.
+    return PlanCluster(nodes=said.nodes, type="TRAINING", collect=said.collect)

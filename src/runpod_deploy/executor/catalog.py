@@ -16,7 +16,10 @@ def stock_query(plan: Asking) -> StockQuery:
     """Return what is to be asked for a plan: only clouds that it has candidates in."""
     clouds = dict.fromkeys(candidate.cloud for candidate in plan.candidates)
     return StockQuery(
-        gpu_count=plan.pod.gpu_count, clouds=tuple(clouds), min_cuda=plan.pod.min_cuda
+        gpu_count=plan.pod.gpu_count,
+        clouds=tuple(clouds),
+        min_cuda=plan.pod.min_cuda,
+        product="POD" if plan.nodes == 1 else "CLUSTER",
     )
 
 
@@ -69,7 +72,7 @@ def _one(
 ) -> CandidateOffer:
     offer = offers.get(candidate.gpu)
     single = offer.price(candidate.cloud) if offer else None
-    whole = None if single is None else single * plan.pod.gpu_count
+    whole = None if single is None else single * plan.pod.gpu_count * plan.nodes
     place = candidate.datacenter
     if place == VOLUME:
         place = volume.datacenter if volume else VOLUME

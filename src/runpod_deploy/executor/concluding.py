@@ -96,15 +96,17 @@ async def carry_out(
         try:
             await engine.run()
         finally:
-            lease.stop_beating(ctx)
-            if ctx.transport is not None:
-                await ctx.transport.close()
+            for node in ctx.nodes:
+                lease.stop_beating(node)
+                if node.transport is not None:
+                    await node.transport.close()
         if engine.given_up and engine.failure is not None:
             raise engine.failure
         run, manifest = await _conclude(ctx, engine, applied)
     finally:
-        with contextlib.suppress(JournalError):
-            ctx.journal.close()
+        for node in ctx.nodes:
+            with contextlib.suppress(JournalError):
+                node.journal.close()
     return Outcome(run=run, manifest=manifest, folder=ctx.folder.path, failure=engine.failure)
 
 

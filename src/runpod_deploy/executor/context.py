@@ -67,6 +67,10 @@ class RunContext:
         leaks: Pods that could not be confirmed gone, by id or else by name; also those that a
             journal on a full disk could not be told of.
         ended: Ids of pods whose end or stop this executor saw confirmed.
+        account: Where every pod is found by its id, another run's and a node's too; None: in `cloud`.
+        peers: The contexts of the cluster's other nodes, by rank.
+        leader: The context of the run, in that of another node: money is its business.
+        rank: Which node of a cluster this is; the run's own is the first.
     """
 
     plan_file: PlanFile
@@ -116,6 +120,10 @@ class RunContext:
     on_begun: Callable[[], None] = lambda: None
     refused_files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     pull_memory: dict[str, PullMemory] = field(default_factory=dict)
+    account: Cloud | None = None
+    peers: list[RunContext] = field(default_factory=list)
+    leader: RunContext | None = None
+    rank: int = 0
 
     @property
     def plan(self) -> Plan:
@@ -126,6 +134,20 @@ class RunContext:
     def run_id(self) -> str:
         """The run's identity."""
         return self.late_bound["run_id"]
+
+    @property
+    def nodes(self) -> list[RunContext]:
+        """The contexts of all nodes, this one first; of a single pod, this one."""
+        return [self, *self.peers]
+
+    def dismiss_peers(self) -> None:
+        """Have no more to do with the other nodes; who opened their connections closes them."""
+        peers, self.peers = self.peers, []
+        for peer in peers:
+            if peer.heartbeat is not None:
+                peer.heartbeat.cancel()
+            with contextlib.suppress(JournalError):
+                peer.journal.close()
 
     def fill(self, text: str) -> str:
         """Return `text` with the late-bound tokens known so far filled."""
@@ -155,12 +177,16 @@ class RunContext:
 
         A pod without a price costs what the job file assumes.
         """
+        if self.leader is not None:
+            return self.leader.rate()
         cost = self.pod.cost if self.pod else None
         cost = cost if cost is not None else self.plan.budget.assumed_hourly_rate_usd
         return None if cost is None else cost + disks_of(self.plan).running
 
     def limit(self) -> float:
         """Return what the run may cost as a whole, in USD."""
+        if self.leader is not None:
+            return self.leader.limit()
         cap = self.plan.budget.cost_cap_usd
         if self.limit_usd is None and self.ledger is not None and self.pod is not None:
             # A run that is taken up again has what was agreed on when its pod was asked for.
@@ -171,10 +197,14 @@ class RunContext:
 
     def spent(self) -> float:
         """Return what the run has cost so far, in USD: all its pods, disks included."""
+        if self.leader is not None:
+            return self.leader.spent()
         return self._accrued(fold(self.journal.events))
 
     def spent_before(self) -> float:
         """Return what the run had cost before the pod in hand was asked for, or started last."""
+        if self.leader is not None:
+            return self.leader.spent_before()
         run = fold(self.journal.events)
         mine = self.pod.id if self.pod else None
         earlier = {
@@ -270,9 +300,10 @@ class RunContext:
     def unproven(self) -> tuple[str, ...]:
         """Return the required artifacts that may lie on the pod and are not verified here."""
         return tuple(
-            artifact.label
-            for artifact in self.plan.artifacts
-            if artifact.required and artifact.label not in self.verified | self.missing
+            artifact.label + (f" of node {node.rank}" if node.rank else "")
+            for node in self.nodes
+            for artifact in node.plan.artifacts
+            if artifact.required and artifact.label not in node.verified | node.missing
         )
 
     def warn(self, code: str, message: str) -> None:

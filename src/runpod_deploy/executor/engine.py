@@ -16,7 +16,7 @@ from runpod_deploy.errors import (
     StepFailed,
     TransportError,
 )
-from runpod_deploy.executor import retrying, spending, waking
+from runpod_deploy.executor import nodes, retrying, spending, waking
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import settle_strays
 from runpod_deploy.executor.endings import (
@@ -178,7 +178,7 @@ class Engine:
             first = min(first, names.index("connect"))
         if first < len(names):
             try:
-                await reach(self.ctx, names[first])
+                await nodes.on_every(self.ctx, lambda node: reach(node, names[first]))
             except (StepFailed, TransportError) as error:
                 if not await retrying.begin_again(self.ctx, names[first], error):
                     raise
@@ -311,7 +311,7 @@ class Engine:
                 # Nothing else gets better by asking again: a step that says no has its reason.
                 if left == 0:
                     raise
-                await connect.again(self.ctx)
+                await nodes.on_every(self.ctx, connect.again)
             else:
                 return
 
@@ -321,7 +321,7 @@ class Engine:
         timer = asyncio.timeout(limit)
         try:
             async with timer:
-                await STEPS[step.name](self.ctx)
+                await nodes.do(self.ctx, step.name, STEPS[step.name])
         except TimeoutError as error:
             what = f"Step {step.name} did not end within {limit or 0:g} s."
             if not timer.expired():

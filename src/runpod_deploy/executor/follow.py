@@ -16,10 +16,12 @@ from runpod_deploy.executor import supervision, telemetry
 from runpod_deploy.executor.artifacts import bring_now_and_then
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.log_mirror import LogMirror
+from runpod_deploy.executor.ports import Pod
 from runpod_deploy.executor.steps import connect
 from runpod_deploy.executor.supervision import Report
 
 NEXT_BYTES_WITHIN_SEC = 60.0
+_DEAD = frozenset({"gone", "EXITED", "ERROR", "TERMINATED", "BROKEN"})
 
 
 async def follow(ctx: RunContext, mirror: LogMirror) -> Report:
@@ -132,14 +134,27 @@ async def _watch_pod(ctx: RunContext) -> None:
             seen = await ctx.cloud.get(pod.id)
         except RunpodDeployError:
             continue
-        _dead_pod_ends_run(ctx, seen.status if seen else "gone")
+        _dead_pod_ends_run(ctx, seen.status if seen else "gone", seen)
 
 
-def _dead_pod_ends_run(ctx: RunContext, status: str) -> None:
-    if status in {"gone", "EXITED", "ERROR", "TERMINATED"}:
+def _dead_pod_ends_run(ctx: RunContext, status: str, seen: Pod | None) -> None:
+    if status in _DEAD:
         note = "the pod ended while the run was in progress"
         ctx.journal.write("pod_killed_unexpected", state=status, note=note)
-        raise StepFailed(f"The pod is {status}: {note}.", cause="pod_killed")
+        told = f"The pod is {status}: {note}."
+        if ctx.plan.cluster is not None and ctx.leader is None:
+            told = f"{_lost_nodes(ctx.plan.nodes, seen)} The cluster is of no use without."
+        raise StepFailed(told, cause="pod_killed")
+
+
+def _lost_nodes(nodes: int, seen: Pod | None) -> str:
+    """Return which nodes of a cluster are lost, as a sentence."""
+    if seen is None:
+        return "The cluster is gone."
+    there = {one.rank: one.status for one in seen.members}
+    states = [(rank, there.get(rank, "gone")) for rank in range(nodes)]
+    lost = [f"node {rank} is {status}" for rank, status in states if status in _DEAD]
+    return f"The cluster lost nodes: {', '.join(lost) or 'which is not told'}."
 
 
 async def reconnect(ctx: RunContext, error: TransportError) -> None:
@@ -162,13 +177,13 @@ async def reach(ctx: RunContext) -> None:
             seen = await ctx.cloud.get(ctx.need_pod().id)
         except RunpodDeployError:
             seen = ctx.pod
-        _dead_pod_ends_run(ctx, seen.status if seen else "gone")
+        _dead_pod_ends_run(ctx, seen.status if seen else "gone", seen)
         ctx.pod = seen
         try:
             await connect.again(ctx)
         except HostUnusable as problem:
             if problem.cause == "pod_gone":
-                _dead_pod_ends_run(ctx, "gone")
+                _dead_pod_ends_run(ctx, "gone", seen)
             if ctx.clock.now() > ctx.run_ends_by:
                 raise StepFailed(
                     f"The connection to the pod was lost and could not be made again: {problem.message}",

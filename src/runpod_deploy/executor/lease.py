@@ -104,7 +104,7 @@ def dead_after(ctx: RunContext) -> int:
     """
     plan = ctx.plan
     now = ctx.clock.now()
-    lowest = CHEAPEST_GPU_USD * plan.pod.gpu_count
+    lowest = CHEAPEST_GPU_USD * plan.pod.gpu_count * plan.nodes
     latest = capped_at(now, lowest, max(0.0, ctx.limit() - ctx.spent()))
     minutes = plan.budget.max_runtime_minutes
     if minutes is not None and not plan.lease.spares_results:

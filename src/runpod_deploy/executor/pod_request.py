@@ -32,6 +32,7 @@ def pod_request(
         mount=plan.storage.mount if volume or persistent else None,
         network_volume_id=volume.id if volume else None,
         persistent_gb=plan.storage.volume_gb if persistent else None,
+        nodes=plan.nodes,
         args=None if plan.pod.args is None else ctx.fill(plan.pod.args),
         env=pod_env(ctx),
     )

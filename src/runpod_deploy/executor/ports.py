@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 PodAction = Literal["start", "stop", "restart"]
 PodStatus = Literal[
-    "PROVISIONING", "STARTING", "RUNNING", "EXITED", "ERROR", "TERMINATED", "UNKNOWN"
+    "PROVISIONING", "STARTING", "RUNNING", "EXITED", "ERROR", "TERMINATED", "BROKEN", "UNKNOWN"
 ]
 
 
@@ -31,6 +31,7 @@ class PodRequest:
     """A create call, in our words; the adapter writes the body of the API.
 
     Attributes:
+        nodes: With more than one, so many pods of this shape, as a cluster.
         network_volume_id: Attach this volume at `mount`; excludes `persistent_gb`.
         persistent_gb: Size of a host-local disk at `mount`; excludes `network_volume_id`.
         args: The container's start command, already quoted for a shell; None keeps the image's own.
@@ -52,14 +53,19 @@ class PodRequest:
     network_volume_id: str | None = None
     persistent_gb: int | None = None
     args: str | None = None
+    nodes: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pod:
-    """A pod as the API describes it.
+    """A pod as the API describes it; or a cluster in its place, as `clusters.py` does.
 
     Attributes:
-        status: `UNKNOWN` for a status that this version does not know.
+        cluster_id: The cluster that it is a node of.
+        rank: Which node of its cluster, from 0 on; None until that is known.
+        members: The nodes, by rank, of what is a cluster.
+        status: `UNKNOWN` for a status that this version does not know; `BROKEN`, which is ours, for a
+            cluster that lost a node: the others run and bill, and nothing makes it whole.
         cost: USD per hour for the whole pod; None when the API gives none or 0.
         ssh: None until the pod has a public port for 22/tcp.
         raw: The API's own object, for `pod_describe`; holds the env in clear, never to be logged.
@@ -76,6 +82,9 @@ class Pod:
     image: str | None
     ssh: Endpoint | None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    cluster_id: str | None = None
+    rank: int | None = None
+    members: "tuple[Pod, ...]" = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,11 +113,16 @@ class GpuOffer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StockQuery:
-    """Whose stock is asked for: that of pods with `gpu_count` GPUs, in each of these clouds."""
+    """Whose stock is asked for: that of pods with `gpu_count` GPUs, in each of these clouds.
+
+    Attributes:
+        product: Whether the pods are to stand alone or to be nodes of a cluster.
+    """
 
     gpu_count: int = 1
     clouds: tuple[str, ...] = ("SECURE", "COMMUNITY")
     min_cuda: str | None = None
+    product: Literal["POD", "CLUSTER"] = "POD"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -78,7 +78,7 @@ async def reachable(
             continue
         if now is None:
             raise HostUnusable(f"pod {pod.id} vanished while it started", cause="pod_gone")
-        if now.status in {"ERROR", "TERMINATED", "EXITED"}:
+        if now.status in {"ERROR", "TERMINATED", "EXITED", "BROKEN"}:
             raise HostUnusable(
                 f"pod {pod.id} is {now.status} before it was ready", cause="pod_error"
             )

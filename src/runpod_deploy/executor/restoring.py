@@ -7,7 +7,6 @@ carried on later.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from runpod_deploy.executor import (
     kept,
     lease,
     mounted_volume,
-    pulled,
+    nodes,
     retrying,
     spending,
     starting,
@@ -28,10 +27,16 @@ from runpod_deploy.executor import (
 from runpod_deploy.executor.choosing import candidate_of, refuse
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import settle_call, settle_open_create
-from runpod_deploy.executor.money import deadline
 from runpod_deploy.executor.ownership import look_at
 from runpod_deploy.executor.ports import STOPPED, Pod
-from runpod_deploy.executor.ring import Refusal, Ring
+from runpod_deploy.executor.recalling import (
+    job_ended,
+    open_intents,
+    recall_deadline,
+    recall_results,
+    recall_ring,
+    settle_the_rest,
+)
 from runpod_deploy.executor.shielding import finish
 from runpod_deploy.executor.standing import (
     Earlier,
@@ -40,12 +45,9 @@ from runpod_deploy.executor.standing import (
     only_stop_failed,
     read_earlier,
 )
-from runpod_deploy.executor.steps import check, collect, connect, execute, provision, release
+from runpod_deploy.executor.steps import check, collect, connect, execute, release
 from runpod_deploy.record import tolerant
-from runpod_deploy.record.events import Event
 from runpod_deploy.record.run import PodRecord, fold
-
-_KILLED = "the executor ended before the answer came"
 
 # Reasons for which a pod is deleted that say nothing about its host.
 NOT_THE_HOST = frozenset(
@@ -82,7 +84,7 @@ async def _restore(ctx: RunContext, where: Standing) -> None:
         InvalidInput: A secret is missing.
     """
     ctx.attempts = sum(event.event == "pod_create_intended" for event in ctx.journal.events)
-    if not where.over and (not _job_ended(ctx) or uploading.needs_keys(ctx)):
+    if not where.over and (not job_ended(ctx) or uploading.needs_keys(ctx)):
         await check.read_secrets(ctx)
     # Asked before anything else: without an answer to this, nothing is done at all.
     ours = await _pods_of_run(ctx)
@@ -95,13 +97,16 @@ async def _restore(ctx: RunContext, where: Standing) -> None:
     spending.recall(ctx)
     # What was done on a pod that is gone is to be done anew on the next one.
     ctx.earlier = read_earlier(ctx.journal.events) if ctx.pod is not None else Earlier()
-    _recall_ring(ctx)
-    _recall_results(ctx)
-    _recall_deadline(ctx)
-    _settle_the_rest(ctx, where)
+    recall_ring(ctx)
+    recall_results(ctx)
+    recall_deadline(ctx)
+    settle_the_rest(ctx, where)
     if ctx.pod is None and (where.over or where.failure is not None):
         kept.give_back(ctx)
     if ctx.pod is not None:
+        ctx.undo.push("pod", lambda: release.on_failure(ctx))
+        if ctx.plan.cluster is not None:
+            _recall_nodes(ctx, where)
         _restore_undo(ctx, where)
         if ctx.pod.status in STOPPED:
             await waking.start(ctx, where)
@@ -164,7 +169,7 @@ async def _adopt_unknown(ctx: RunContext, ours: Sequence[Pod]) -> None:
 
 
 async def _settle_deletes(ctx: RunContext) -> None:
-    for event in _open(ctx, "pod_delete_intended"):
+    for event in open_intents(ctx, "pod_delete_intended"):
         pod_id, reason = event["pod_id"], str(event.fields.get("reason"))
         await release.delete_pod(ctx, pod_id, reason=reason)
         if reason not in NOT_THE_HOST and not reason.startswith(kept.RECYCLED):
@@ -174,7 +179,7 @@ async def _settle_deletes(ctx: RunContext) -> None:
 
 
 async def _settle_actions(ctx: RunContext) -> None:
-    for event in _open(ctx, "pod_action_intended"):
+    for event in open_intents(ctx, "pod_action_intended"):
         if event.fields.get("action") == "start":
             await starting.settle_open_start(ctx, event)
         else:
@@ -182,9 +187,9 @@ async def _settle_actions(ctx: RunContext) -> None:
 
 
 async def _settle_creates(ctx: RunContext) -> None:
-    for event in _open(ctx, "volume_create_intended"):
+    for event in open_intents(ctx, "volume_create_intended"):
         await mounted_volume.settle_open_create(ctx, event)
-    for event in _open(ctx, "pod_create_intended"):
+    for event in open_intents(ctx, "pod_create_intended"):
         await settle_open_create(ctx, event)
 
 
@@ -258,9 +263,20 @@ def _remembered(record: PodRecord) -> Pod:
     )
 
 
+def _recall_nodes(ctx: RunContext, where: Standing) -> None:
+    """Take up the other nodes of a cluster, each where its own journal left it."""
+    nodes.bind(ctx, nodes.joined(ctx, ctx.need_pod().members))
+    for peer in ctx.peers:
+        recall_results(peer)
+        recall_deadline(peer)
+        settle_the_rest(peer, where)
+        _restore_undo(peer, where)
+        if peer.earlier.lease and not where.over:
+            lease.go_on(peer)
+
+
 def _restore_undo(ctx: RunContext, where: Standing) -> None:
-    """Push again what undoes the steps that were done, in their order."""
-    ctx.undo.push("pod", lambda: release.on_failure(ctx))
+    """Push again what undoes the steps that were done on a pod, in their order."""
     steps = [step.name for step in ctx.plan.steps]
     if where.over or where.first > steps.index("collect"):
         return
@@ -270,93 +286,6 @@ def _restore_undo(ctx: RunContext, where: Standing) -> None:
         ctx.undo.push("artifacts", lambda: collect.salvage(ctx))
         if ctx.job_end is None:
             execute.push_end_of_run(ctx)
-
-
-def _recall_ring(ctx: RunContext) -> None:
-    """Go on with the candidate ring where it stood."""
-    events = retrying.of_this_attempt(ctx.journal.events)
-    began = next(
-        (e for e in events if e["event"] == "step_started" and e["step"] == "provision"), None
-    )
-    if began is None:
-        return
-    ctx.ring = provision.new_ring(ctx)
-    if ctx.ring.until is not None:
-        spent = ctx.clock.now() - (tolerant.seconds(began.ts_utc) or ctx.clock.now())
-        ctx.ring.until -= max(0.0, spent)
-    for event in events:
-        if event.event == "candidate_refused":
-            _recall_refusal(ctx.ring, event)
-    if ctx.candidate is not None and not kept.in_hand(ctx):
-        ctx.ring.pass_over(ctx.candidate)
-
-
-def _recall_refusal(ring: Ring, event: Event) -> None:
-    named = (
-        event.fields.get("gpu_id"),
-        event.fields.get("datacenter_id"),
-        event.fields.get("cloud_type"),
-    )
-    for candidate in ring.candidates:
-        if (candidate.gpu, candidate.datacenter, candidate.cloud) == named:
-            reason = tolerant.text(event.fields, "reason") or ""
-            ring.recall(Refusal(candidate, reason, tolerant.integer(event.fields, "status") or 0))
-            return
-
-
-def _recall_results(ctx: RunContext) -> None:
-    if _job_ended(ctx):
-        ctx.job_end = fold(ctx.journal.events).job_end
-    for artifact in ctx.plan.artifacts:
-        found = pulled.recall(ctx, artifact.label)
-        if found is None:
-            continue
-        # As long as there is a pod, what was taken away here can be brought home once more.
-        if ctx.pod is None or pulled.still_here(found, Path(ctx.fill(artifact.local_path))):
-            ctx.artifact_files[artifact.label] = found.entries
-            ctx.refused_files[artifact.label] = found.refused
-            if found.sha256 is not None:
-                ctx.tree_sha256[artifact.label] = found.sha256
-                ctx.verified.add(artifact.label)
-
-
-def _settle_the_rest(ctx: RunContext, where: Standing) -> None:
-    """Settle what asks for no more than a look at what is known by now."""
-    for event in _open(ctx, "pull_intended"):
-        label = str(event.fields.get("label"))
-        verified = label in ctx.verified
-        ctx.journal.write(
-            "pull_settled",
-            op_id=event["op_id"],
-            outcome="verified" if verified else "failed",
-            label=label,
-            error=None if verified else _KILLED,
-        )
-    for event in _open(ctx, "upload_intended"):
-        uploading.cut_off(ctx, event["op_id"], str(event.fields.get("label")), _KILLED)
-    if where.failure is not None or where.over or ctx.pod is None:
-        # Where the run goes on, its supervisor is asked instead, who begins it once.
-        for event in _open(ctx, "exec_start_intended"):
-            ctx.journal.write(
-                "exec_start_settled", op_id=event["op_id"], outcome="unknown", error=_KILLED
-            )
-
-
-def _job_ended(ctx: RunContext) -> bool:
-    return any(event.event == "job_ended" for event in on_this_pod(ctx.journal.events))
-
-
-def _recall_deadline(ctx: RunContext) -> None:
-    if ctx.earlier.intended_at is None:
-        ctx.run_ends_by = math.inf
-        return
-    ctx.run_ends_by = deadline(
-        billed_since=ctx.billed_since,
-        started=ctx.earlier.intended_at,
-        rate_usd_per_hour=ctx.rate(),
-        cost_cap_usd=ctx.job_limit_usd(),
-        max_runtime_minutes=ctx.plan.budget.max_runtime_minutes,
-    ).at
 
 
 async def _settle_leaks(ctx: RunContext) -> None:
@@ -369,11 +298,6 @@ async def _settle_leaks(ctx: RunContext) -> None:
             await release.delete_pod(ctx, record.pod_id, reason="leaked")
         elif record.pod_id not in ctx.leaks:  # else it was asked a moment ago
             await release.stop_pod(ctx, record.pod_id)
-
-
-def _open(ctx: RunContext, name: str) -> list[Event]:
-    run = fold(ctx.journal.events)
-    return [event for event in run.open_intents.values() if event.event == name]
 
 
 def _record(ctx: RunContext, pod_id: str) -> PodRecord | None:

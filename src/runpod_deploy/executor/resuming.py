@@ -28,7 +28,9 @@ from runpod_deploy.executor.left_over import left_over
 from runpod_deploy.executor.local_commands import LocalCommands
 from runpod_deploy.executor.notifying import untold
 from runpod_deploy.executor.run import PLAN_NAME, Listeners, Target, local_values, note_start
+from runpod_deploy.executor.runpod.account import WholeAccount
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
+from runpod_deploy.executor.runpod.clusters import ClusterCloud
 from runpod_deploy.executor.secret_values import known_texts
 from runpod_deploy.executor.ssh.connector import AsyncsshConnector
 from runpod_deploy.executor.ssh.keys import derive_key, read_private_key, read_public_key
@@ -157,7 +159,8 @@ async def resume(
     ports = await ForwardedPorts.bound(
         (*plan.forward, *forwards) if going_on else (), listeners.progress.message
     )
-    cloud = RunPodCloud(target.api_url, target.api_key, target.label)
+    pods = RunPodCloud(target.api_url, target.api_key, target.label)
+    cloud = pods if plan.cluster is None else ClusterCloud(pods)
     try:
         before = holder_of(begun.folder)
         journal = Journal(begun.folder, masker=masker, now=clock.now, sinks=listeners.sinks)
@@ -172,6 +175,7 @@ async def resume(
             owner=begun.owner,
             api_url=target.api_url,
             cloud=cloud,
+            account=WholeAccount.over(pods),
             connector=connector,
             extra_public_keys=_extra_keys(begun.plan_file),
             clock=clock,

@@ -33,7 +33,9 @@ from runpod_deploy.executor.local_commands import LocalCommands, refuse_commands
 from runpod_deploy.executor.ports import Clock
 from runpod_deploy.executor.price_now import Offers, offers_now
 from runpod_deploy.executor.progress import Progress, Silent
+from runpod_deploy.executor.runpod.account import WholeAccount
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
+from runpod_deploy.executor.runpod.clusters import ClusterCloud
 from runpod_deploy.executor.runpod.sdk_funds import funds_of
 from runpod_deploy.executor.secret_values import known_texts
 from runpod_deploy.executor.single_use import give_back_unused, refuse_used, use_up
@@ -161,7 +163,8 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
         here = Here(project_root=project_root, environ=environ, allowed=allowed, commands=commands)
         await refuse_unready([plan_file.plan], here)
     ports = await ForwardedPorts.bound(plan_file.plan.forward, listeners.progress.message)
-    cloud = RunPodCloud(target.api_url, target.api_key, target.label)
+    pods = RunPodCloud(target.api_url, target.api_key, target.label)
+    cloud = pods if plan_file.plan.cluster is None else ClusterCloud(pods)
     try:
         folder = _claimed(plan_file, project_root, clock, saved)
         run_id = f"{plan_file.plan.job.run_id_prefix}-{folder.stamp}"
@@ -191,6 +194,7 @@ async def execute(  # noqa: PLR0913 - each is something else that only the calle
             owner=owner,
             api_url=target.api_url,
             cloud=cloud,
+            account=WholeAccount.over(pods),
             connector=connector,
             extra_public_keys=extra_keys,
             funds=funds_of(target.label, target.api_url, target.api_key),

@@ -159,7 +159,8 @@ def _affordable(ctx: RunContext, accounts: Accounts) -> float | None:
         return budget.cost_cap_usd
     left = budget.monthly_cap_usd - accounts.month_usd(cloud, now)
     left -= accounts.promised_usd(cloud, now, but=_key(ctx))
-    least = lease.CHEAPEST_GPU_USD * ctx.plan.pod.gpu_count * LEAST_SEC / 3600
+    gpus = ctx.plan.pod.gpu_count * ctx.plan.nodes
+    least = lease.CHEAPEST_GPU_USD * gpus * LEAST_SEC / 3600
     if left < min(least, budget.cost_cap_usd):
         return None
     return min(budget.cost_cap_usd, left + accounts.run_usd(_key(ctx), now))
@@ -265,8 +266,9 @@ async def _settle(ctx: RunContext, ledger: Ledger) -> None:
 
 
 async def _status(ctx: RunContext, account: Account) -> str | None:
+    cloud = ctx.account or ctx.cloud
     if account.pod_id is not None:
-        pod = await ctx.cloud.get(account.pod_id)
+        pod = await cloud.get(account.pod_id)
     else:
-        pod = next(iter(await ctx.cloud.find(account.name)), None)
+        pod = next(iter(await cloud.find(account.name)), None)
     return None if pod is None or pod.status == "TERMINATED" else pod.status

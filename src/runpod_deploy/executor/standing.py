@@ -201,7 +201,7 @@ def on_this_pod(events: Sequence[Event]) -> Sequence[Event]:
     for index in range(len(events) - 1, -1, -1):
         if events[index].event == "attempt_lost":
             break
-        if events[index].event in {"pod_create_intended", "pod_claimed"}:
+        if events[index].event in {"pod_create_intended", "pod_claimed", "node_joined"}:
             return events[index:]
     return ()
 

@@ -197,6 +197,7 @@ EVENT_TYPES: Mapping[str, EventType] = {
     "pod_resumed": EventType(
         {**_POD, **_PLACE, "cost_per_hour_usd": "number|null", "since": "string|null"}
     ),
+    "node_joined": EventType({**_POD, "rank": "integer"}, durable=True),
     "pod_ready": EventType({**_POD, "host": "string", "port": "integer", "duration_sec": "number"}),
     "host_key_enrolled": EventType({**_POD, "fingerprint": "string"}),
     "host_key_confirmed": EventType({**_POD, "fingerprint": "string"}),

@@ -22,11 +22,11 @@ NO_DISKS = Disks()
 
 
 def disks_of(plan: Plan) -> Disks:
-    """Return what the disks of the plan's pod cost; a network volume bills on its own."""
+    """Return what the disks of all the plan's pods cost; a network volume bills on its own."""
     persistent = (plan.storage.volume_gb or 0) if plan.storage.mode == "ephemeral" else 0
     return Disks(
-        running=running_disk_per_hour(plan.pod.container_disk_gb, persistent),
-        stopped=stopped_disk_per_hour(persistent),
+        running=running_disk_per_hour(plan.pod.container_disk_gb, persistent) * plan.nodes,
+        stopped=stopped_disk_per_hour(persistent) * plan.nodes,
     )
 
 

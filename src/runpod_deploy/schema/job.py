@@ -309,6 +309,15 @@ class MatrixSection:
 
 
 @frozen
+class ClusterSection:
+    """Several pods that are one: how many, what distributes the work, whose results come home."""
+
+    nodes: int
+    type: Literal["TRAINING", "RAY", "SLURM"] = "TRAINING"
+    collect: Literal["first", "all"] = "first"
+
+
+@frozen
 class WebhookReference:
     """Where a webhook's address is: a local variable or a local file."""
 
@@ -365,5 +374,6 @@ class JobConfig:
     state_file: str | None = None
     lint: LintSection = field(default_factory=LintSection)
     matrix: MatrixSection | None = None
+    cluster: ClusterSection | None = None
     notify: NotifySection | None = None
     forward: tuple[str, ...] = ()

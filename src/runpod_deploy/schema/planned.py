@@ -28,7 +28,18 @@ class Planned:
 
 
 PLANNED = (
-    Planned("/cluster", "jobs on several nodes", "a job runs on one pod"),
+    Planned(
+        "/cluster/type",
+        "jobs that Ray distributes",
+        "`TRAINING` runs the script on every node, and it can start Ray there itself",
+        "RAY",
+    ),
+    Planned(
+        "/cluster/type",
+        "jobs that Slurm distributes",
+        "`TRAINING` runs the script on every node",
+        "SLURM",
+    ),
     Planned("/pod/cpu", "pods without a GPU", "every pod has at least one GPU"),
 )
 

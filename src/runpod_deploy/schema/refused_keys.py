@@ -1,5 +1,6 @@
 """Finds the keys that are refused by name, planned or impossible, and says so."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -58,7 +59,8 @@ def _report_planned(row: Planned, pointer: str, source: YamlSource, report: Repo
         subject, place = f"`{dotted(pointer)}`", source.key_positions[pointer]
         cure = "Remove the key"
     else:
-        subject = f"`{dotted(pointer)}: {str(row.value).lower()}`"
+        said = row.value if isinstance(row.value, str) else json.dumps(row.value)
+        subject = f"`{dotted(pointer)}: {said}`"
         place, cure = source.positions[pointer], "Remove the line"
     report.error(
         "planned",

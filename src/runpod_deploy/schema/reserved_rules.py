@@ -1,7 +1,4 @@
-"""Rules of reserved sections that JSON Schema cannot say: what a cluster may have beside it.
-
-They are told now, so that a file that is written for a later version is right in that version.
-"""
+"""Rules that JSON Schema cannot say about clusters: what may not stand beside `cluster`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +9,7 @@ from runpod_deploy.schema.yaml_source import YamlSource
 
 MAX_RUNS = 1000
 _NO_SUCH_WISH = "RunPod's API (v2) takes no such wish for a cluster."
+_NO_RETRY = "A cluster that lost a node ends its run; another one is not asked for yet."
 _NO_STOP = "A cluster can be deleted and cannot be stopped or kept for the next run."
 
 
@@ -36,6 +34,8 @@ def _not_with_clusters(data: dict[str, Any]) -> Iterator[tuple[str, bool, str]]:
         if isinstance(pod, dict) and pod.get(key) is not None:
             yield f"/pod/{key}", True, _NO_SUCH_WISH
     lifecycle = data.get("lifecycle")
+    if isinstance(lifecycle, dict) and lifecycle.get("retry"):
+        yield "/lifecycle/retry", True, _NO_RETRY
     for key in ("on_success", "on_failure", "on_orphaned"):
         if isinstance(lifecycle, dict) and lifecycle.get(key) in ("stop", "recycle"):
             yield f"/lifecycle/{key}", False, _NO_STOP

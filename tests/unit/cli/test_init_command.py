@@ -141,20 +141,14 @@ def test_nothing_is_left_half_done(empty: Path, call: Call) -> None:
     assert [".runpod-deploy"] == [path.name for path in empty.iterdir()]
 
 
-@pytest.mark.usefixtures("empty")
-def test_several_machines_are_said_to_be_planned(call: Call) -> None:
-    """The cluster starter works today, and says what it is not."""
-    assert "Several machines at once are planned" in call("init", "-t", "cluster")[2]
-
-
 def test_a_key_of_the_future_is_answered_with_what_to_do_now(empty: Path, call: Call) -> None:
-    """`cluster` in a starter is refused as planned, with the way that works today."""
+    """A kind of cluster that is not carried out is refused as planned, with the way that works today."""
     call("init", "-t", "hello")
     with (empty / "job.yaml").open("a") as job:
-        job.write("cluster: {nodes: 2}\n")
+        job.write("cluster: {nodes: 2, type: RAY}\n")
 
     status, _, err = call("plan", "job.yaml")
 
     assert 4 == status
     assert "planned" in err
-    assert "a job runs on one pod" in err
+    assert "`TRAINING` runs the script on every node" in " ".join(err.split())

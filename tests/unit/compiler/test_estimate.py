@@ -13,7 +13,7 @@ from runpod_deploy.compiler.estimate import estimate
 from runpod_deploy.compiler.freshness import Now, can_apply, is_stale
 from runpod_deploy.compiler.market import asking_order, reason
 from runpod_deploy.compiler.observed import ObservedCatalog, ObservedVolume, TypicalSpend
-from runpod_deploy.compiler.plan import Observed, Plan
+from runpod_deploy.compiler.plan import Observed, Plan, PlanCluster
 from runpod_deploy.compiler.planfile import dumps, loads, plan_hash
 from runpod_deploy.compiler.price_drift import PricesUnknown
 from runpod_deploy.errors import PlanRefused
@@ -349,3 +349,16 @@ def test_prices_that_cannot_be_checked_are_told() -> None:
         )
         assert not is_stale(can_apply(seen, now, allow={"price"}))
         assert () == can_apply(plan_file, now)
+
+
+def test_a_cluster_costs_what_all_its_nodes_cost() -> None:
+    """Price, ceiling and disks are those of all nodes together, and stock is asked for clusters."""
+    alone = changed(small_plan(), pod={"gpu_count": 2, "max_price_per_hour_usd": 3.9})
+    plan = replace(alone, cluster=PlanCluster(nodes=4, type="TRAINING", collect="first"))
+    seen = catalog(plan, offer(L4.gpu, 0.5))
+    assert 4.0 == seen.candidates[0].price_per_hour_usd
+    assert "above_ceiling" == seen.candidates[0].passed_over
+    one = estimate(alone, catalog(alone, offer(L4.gpu, 0.5)))
+    four = estimate(plan, catalog(changed(plan, pod={"max_price_per_hour_usd": None}), *BOTH))
+    assert pytest.approx(4 * one.disk_per_hour_usd) == four.disk_per_hour_usd
+    assert ("CLUSTER", "POD") == (stock_query(plan).product, stock_query(alone).product)

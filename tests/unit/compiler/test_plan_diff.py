@@ -10,6 +10,7 @@ from runpod_deploy.compiler.plan import (
     Observed,
     PayloadEntry,
     Plan,
+    PlanCluster,
     PlanForward,
     PlanNotify,
     PlanStaging,
@@ -96,7 +97,17 @@ def test_no_change_of_the_hash_goes_unnoticed() -> None:
         assert (own == plan_hash(other)) is diff(plan, other).same, place
         if own != plan_hash(other):
             told.add(place.split("/")[1])
-    assert {"matrix", "secrets"} == to_plain(plan).keys() - told
+    assert {"cluster", "matrix", "secrets"} == to_plain(plan).keys() - told
+
+
+def test_nodes_are_told_as_hardware() -> None:
+    """More nodes, and whose artifacts come home, are changes of the hardware."""
+    before = replace(full_plan(), cluster=PlanCluster(nodes=2, type="TRAINING", collect="first"))
+    after = replace(before, cluster=PlanCluster(nodes=4, type="TRAINING", collect="all"))
+    assert {"cluster.nodes", "cluster.collect"} == {
+        one.field for one in diff(before, after).fields_of("hardware")
+    }
+    assert not diff(full_plan(), before).same
 
 
 def test_sections_come_in_the_order_of_importance() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from compiler_cases import job, plan_of
 from runpod_deploy.compiler.observed import CandidateOffer, ObservedCatalog, ObservedVolume
-from runpod_deploy.compiler.plan import Plan, PlanShard
+from runpod_deploy.compiler.plan import Plan, PlanCluster, PlanShard
 from runpod_deploy.compiler.policy.judge import judge
 from runpod_deploy.compiler.policy.rule import Judged
 from runpod_deploy.compiler.policy.rules import RULES, asks_catalog
@@ -43,6 +43,11 @@ def places(*rows: tuple[str, str | None, str]) -> Any:
         replace(first, gpu=gpu, datacenter=where, cloud=cloud)  # type: ignore[arg-type]  # a cloud
         for gpu, where, cloud in rows
     )
+
+
+def nodes(number: int) -> PlanCluster:
+    """Return a cluster of so many nodes."""
+    return PlanCluster(nodes=number, type="TRAINING", collect="first")
 
 
 def sweep(cap_usd: float | None) -> PlanShard:
@@ -125,6 +130,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"candidates": places(("NVIDIA L4", None, "SECURE"), ("NVIDIA H200", None, "SECURE"))},
     ),
     ("max_gpu_count: 2", {"pod": {"gpu_count": 2}}, {"pod": {"gpu_count": 3}}),
+    ("max_nodes: 2", {"cluster": nodes(2)}, {"cluster": nodes(3)}),
     (
         "allowed_clouds: [SECURE]",
         {"candidates": places(("L4", None, "SECURE"))},

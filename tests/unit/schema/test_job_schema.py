@@ -12,7 +12,7 @@ from typing import Any, Literal, Union
 import pytest
 from jsonschema import Draft202012Validator
 
-from job_documents import FULL, SMALLEST
+from job_documents import FULL
 from runpod_deploy.errors import InvalidInput
 from runpod_deploy.schema import job
 from runpod_deploy.schema.conforms import KEYWORDS, conforms
@@ -261,8 +261,7 @@ def test_a_reserved_key_is_described_as_one(row: Planned) -> None:
 )
 def test_a_reserved_key_of_the_right_shape_is_planned_and_nothing_else(row: Planned) -> None:
     """Each example of a reserved key is refused as planned; a value of no shape gets its own words."""
-    # A cluster excludes some of what is in the full document.
-    document: Any = deepcopy(SMALLEST if row.pattern == "/cluster" else FULL)
+    document: Any = deepcopy(FULL)
     holder = document
     *above, last = split(row.pattern.replace("*", "0"))
     for part in above:

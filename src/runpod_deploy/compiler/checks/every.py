@@ -3,6 +3,7 @@
 from runpod_deploy.compiler.checks import (
     Rule,
     catalog,
+    cluster,
     environment,
     image,
     limits,
@@ -49,6 +50,7 @@ RULES: tuple[Rule, ...] = (
     notify.command_words,
     forward_ports,
     *catalog.RULES,
+    *cluster.RULES,
     *image.RULES,
     *environment.RULES,
     *shell.RULES,

@@ -107,6 +107,14 @@ def pinned(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001
         yield MUTABLE_IMAGE.at("/pod/image", f"`{config.pod.image}` {said}.")
 
 
+def _say_so(version: str, *, cluster: bool) -> str:
+    floor = f'min_cuda: "{version}"'
+    if not cluster:
+        return f"Add below `pod`:\n  {floor}"
+    # RunPod takes no such wish for a cluster; what it gives can be looked at, and given back.
+    return f"Add below `pod`:\n  admission: {{{floor}}}"
+
+
 def cuda_floor(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule
     """Hosts whose driver is too old for the image are passed over."""
     pod = config.pod
@@ -124,7 +132,7 @@ def cuda_floor(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: AR
             help="Version 3 of the format can say it. Migrate the file and add below `pod`:\n"
             f'  min_cuda: "{version}"'
             if old
-            else f'Add below `pod`:\n  min_cuda: "{version}"',
+            else _say_so(version, cluster=config.cluster is not None),
         )
     elif re.fullmatch(r"\d+\.\d+", said) and tuple(map(int, said.split("."))) < wanted:
         pointer = "/pod/min_cuda" if pod.min_cuda else "/pod/admission/min_cuda"

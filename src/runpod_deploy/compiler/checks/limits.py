@@ -78,9 +78,12 @@ def _rate(config: Resolved) -> tuple[float | None, str, str]:
     told = ", ".join(f"`{name}`" for name in missing)
     unknown = f" What {told} costs is not known to this release." if missing else ""
     persistent = config.storage.volume_gb or 0 if config.storage.mode == "ephemeral" else 0
+    nodes = config.cluster.nodes if config.cluster else 1
     rate = price * config.pod.gpu_count
     rate += rates.running_disk_per_hour(config.pod.container_disk_gb, persistent)
-    number = f"{config.pod.gpu_count} × " if config.pod.gpu_count > 1 else ""
+    rate *= nodes
+    gpus = config.pod.gpu_count * nodes
+    number = f"{gpus} × " if gpus > 1 else ""
     return rate, f"{number}{gpu} in {cloud} Cloud, by the prices of this release", unknown
 
 

@@ -150,6 +150,7 @@ RULES: Mapping[str, Rule] = {
         cure="Take it out of `pod.gpu_order`.",
     ),
     "max_gpu_count": at_most("pod.gpu_count", lambda plan: plan.pod.gpu_count),
+    "max_nodes": at_most("cluster.nodes", lambda plan: plan.nodes),
     "allowed_clouds": Rule(
         summary="The policy does not allow this cloud of RunPod",
         breaches=_clouds,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, cast
 
@@ -50,6 +50,43 @@ def pod_from(row: Any) -> Pod | None:
         image=_text(row.get("image")),
         ssh=_endpoint(_object(row.get("ssh")).get("direct")),
         raw=row,
+        cluster_id=_matching(_ID, _object(row.get("cluster")).get("id")),
+        rank=_whole(_object(row.get("cluster")).get("rank")),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClusterRow:
+    """A cluster as the API describes it, without its nodes; `nodes` is how many it is to have."""
+
+    id: str
+    name: str
+    nodes: int
+    gpu: str | None
+    gpu_count: int | None
+    datacenter: str | None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+def cluster_from(row: Any) -> ClusterRow | None:
+    """Return the cluster that a JSON value describes, None when it is not one: it has no id.
+
+    Raises:
+        CloudError: It has one that cannot be an id. A cluster may be there, so it is not passed over.
+    """
+    if not isinstance(row, dict) or not isinstance(row.get("id"), str) or not row["id"]:
+        return None
+    if not _ID.fullmatch(row["id"]):
+        raise CloudError(f"The API names a cluster by something that is no id: {row['id'][:80]!r}.")
+    compute = _object(row.get("compute"))
+    return ClusterRow(
+        id=row["id"],
+        name=_text(row.get("name")) or "",
+        nodes=_whole(compute.get("podCount")) or 0,
+        gpu=_matching(_GPU, compute.get("gpuTypeId")),
+        gpu_count=_whole(compute.get("gpuCountPerPod")),
+        datacenter=_matching(_ID, row.get("dataCenterId")),
+        raw=row,
     )
 
 
@@ -88,6 +125,21 @@ def bill_from(row: Any) -> Bill | None:
         pod_id=row["podId"],
         total_usd=_amount(row.get("totalAmount")),
         gpu_usd=_amount(row.get("gpuAmount")),
+        disk_usd=_amount(row.get("diskAmount")),
+    )
+
+
+def cluster_bill_from(row: Any) -> Bill | None:
+    """Return the row of the bill that a JSON value describes, None when it is about no cluster.
+
+    What the network between the nodes costs is told with the compute.
+    """
+    if not isinstance(row, dict) or _matching(_ID, row.get("clusterId")) is None:
+        return None
+    return Bill(
+        pod_id=row["clusterId"],
+        total_usd=_amount(row.get("totalAmount")),
+        gpu_usd=_amount(row.get("gpuAmount")) + _amount(row.get("networkingAmount")),
         disk_usd=_amount(row.get("diskAmount")),
     )
 

@@ -1,4 +1,4 @@
-"""The body of the create call; the API refuses any field that it does not know."""
+"""The bodies of the create calls; the API refuses any field that it does not know."""
 
 from typing import Any
 
@@ -33,6 +33,25 @@ def create_body(request: PodRequest) -> dict[str, Any]:
         "dataCenterIds": None if request.datacenter is None else [request.datacenter],
     }
     return body | {name: value for name, value in optional.items() if value is not None}
+
+
+def cluster_body(request: PodRequest) -> dict[str, Any]:
+    """Return the JSON body for `POST /v2/clusters`, which knows fewer wishes than that for a pod.
+
+    Raises:
+        InternalError: As `create_body`, or it asks for what no cluster can have.
+    """
+    if request.template_id or request.registry_auth or request.min_cuda:
+        msg = "a cluster takes no template, registry credential or CUDA floor"
+        raise InternalError(msg)
+    body = create_body(request)
+    del body["gpu"], body["cloud"]
+    compute = {
+        "gpuTypeId": request.gpu,
+        "gpuCountPerPod": request.gpu_count,
+        "podCount": request.nodes,
+    }
+    return {**body, "type": "TRAINING", "compute": compute}
 
 
 def _mounts(request: PodRequest) -> dict[str, Any] | None:

@@ -1,5 +1,7 @@
 """RunPod as the executor sees it: the port `Cloud` over REST v2."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import partial
@@ -72,6 +74,16 @@ class RunPodCloud:
         self._calls = Calls(
             self._api, clock=self._clock, jitter=jitter, backoff=backoff or Backoff()
         )
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make ready what is kept beside the connections."""
+
+    def share(self, other: RunPodCloud) -> None:
+        """Use the connections of `other`, which goes on owning them."""
+        self._api, self._label = other._api, other._label
+        self._clock, self._calls = other._clock, other._calls
+        self._begin()
 
     def __repr__(self) -> str:
         return f"RunPodCloud({self._api.base_url!r}, label={self._label!r})"
@@ -80,6 +92,11 @@ class RunPodCloud:
     def label(self) -> str:
         """`runpod` or `emulator`, as it is written into the manifest."""
         return self._label
+
+    @property
+    def calls(self) -> Calls:
+        """The calls beneath, for what else is asked over the same connections."""
+        return self._calls
 
     async def create(self, request: PodRequest) -> Pod:
         """Create a pod; sent exactly once, whatever happens.
@@ -92,8 +109,9 @@ class RunPodCloud:
             EffectUnknown: A pod may exist; ask `find`.
             AccountError: Key or balance.
         """
-        secrets = tuple(v for v in request.env.values() if len(v) >= _SHORTEST_SECRET)
-        answer = await self._api.send("POST", PODS, json=create_body(request), secrets=secrets)
+        answer = await self._api.send(
+            "POST", PODS, json=create_body(request), secrets=secrets_among(request.env)
+        )
         try:
             pod = pod_from(answer)
         except CloudError as exc:
@@ -123,6 +141,20 @@ class RunPodCloud:
         """Return every pod of the account."""
         return await self._calls.rows(PODS, "pods", pod_from)
 
+    async def nodes(self) -> list[Pod]:
+        """Return every node of every cluster of the account."""
+        asked = {"includeClusterPods": "true"}
+        rows = await self._calls.rows(PODS, "pods", pod_from, asked)
+        return [pod for pod in rows if pod.cluster_id is not None]
+
+    async def nodes_at(self, path: str) -> list[Pod]:
+        """Return the pods that the API lists at a path.
+
+        Raises:
+            NotFound: There is nothing at it.
+        """
+        return await self._calls.rows(path, "pods", pod_from)
+
     async def billed(self, since: str, pod_id: str | None = None) -> list[Bill]:
         """Return what RunPod billed for pods, one row for each pod and day.
 
@@ -151,9 +183,8 @@ class RunPodCloud:
             NotFound: There is no such pod.
             RequestInvalid: The API does not take it.
         """
-        secrets = tuple(value for value in env.values() if len(value) >= _SHORTEST_SECRET)
         answer = await self._calls.again(
-            "PATCH", _pod(pod_id), json={"env": dict(env)}, secrets=secrets
+            "PATCH", _pod(pod_id), json={"env": dict(env)}, secrets=secrets_among(env)
         )
         pod = pod_from(answer)
         if pod is None:
@@ -185,7 +216,11 @@ class RunPodCloud:
 
     async def catalog(self, query: StockQuery) -> list[GpuOffer]:
         """Return every GPU of the catalog with its prices and the stock that was asked for."""
-        asked = {"include": "AVAILABILITY", "product": "POD", "count": str(query.gpu_count)}
+        asked = {
+            "include": "AVAILABILITY",
+            "product": query.product,
+            "count": str(query.gpu_count),
+        }
         if query.min_cuda is not None:
             asked["minCudaVersion"] = query.min_cuda
         # The API tells the stock of one cloud at a time.
@@ -209,3 +244,8 @@ class RunPodCloud:
 
 def _pod(pod_id: str) -> str:
     return f"{PODS}/{quote(pod_id, safe='')}"
+
+
+def secrets_among(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values of an environment that no message may show."""
+    return tuple(value for value in env.values() if len(value) >= _SHORTEST_SECRET)

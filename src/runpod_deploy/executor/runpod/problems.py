@@ -19,6 +19,7 @@ from runpod_deploy.errors import (
 from runpod_deploy.executor.untrusted import printable
 
 PODS = "/v2/pods"
+CLUSTERS = "/v2/clusters"
 
 _LISTED = 20
 _TRANSIENT = "something went wrong. please try again later"
@@ -45,7 +46,7 @@ def error_for(
         status: HTTP status, anything but a success.
         headers: Headers of the answer; names in any case.
         body: Body of the answer.
-        path: Path of the request; a POST to `/v2/pods` is the create call.
+        path: Path of the request; a POST to `/v2/pods` or `/v2/clusters` is the create call.
         secrets: Values that must not appear in the message even if the API repeats them.
 
     Returns:
@@ -80,7 +81,7 @@ _HELP: dict[type[CloudError], str] = {
 
 
 def _creates(method: str, path: str) -> bool:
-    return method == "POST" and path == PODS
+    return method == "POST" and path in {PODS, CLUSTERS}
 
 
 def _account_error(

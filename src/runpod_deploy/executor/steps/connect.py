@@ -107,7 +107,7 @@ async def _refresh_endpoint(ctx: RunContext) -> None:
         seen = await ctx.cloud.get(ctx.need_pod().id)
     except RunpodDeployError:
         return
-    if seen is None or seen.status in {"ERROR", "TERMINATED", "EXITED"}:
+    if seen is None or seen.status in {"ERROR", "TERMINATED", "EXITED", "BROKEN"}:
         state = seen.status if seen else "gone"
         raise HostUnusable(f"pod {ctx.need_pod().id} is {state} before a login", cause="pod_gone")
     ctx.pod = seen

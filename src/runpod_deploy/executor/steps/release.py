@@ -49,7 +49,7 @@ async def may_hold_results(ctx: RunContext) -> bool:
 
 
 def _survives_a_stop(ctx: RunContext) -> bool:
-    mount = ctx.plan.storage.mount
+    mount = ctx.plan.storage.mount if ctx.plan.cluster is None else None
     return mount is not None and all(
         artifact.remote_path.startswith(f"{mount.rstrip('/')}/") for artifact in ctx.plan.artifacts
     )
@@ -62,6 +62,8 @@ async def discard(ctx: RunContext, *, reason: str) -> None:
     await delete_pod(ctx, pod.id, reason=reason)
     kept.forget(ctx, pod.id)
     ctx.undo.drop("pod")
+    ctx.undo.drop("nodes")
+    ctx.dismiss_peers()
     ctx.pod = None
     ctx.earlier = Earlier()
 
@@ -76,6 +78,11 @@ async def rest(ctx: RunContext) -> bool:
 
 
 async def _hang_up(ctx: RunContext) -> None:
+    for node in ctx.nodes:
+        await _hang_up_on(node)
+
+
+async def _hang_up_on(ctx: RunContext) -> None:
     lease.stop_beating(ctx)
     transport, ctx.transport = ctx.transport, None
     if transport is None:
@@ -90,12 +97,13 @@ async def _end(ctx: RunContext, action: str) -> None:
     pod = ctx.pod
     if pod is None:
         return  # an earlier executor of this run released it
-    if action != "delete":
-        await secrets.remove(ctx)
-    if action == "preserve":
-        await lease.disarm(ctx)
-    elif action == "hold":
-        await lease.hold(ctx)
+    for node in ctx.nodes:
+        if action != "delete":
+            await secrets.remove(node)
+        if action == "preserve":
+            await lease.disarm(node)
+        elif action == "hold":
+            await lease.hold(node)
     await _hang_up(ctx)
     if action == "recycle":
         await _recycle(ctx, pod.id)

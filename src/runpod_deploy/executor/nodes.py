@@ -1,0 +1,229 @@
+"""The nodes of a cluster: each has a context, so that what works on a pod works on a node.
+
+The run's own context is the first node's. Every other one has its own connection, and below the run's
+folder, in `nodes/RANK/`, its own journal, log and samples. What concerns the cluster as a whole (renting
+it, its money, its end) is the run's alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from runpod_deploy.compiler.late_bound import token
+from runpod_deploy.compiler.plan import Plan, PlanArtifact
+from runpod_deploy.compiler.pod_paths import inside
+from runpod_deploy.errors import HostUnusable, RunpodDeployError, StepFailed, TransportError
+from runpod_deploy.executor import lease
+from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.endings import raise_verdict
+from runpod_deploy.executor.ports import Pod
+from runpod_deploy.executor.progress import Progress, Silent
+from runpod_deploy.executor.standing import read_earlier
+from runpod_deploy.executor.steps import connect, execute
+from runpod_deploy.record import tolerant
+from runpod_deploy.record.event_lines import read_events
+from runpod_deploy.record.journal import JOURNAL_NAME, Journal
+from runpod_deploy.record.run_folder import RunFolder
+
+Step = Callable[[RunContext], Awaitable[None]]
+
+NODES = "nodes"
+JOINED = "node_joined"
+# Done once for the whole cluster.
+_ONCE = frozenset({"check", "provision", "release"})
+# By which a node's own script fails, and not the machine or the money.
+_BY_ITSELF = frozenset({"exit_code", "failure_marker", "marker_missing"})
+
+
+class _Aside(Silent):
+    """What the other nodes tell: their messages with the node's name; output is in their folders."""
+
+    def __init__(self, progress: Progress, rank: int) -> None:
+        self._progress = progress
+        self._rank = rank
+
+    def message(self, text: str) -> None:
+        """Show it with the name of the node."""
+        self._progress.message(f"Node {self._rank}: {text}")
+
+
+async def do(ctx: RunContext, name: str, step: Step) -> None:
+    """Do a step of the run: on its pod, or on every node of its cluster at once.
+
+    Raises:
+        RunpodDeployError: What the step raised; of a node that is not the first, with its name.
+    """
+    if ctx.plan.cluster is None or name in _ONCE:
+        await step(ctx)
+        return
+    if name == "connect":
+        _bind_all(ctx)
+    await on_every(ctx, _run_node if name == "execute" else step)
+
+
+async def on_every(ctx: RunContext, step: Step) -> None:
+    """Do something on every node at once; the first that fails ends it on the others."""
+    if not ctx.peers:
+        await step(ctx)
+        return
+
+    async def named(node: RunContext) -> None:
+        try:
+            await step(node)
+        except RunpodDeployError as error:
+            raise _of(node, error) from error.__cause__
+
+    tasks = [asyncio.ensure_future(named(node)) for node in ctx.nodes]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in tasks:
+        if task in done:
+            task.result()
+
+
+def bind(ctx: RunContext, members: Sequence[Pod]) -> None:
+    """Give each of these nodes its context; the first node is the run's own."""
+    ctx.dismiss_peers()
+    for member in members:
+        if member.rank:
+            ctx.peers.append(_peer(ctx, member))
+    ctx.undo.drop(NODES)
+    ctx.undo.push(NODES, lambda: unwind(ctx))
+
+
+def joined(ctx: RunContext, members: Sequence[Pod]) -> list[Pod]:
+    """Return those of the nodes that an earlier executor of this run had to do with, and the first."""
+    return [one for one in members if not one.rank or _last_pod(_folder(ctx, one.rank)) == one.id]
+
+
+async def unwind(ctx: RunContext) -> None:
+    """End what runs on the other nodes and bring home what there is, on all at once; never raises."""
+    await asyncio.gather(*(_unwind(peer) for peer in ctx.peers))
+
+
+def _bind_all(ctx: RunContext) -> None:
+    pod = ctx.need_pod()
+    if len(pod.members) != ctx.plan.nodes:
+        raise HostUnusable(
+            f"cluster {pod.id} has {len(pod.members)} of {ctx.plan.nodes} nodes", cause="pod_gone"
+        )
+    bind(ctx, pod.members)
+    for peer in ctx.peers:
+        if _last_pod(peer.folder.path) != peer.need_pod().id:
+            peer.journal.write(JOINED, rank=peer.rank, pod_id=peer.need_pod().id)
+            peer.earlier = read_earlier(peer.journal.events)
+
+
+def _peer(ctx: RunContext, member: Pod) -> RunContext:
+    rank = member.rank or 0
+    folder = _folder(ctx, rank)
+    folder.mkdir(parents=True, exist_ok=True)
+    journal = Journal(folder, masker=ctx.masker, now=ctx.clock.now)
+    return RunContext(
+        plan_file=replace(ctx.plan_file, plan=_plan_for(ctx.plan, rank)),
+        project_root=ctx.project_root,
+        folder=RunFolder(path=folder, stamp=ctx.folder.stamp),
+        environ=ctx.environ,
+        owner=ctx.owner,
+        api_url=ctx.api_url,
+        cloud=ctx.account or ctx.cloud,
+        connector=ctx.connector,
+        clock=ctx.clock,
+        journal=journal,
+        masker=ctx.masker,
+        progress=_Aside(ctx.progress, rank),
+        random_suffix=ctx.random_suffix,
+        extra_public_keys=ctx.extra_public_keys,
+        late_bound=dict(ctx.late_bound),
+        origin=ctx.origin,
+        secret_values=ctx.secret_values,
+        allowed=ctx.allowed,
+        commands=ctx.commands,
+        pod=member,
+        candidate=ctx.candidate,
+        billed_since=ctx.billed_since,
+        earlier=read_earlier(journal.events),
+        leader=ctx,
+        rank=rank,
+    )
+
+
+def _plan_for(plan: Plan, rank: int) -> Plan:
+    """Return what is different on a node that is not the first: where its results go, what it has already."""
+    everything = plan.cluster is not None and plan.cluster.collect == "all"
+    shared = plan.storage.mount if plan.storage.mode == "network_volume" else None
+    return replace(
+        plan,
+        artifacts=tuple(_below(one, rank) for one in plan.artifacts) if everything else (),
+        # On a volume that all nodes have, it is there once the first node has it.
+        staging=tuple(
+            one for one in plan.staging if shared is None or not inside(one.destination, shared)
+        ),
+    )
+
+
+def _below(artifact: PlanArtifact, rank: int) -> PlanArtifact:
+    folder, run = artifact.local_path, token("run_dir")
+    of_the_run = folder == run or folder.startswith(f"{run}/")
+    place = (
+        f"{run}/{NODES}/{rank}{folder.removeprefix(run)}" if of_the_run else f"{folder}/node-{rank}"
+    )
+    # A bucket has one place for it, and the first node fills that.
+    return replace(artifact, local_path=place, upload=None)
+
+
+def _folder(ctx: RunContext, rank: int) -> Path:
+    return ctx.folder.path / NODES / str(rank)
+
+
+def _last_pod(folder: Path) -> str | None:
+    """Return the pod that a node's folder is about."""
+    file = folder / JOURNAL_NAME
+    pods = [
+        tolerant.text(event.fields, "pod_id")
+        for event in (read_events(file) if file.exists() else ())
+        if event.event == JOINED
+    ]
+    return pods[-1] if pods else None
+
+
+async def _run_node(node: RunContext) -> None:
+    """Run the job on a node to its end; one that fails there fails the run."""
+    if node.leader is not None and not node.earlier.started:
+        # A script that ends early must not let this node's watchdog end the others' work.
+        await lease.hold(node)
+    await execute.do(node)
+    try:
+        raise_verdict(node.job_end)
+    except StepFailed as error:
+        if node.leader is not None and error.cause in _BY_ITSELF:
+            raise StepFailed(error.message, cause="node_failed", help=error.help) from error
+        raise
+
+
+async def _unwind(peer: RunContext) -> None:
+    if peer.transport is None and {"run", "artifacts"} & set(peer.undo.names()):
+        try:
+            await connect.login(peer)
+        except (StepFailed, TransportError) as error:
+            peer.warn("not-reached", f"The node could not be reached again: {error}")
+    execute.settle_lost_start(peer, "the run was ended")
+    while peer.undo.names():
+        await peer.undo.pop(
+            lambda name, error: peer.warn("undo-failed", f"Undoing {name} failed: {error!r}")
+        )
+
+
+def _of(node: RunContext, error: RunpodDeployError) -> RunpodDeployError:
+    if node.leader is not None:
+        pod = f" (pod {node.pod.id})" if node.pod is not None else ""
+        error.message = f"Node {node.rank}{pod}: {error.message}"
+        error.args = (error.message,)
+    return error
