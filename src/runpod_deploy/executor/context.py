@@ -300,10 +300,17 @@ class RunContext:
     def unproven(self) -> tuple[str, ...]:
         """Return the required artifacts that may lie on the pod and are not verified here."""
         return tuple(
-            artifact.label + (f" of node {node.rank}" if node.rank else "")
+            label + (f" of node {node.rank}" if node.rank else "")
             for node in self.nodes
-            for artifact in node.plan.artifacts
-            if artifact.required and artifact.label not in node.verified | node.missing
+            for label in node.unproven_here()
+        )
+
+    def unproven_here(self) -> tuple[str, ...]:
+        """Return those of them that may lie on this very node."""
+        return tuple(
+            artifact.label
+            for artifact in self.plan.artifacts
+            if artifact.required and artifact.label not in self.verified | self.missing
         )
 
     def warn(self, code: str, message: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from runpod_deploy.errors import RunpodDeployError
 from runpod_deploy.executor import kept, lease, spending
 from runpod_deploy.executor.context import RunContext
-from runpod_deploy.executor.releasing import end_pod
+from runpod_deploy.executor.releasing import AT_REST, end_pod
 from runpod_deploy.executor.shielding import finish
 from runpod_deploy.executor.standing import Earlier
 from runpod_deploy.executor.steps import secrets
@@ -45,6 +45,10 @@ async def may_hold_results(ctx: RunContext) -> bool:
         return True
     if seen is None or seen.status == "TERMINATED":
         return False
+    if seen.status == "BROKEN":
+        # What lay on the node that is lost is lost.
+        left = {one.rank for one in seen.members if one.status not in AT_REST}
+        return any(node.rank in left and node.unproven_here() for node in ctx.nodes)
     return seen.status not in {"EXITED", "ERROR"} or _survives_a_stop(ctx)
 
 

@@ -250,3 +250,23 @@ def test_the_money_is_that_of_all_nodes(make_rig: RigMaker) -> None:
     assert limits[0][1] == limits[1][1]
     assert abs(limits[0][0] - limits[1][0]) <= 1
     assert rig.ctx.spent() < 8.0
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_results_of_a_lost_node_keep_nothing(make_rig: RigMaker, lost: int) -> None:
+    """What lay on the lost node alone is no reason to go on paying; the other's results come home."""
+    rig = make_rig(cluster_plan(2, collect="all"))
+    first, _ = jobs(rig, FakeJob(lasts=900.0), FakeJob(lasts=900.0))
+
+    def lose(_number: int, _name: str) -> None:
+        if first.started_at is not None and rig.clock.monotonic() > first.started_at + 30:
+            rig.cloud.change(f"pod1-{lost}", status="EXITED", ssh=None)
+            rig.machines[lost].kill()
+            rig.clock.gate.act = None
+
+    rig.clock.gate.act = lose
+    run = rig.run()
+    assert (RunState.FAILED, "pod_killed") == (run.state, run.cause)
+    assert {} == rig.cloud.rented
+    kept = rig.ctx.folder.path / ("results" if lost else "nodes/1/results") / "model.bin"
+    assert kept.exists()
