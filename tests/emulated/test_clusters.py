@@ -107,6 +107,12 @@ def test_four_nodes_work_together(bench: Bench) -> None:
         assert ["verified"] == [event["outcome"] for event in settled]
     manifest = bench.manifest()
     (paid,) = manifest["pods"]
+    assert [(1, 0), (2, 0), (3, 0)] == [
+        (row["rank"], row["exit_code"]) for row in manifest["nodes"]
+    ]
+    assert {"success"} == {
+        found["status"] for row in manifest["nodes"] for found in row["artifacts"]
+    }
     assert "gone" == paid["status"]
     assert 4 * 3.29 == pytest.approx(paid["cost_per_hour_usd"])
     pods = bench.history()["pods"]
@@ -145,7 +151,8 @@ def test_killed_and_resumed_a_cluster_ends_as_if_nothing_had_happened(bench: Ben
     process.communicate()
     status, told = bench.run("reap", "--cloud", "emulator")
     assert (0, True) == (status, "wanted" in told), told
-    assert 0 == bench.run("ssh", "last", "--", "touch /workspace/go")[0]
+    assert 0 == bench.run("ssh", "last", "--node", "1", "--", "touch /workspace/go")[0]
+    assert 4 == bench.run("ssh", "last", "--node", "2", "--", "true")[0]
 
     status, output = bench.run("resume", "last")
 
@@ -153,6 +160,7 @@ def test_killed_and_resumed_a_cluster_ends_as_if_nothing_had_happened(bench: Ben
     run = bench.last_run()
     assert "node 0 of 2\n" == (run / "out" / "began").read_text()
     assert "node 1 of 2\n" == (run / "nodes" / "1" / "out" / "began").read_text()
+    assert "node 1 of 2" in bench.run("logs", "last", "--node", "1")[1]
     staged = {
         folder: [
             event["label"] for event in journal(folder) if event["event"] == "staging_completed"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.pod_scripts import render, run_context
+from support.pod_scripts import lease_context, render, run_context
 from support.shell_pod import CONTAINER_ENV, LIMIT, SHELLS, Pod, running, wait_until
 
 pytestmark = pytest.mark.interop
@@ -373,9 +373,13 @@ def test_step_ends_what_was_left_of_the_same_command(tmp_path: Path, shell: str)
 
 
 @pytest.mark.parametrize(
-    "name", ["supervisor", "env", "base-env", "step", "lease", "boot", "sampler", "upload"]
+    ("name", "cluster"),
+    [
+        *((name, False) for name in ("supervisor", "env", "base-env", "step", "lease", "boot")),
+        *(("sampler", False), ("upload", False), ("lease", True), ("boot", True)),
+    ],
 )
-def test_shellcheck_finds_nothing(tmp_path: Path, name: str) -> None:
+def test_shellcheck_finds_nothing(tmp_path: Path, name: str, cluster: bool) -> None:
     """The scripts are POSIX sh without a finding."""
     if shutil.which("shellcheck") is None:
         pytest.skip("shellcheck is not installed")
@@ -388,6 +392,7 @@ def test_shellcheck_finds_nothing(tmp_path: Path, name: str) -> None:
         late_bound={"RUN_ID": "demo"},
         run=run_context(workdir="/w", env={"E": "1"}),
         telemetry={"interval_sec": 30, "mount": "/workspace", "idle_sec": 900},
+        lease=lease_context(cluster=cluster),
     )
     file.write_text(text, encoding="utf-8")
     done = subprocess.run(

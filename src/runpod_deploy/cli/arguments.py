@@ -95,6 +95,17 @@ Quiet = Annotated[
 ]
 
 
+Node = Annotated[
+    int,
+    typer.Option(
+        "--node",
+        metavar="RANK",
+        help="Of a cluster's nodes this one; by default the first, which is 0.",
+        show_default=False,
+    ),
+]
+
+
 class Format(StrEnum):
     """How a result is written."""
 

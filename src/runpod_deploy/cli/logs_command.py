@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runpod_deploy.cli.arguments import Quiet, Verbose
+from runpod_deploy.cli.arguments import Node, Quiet, Verbose
 from runpod_deploy.cli.history import Root
 from runpod_deploy.cli.terminal import Terminal, open_terminal
 from runpod_deploy.errors import EXIT_OK, EXIT_SIGINT, InvalidInput, RunpodDeployError
@@ -59,6 +59,7 @@ def logs_command(
             show_default=False,
         ),
     ] = None,
+    node: Node = 0,
     root: Root = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -82,6 +83,9 @@ def logs_command(
         )
     printer = LogPrinter(terminal, lines)
     try:
+        if node:
+            _print_node(folder, node, printer, terminal, follow=follow or False)
+            return EXIT_OK
         _print(folder, printer, terminal, follow=follow or False)
     except BrokenPipeError:
         return EXIT_OK  # as of `logs | head`
@@ -116,6 +120,28 @@ def _print(folder: Path, printer: LogPrinter, terminal: Terminal, *, follow: boo
         _from_pod(status, printer, terminal, follow=True)
     printer.end()
     if not printer.printed:
+        _why_nothing(status, terminal)
+
+
+def _print_node(
+    folder: Path, node: int, printer: LogPrinter, terminal: Terminal, *, follow: bool
+) -> None:
+    """Print the log of a node that is not the first, as far as it is in the run folder."""
+    from runpod_deploy.forensics.status import read_status  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.record.nodes import node_folder, pod_of_node  # noqa: PLC0415 - likewise
+
+    pod_of_node(folder, node)
+    log = node_folder(folder, node) / "run.log"
+    printer.file(log)
+    status = read_status(folder, time.time())
+    while follow and status.goes_on and status.executor is not None:
+        time.sleep(LOOK_EVERY_SEC)
+        status = read_status(folder, time.time()) if printer.is_time() else status
+        printer.file(log)
+    printer.end()
+    if status.goes_on and status.executor is None:
+        terminal.say("Nobody carries the run on; what the node wrote since is brought by `resume`.")
+    elif not printer.printed:
         _why_nothing(status, terminal)
 
 

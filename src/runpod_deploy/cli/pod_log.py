@@ -100,7 +100,7 @@ class _Reader:
         return access_to(
             self._status.folder,
             plan_file,
-            self._status.run,
+            self._status.run.pod,
             api_key=self._target.api_key,
             seen=seen,
         )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runpod_deploy.cli.arguments import Quiet, Verbose
+from runpod_deploy.cli.arguments import Node, Quiet, Verbose
 from runpod_deploy.cli.history import Root
 from runpod_deploy.cli.terminal import Terminal, open_terminal
 from runpod_deploy.errors import AccountError, CloudError, InvalidInput
@@ -40,6 +41,7 @@ def ssh_command(
             show_default=False,
         ),
     ] = None,
+    node: Node = 0,
     root: Root = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -54,7 +56,7 @@ def ssh_command(
     terminal = open_terminal(verbose=verbose, quiet=quiet)
     client = _client()
     status = read_status(find_run(run, root if root is not None else Path()), time.time())
-    access = way_in(status, terminal)
+    access = way_in(status, terminal, node)
     from runpod_deploy.executor.ssh.openssh import run_openssh  # noqa: PLC0415 - only for a login
 
     if not command:
@@ -78,17 +80,18 @@ def _client() -> str:
     return found
 
 
-def way_in(status: RunStatus, terminal: Terminal) -> PodAccess:
-    """Return the way into the pod of a run.
+def way_in(status: RunStatus, terminal: Terminal, node: int = 0) -> PodAccess:
+    """Return the way into the pod of a run, or into a node of its cluster.
 
     Raises:
-        InvalidInput: It has no pod, or nothing here opens it.
+        InvalidInput: It has no pod or no such node, or nothing here opens it.
         AccountError: There is no API key to ask with.
         CloudError: The cloud cannot be asked, or the pod has no address.
     """
     from runpod_deploy.cli.run_cloud import target_of  # noqa: PLC0415 - only for a login
     from runpod_deploy.executor.pod_access import access_to  # noqa: PLC0415 - likewise
     from runpod_deploy.forensics.status import plan_of  # noqa: PLC0415 - likewise
+    from runpod_deploy.record.nodes import pod_of_node  # noqa: PLC0415 - likewise
 
     plan_file = plan_of(status.folder)
     if plan_file is None:
@@ -97,11 +100,12 @@ def way_in(status: RunStatus, terminal: Terminal) -> PodAccess:
     if pod is None or pod.pod_id is None or pod.status == "gone":
         over = "" if pod is None else " any more"
         raise InvalidInput(f"run {status.run_id or status.folder.name} has no pod{over}")
+    pod_id = pod_of_node(status.folder, node) if node else pod.pod_id
     api_key, seen = None, None
     try:
         target = target_of(status.run, terminal.environ)
         api_key = target.api_key
-        seen = _look(target, pod.pod_id)
+        seen = _look(target, pod_id)
     except (AccountError, CloudError) as error:
         if plan_file.plan.pod.ssh_key_path is None:
             raise
@@ -109,8 +113,9 @@ def way_in(status: RunStatus, terminal: Terminal) -> PodAccess:
         terminal.say(f"The cloud cannot be asked for the pod's address ({error.message}).")
     else:
         if seen is None:
-            raise InvalidInput(f"pod {pod.pod_id} is gone")
-    return access_to(status.folder, plan_file, status.run, api_key=api_key, seen=seen)
+            raise InvalidInput(f"pod {pod_id} is gone")
+    pod = replace(pod, pod_id=pod_id)
+    return access_to(status.folder, plan_file, pod, api_key=api_key, seen=seen)
 
 
 def _look(target: Target, pod_id: str) -> Pod | None:

@@ -32,6 +32,7 @@ from runpod_deploy.record.manifest import (
     build_manifest,
     mask_manifest,
 )
+from runpod_deploy.record.nodes import node_records
 from runpod_deploy.record.run import Run, fold
 from runpod_deploy.record.run_lock import LOCK_NAME
 from runpod_deploy.record.run_request import REQUEST_NAME
@@ -159,6 +160,7 @@ def _manifest_context(ctx: RunContext, run: Run, now: str, applied: Applied) -> 
         refused_files=ctx.refused_files,
         telemetry_files=_telemetry_files(ctx),
         failure=classify(run, ctx.folder.path),
+        nodes=tuple(node_records(ctx.folder.path)) if ctx.plan.cluster else (),
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from runpod_deploy.compiler.late_bound import token
 from runpod_deploy.compiler.plan import Plan, PlanArtifact
@@ -23,15 +22,12 @@ from runpod_deploy.executor.ports import Pod
 from runpod_deploy.executor.progress import Progress, Silent
 from runpod_deploy.executor.standing import read_earlier
 from runpod_deploy.executor.steps import connect, execute
-from runpod_deploy.record import tolerant
-from runpod_deploy.record.event_lines import read_events
-from runpod_deploy.record.journal import JOURNAL_NAME, Journal
+from runpod_deploy.record.journal import Journal
+from runpod_deploy.record.nodes import JOINED, NODES, last_pod, node_folder
 from runpod_deploy.record.run_folder import RunFolder
 
 Step = Callable[[RunContext], Awaitable[None]]
 
-NODES = "nodes"
-JOINED = "node_joined"
 # Done once for the whole cluster.
 _ONCE = frozenset({"check", "provision", "release"})
 # By which a node's own script fails, and not the machine or the money.
@@ -100,7 +96,11 @@ def bind(ctx: RunContext, members: Sequence[Pod]) -> None:
 
 def joined(ctx: RunContext, members: Sequence[Pod]) -> list[Pod]:
     """Return those of the nodes that an earlier executor of this run had to do with, and the first."""
-    return [one for one in members if not one.rank or _last_pod(_folder(ctx, one.rank)) == one.id]
+    return [
+        one
+        for one in members
+        if not one.rank or last_pod(node_folder(ctx.folder.path, one.rank)) == one.id
+    ]
 
 
 async def unwind(ctx: RunContext) -> None:
@@ -116,14 +116,14 @@ def _bind_all(ctx: RunContext) -> None:
         )
     bind(ctx, pod.members)
     for peer in ctx.peers:
-        if _last_pod(peer.folder.path) != peer.need_pod().id:
+        if last_pod(peer.folder.path) != peer.need_pod().id:
             peer.journal.write(JOINED, rank=peer.rank, pod_id=peer.need_pod().id)
             peer.earlier = read_earlier(peer.journal.events)
 
 
 def _peer(ctx: RunContext, member: Pod) -> RunContext:
     rank = member.rank or 0
-    folder = _folder(ctx, rank)
+    folder = node_folder(ctx.folder.path, rank)
     folder.mkdir(parents=True, exist_ok=True)
     journal = Journal(folder, masker=ctx.masker, now=ctx.clock.now)
     return RunContext(
@@ -177,21 +177,6 @@ def _below(artifact: PlanArtifact, rank: int) -> PlanArtifact:
     )
     # A bucket has one place for it, and the first node fills that.
     return replace(artifact, local_path=place, upload=None)
-
-
-def _folder(ctx: RunContext, rank: int) -> Path:
-    return ctx.folder.path / NODES / str(rank)
-
-
-def _last_pod(folder: Path) -> str | None:
-    """Return the pod that a node's folder is about."""
-    file = folder / JOURNAL_NAME
-    pods = [
-        tolerant.text(event.fields, "pod_id")
-        for event in (read_events(file) if file.exists() else ())
-        if event.event == JOINED
-    ]
-    return pods[-1] if pods else None
 
 
 async def _run_node(node: RunContext) -> None:

@@ -20,7 +20,7 @@ from runpod_deploy.executor.ssh.transport import AsyncsshTransport
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.event_lines import read_events
 from runpod_deploy.record.journal import JOURNAL_NAME
-from runpod_deploy.record.records import PodRecord, Run
+from runpod_deploy.record.records import PodRecord
 from runpod_deploy.record.run_folder import RUNS
 
 LOGIN_WITHIN_SEC = 20.0
@@ -82,11 +82,17 @@ class PodAccess:
 
 
 def access_to(
-    folder: Path, plan_file: PlanFile, run: Run, *, api_key: str | None, seen: Pod | None
+    folder: Path,
+    plan_file: PlanFile,
+    pod: PodRecord | None,
+    *,
+    api_key: str | None,
+    seen: Pod | None,
 ) -> PodAccess:
-    """Return the way into the pod that a run works on.
+    """Return the way into the pod that a run works on, or into a node of its cluster.
 
     Args:
+        pod: What the run's journal says of it.
         api_key: The account's; None where it is not known here.
         seen: The pod as the cloud shows it now; None takes its last address from the journal.
 
@@ -94,7 +100,6 @@ def access_to(
         InvalidInput: The run has no pod, or nothing here opens it.
         ConnectFailed: The pod has no address now, or nobody of this run ever logged in to it.
     """
-    pod = run.pod
     if pod is None or pod.pod_id is None or pod.status in {"gone", "refused"}:
         raise InvalidInput("this run has no pod" + ("" if pod is None else " any more"))
     endpoint = _last_endpoint(folder, pod.pod_id) if seen is None else seen.ssh

@@ -17,6 +17,7 @@ from runpod_deploy.compiler.plan import GitFacts, LockfileFacts, Plan, PlanArtif
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.failure import Failure, failure_json
 from runpod_deploy.record.masking import Masker
+from runpod_deploy.record.nodes import NODES, NodeRecord
 from runpod_deploy.record.reading import read_whole
 from runpod_deploy.record.records import StepRecord
 from runpod_deploy.record.run import ArtifactRecord, PodRecord, Run, RunState, UploadRecord
@@ -128,6 +129,7 @@ class ManifestContext:
         artifact_files: Label to the pulled files `{path, size, sha256}`.
         telemetry_files: Names of the files of the run folder.
         failure: Why the run failed; None for a success.
+        nodes: The nodes of a cluster but the first, whose job and artifacts are the run's own.
     """
 
     written_at: str
@@ -146,6 +148,7 @@ class ManifestContext:
     refused_files: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     telemetry_files: tuple[str, ...] = ()
     failure: Failure | None = None
+    nodes: tuple[NodeRecord, ...] = ()
 
 
 def build_manifest(plan_file: PlanFile, run: Run, context: ManifestContext) -> dict[str, Any]:
@@ -182,6 +185,7 @@ def build_manifest(plan_file: PlanFile, run: Run, context: ManifestContext) -> d
         },
         "lost_attempts": [to_plain(record) for record in run.lost],
         "pods": [to_plain(record) for record in run.pods.values()],
+        "nodes": [_node(record) for record in context.nodes],
         "leaked_pod_ids": [record.pod_id or record.name for record in run.leaked],
         "host_key_fingerprint": run.host_key_fingerprint,
         "host_key_confirmed": run.host_key_confirmed,
@@ -204,6 +208,28 @@ def build_manifest(plan_file: PlanFile, run: Run, context: ManifestContext) -> d
             "failure_seen": list(run.job_end.failure_markers_seen) if run.job_end else [],
         },
         "warnings": list(run.warnings),
+    }
+
+
+def _node(record: NodeRecord) -> dict[str, Any]:
+    end = record.run.job_end
+    return {
+        "rank": record.rank,
+        "pod_id": record.pod_id,
+        "outcome": None if end is None else end.outcome,
+        "exit_code": None if end is None else end.exit_code,
+        "cause": None if end is None else end.cause,
+        "folder": f"{NODES}/{record.rank}",
+        "artifacts": [
+            {
+                "label": one.label,
+                "status": "failed" if one.status == "pulling" else one.status,
+                "files": one.files,
+                "bytes": one.bytes,
+                "sha256": one.sha256,
+            }
+            for one in record.run.artifacts.values()
+        ],
     }
 
 

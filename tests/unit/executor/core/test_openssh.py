@@ -52,7 +52,7 @@ def access(begun: Begun, api_key: str | None = KEY, seen: Pod | None = HERE) -> 
     run = fold(read_events(begun.path / "events.jsonl"))
     plan_file = plan_of(begun.path)
     assert plan_file is not None
-    return access_to(begun.path, plan_file, run, api_key=api_key, seen=seen)
+    return access_to(begun.path, plan_file, run.pod, api_key=api_key, seen=seen)
 
 
 def words(way: PodAccess, **more: object) -> list[str]:
