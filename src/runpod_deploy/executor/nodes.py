@@ -199,11 +199,11 @@ async def _unwind(peer: RunContext) -> None:
             await connect.login(peer)
         except (StepFailed, TransportError) as error:
             peer.warn("not-reached", f"The node could not be reached again: {error}")
-    execute.settle_lost_start(peer, "the run was ended")
     while peer.undo.names():
         await peer.undo.pop(
             lambda name, error: peer.warn("undo-failed", f"Undoing {name} failed: {error!r}")
         )
+    execute.settle_lost_start(peer, "the run was ended")
 
 
 def _of(node: RunContext, error: RunpodDeployError) -> RunpodDeployError:
