@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -58,7 +58,7 @@ def make_tree(root: Path) -> None:
 
 def install_predecessor(root: Path) -> str | None:
     """Return the predecessor's command, None when it cannot be installed here."""
-    python = next(filter(None, map(shutil.which, ("python3.13", "python3.14"))), None)
+    python = next(filter(_runs, _pythons()), None)
     if python is None:
         return None
     steps = (
@@ -78,6 +78,18 @@ def install_predecessor(root: Path) -> str | None:
         if subprocess.run(step, capture_output=True, check=False).returncode:
             return None
     return str(root / "bin" / "runpod-deploy")
+
+
+def _pythons() -> Iterator[str]:
+    """Yield where a Python new enough may be: on the PATH, or among pyenv's."""
+    yield from filter(None, map(shutil.which, ("python3.13", "python3.14")))
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    yield from map(str, sorted(pyenv.glob("versions/3.1[34].*/bin/python")))
+
+
+def _runs(python: str) -> bool:
+    """Tell whether it is one: what pyenv lays on the PATH is not, for versions that are not chosen."""
+    return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
 def measure(command: Sequence[str]) -> tuple[float, float, int]:
