@@ -189,6 +189,9 @@ def test_a_cluster_that_nobody_comes_back_for_ends_itself(bench: Bench) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
-    wait_until(lambda: not bench.pods(), timeout=90)
+    def ended() -> bool:
+        return {"deleted"} == {pod["ended_by"] for pod in bench.history()["pods"]}
 
-    assert {"deleted"} == {pod["ended_by"] for pod in bench.history()["pods"]}
+    wait_until(ended, timeout=90)
+
+    assert [] == bench.pods()
