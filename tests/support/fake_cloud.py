@@ -139,7 +139,9 @@ class FakeCloud:
         return [
             self._describe(rented)
             for rented in self.rented.values()
-            if rented.request.name == name and rented.visible_at <= now
+            if rented.request.name == name
+            and rented.visible_at <= now
+            and rented.pod.cluster_id is None
         ]
 
     async def set_env(self, pod_id: str, env: Mapping[str, str]) -> Pod:

@@ -115,6 +115,10 @@ def _bind_all(ctx: RunContext) -> None:
             f"cluster {pod.id} has {len(pod.members)} of {ctx.plan.nodes} nodes", cause="pod_gone"
         )
     bind(ctx, pod.members)
+    ctx.progress.message(
+        f"Cluster {pod.id} has {ctx.plan.nodes} nodes; the first one's log is shown, the others' are in "
+        f"{ctx.folder.path / NODES}."
+    )
     for peer in ctx.peers:
         if last_pod(peer.folder.path) != peer.need_pod().id:
             peer.journal.write(JOINED, rank=peer.rank, pod_id=peer.need_pod().id)
