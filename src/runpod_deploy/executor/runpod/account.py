@@ -50,7 +50,8 @@ class WholeAccount(RunPodCloud):
         """Start, stop or restart a pod; a cluster knows none of that.
 
         Raises:
-            Conflict: Not possible in the pod's present state, or with a cluster.
+            Conflict: Not possible in the pod's present state.
+            RunpodDeployError: Not possible with a cluster.
             NotFound: There is no such pod.
         """
         if await self._is_cluster(pod_id):

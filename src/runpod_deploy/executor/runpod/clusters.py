@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from runpod_deploy.errors import CloudError, Conflict, EffectUnknown, NotFound, RunpodDeployError
+from runpod_deploy.errors import CloudError, EffectUnknown, NotFound, RunpodDeployError
 from runpod_deploy.executor.ports import (
     Bill,
     GpuOffer,
@@ -34,7 +34,6 @@ LOOK_EVERY_SEC = 1.0
 # A cluster that is older and has not all of its nodes has lost some.
 COMPLETE_WITHIN_SEC = 1800.0
 DEAD = frozenset({"EXITED", "ERROR", "TERMINATED"})
-_NO_STOP = "A cluster can only be deleted: RunPod's API has no way to stop or start it."
 
 
 class ClusterCloud:
@@ -111,20 +110,22 @@ class ClusterCloud:
         return [self._seen(row, _of(row.id, nodes)) for row in rows]
 
     async def act(self, pod_id: str, action: PodAction) -> None:
-        """Refuse: neither stop nor start nor restart exist for clusters.
+        """Refuse, without asking: neither stop nor start nor restart exist for clusters.
 
         Raises:
-            Conflict: Always.
+            RunpodDeployError: Always; no later try can succeed.
         """
-        raise Conflict(f"{_NO_STOP} {action} was asked of {pod_id}.", status=409)
+        raise RunpodDeployError(
+            f"{pod_id} is a cluster, which can only be deleted: RunPod's API has no way to {action} it"
+        )
 
     async def set_env(self, pod_id: str, env: Mapping[str, str]) -> Pod:  # noqa: ARG002 - the port's
-        """Refuse: the environment of a cluster is fixed when it is made.
+        """Refuse, without asking: the environment of a cluster is fixed when it is made.
 
         Raises:
-            Conflict: Always.
+            RunpodDeployError: Always.
         """
-        raise Conflict(f"The environment of cluster {pod_id} cannot be changed.", status=409)
+        raise RunpodDeployError(f"the environment of cluster {pod_id} cannot be changed")
 
     async def delete(self, pod_id: str) -> None:
         """Ask for the cluster's end; 404 counts as success. Proof is only `get` returning None."""

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from runpod_deploy.errors import Conflict, EffectUnknown, InternalError
+from runpod_deploy.errors import EffectUnknown, InternalError, RunpodDeployError
 from runpod_deploy.executor.ports import Cloud, Endpoint, PodRequest
+from runpod_deploy.executor.releasing import end_pod
 from runpod_deploy.executor.runpod.account import WholeAccount
 from runpod_deploy.executor.runpod.body import cluster_body
 from runpod_deploy.executor.runpod.cloud import RunPodCloud
@@ -239,11 +240,21 @@ def test_gone_is_what_the_api_no_longer_knows() -> None:
 def test_a_cluster_cannot_be_stopped() -> None:
     """Nothing is asked of the API for what it cannot do."""
     api = Api(cluster())
-    with pytest.raises(Conflict):
+    with pytest.raises(RunpodDeployError):
         do(api, lambda cloud: cloud.act("c1", "stop"))
-    with pytest.raises(Conflict):
+    with pytest.raises(RunpodDeployError):
         do(api, lambda cloud: cloud.set_env("c1", {}))
     assert [] == api.asked
+
+
+def test_ending_a_cluster_by_a_stop_is_given_up_at_once() -> None:
+    """What can never be is not asked for again and again."""
+    api = Api(cluster())
+    whole = WholeAccount.over(api.single)
+    problem = asyncio.run(end_pod(whole, api.clock, "c1", "stop"))
+    assert problem is not None
+    assert "can only be deleted" in problem
+    assert {"c1"} == set(api.clusters)
 
 
 def account(api: Api, call: Callable[[WholeAccount], Awaitable[T]]) -> T:
@@ -277,7 +288,7 @@ def test_a_cluster_is_deleted_by_its_id_alone() -> None:
     api = Api(cluster())
     account(api, lambda whole: whole.delete("c1"))
     assert {} == api.clusters
-    with pytest.raises(Conflict):
+    with pytest.raises(RunpodDeployError):
         account(Api(cluster()), lambda whole: whole.act("c1", "stop"))
 
 
