@@ -56,7 +56,10 @@ def job(over: dict[str, Any] | None = None, **variables: str) -> JobConfig:
     }
     if variables:
         base["variables"] = variables
-    text = yaml.safe_dump(merged(base, over or {}), allow_unicode=True, sort_keys=False)
+    whole = merged(base, over or {})
+    if "cpu" in whole["pod"] and "gpu_order" not in (over or {})["pod"]:
+        del whole["pod"]["gpu_order"]
+    text = yaml.safe_dump(whole, allow_unicode=True, sort_keys=False)
     return load_bytes(text.encode(), display="job.yaml")
 
 

@@ -59,6 +59,16 @@ OF_A_CLUSTER: dict[str, Any] = {
     "lifecycle": None,
     "cluster": {"nodes": 5},
 }
+_OF_GPUS = ("gpu_order", "gpu_count", "min_cuda", "admission")
+WITHOUT_GPU: dict[str, Any] = {
+    "pod": {
+        **dict.fromkeys(_OF_GPUS),
+        "cloud_type": "SECURE",
+        "cpu": {"flavor": "cpu3c"},
+    },
+    "storage": None,
+    "lifecycle": None,
+}
 # What must stand beside a key for it to be allowed or to mean anything: sections, and keys of them.
 BESIDE: dict[str, dict[str, Any]] = {
     "/storage/volume_mount": PLAIN,
@@ -71,6 +81,8 @@ BESIDE: dict[str, dict[str, Any]] = {
     "/notify/on": {"notify": {"command": "true"}},
     "/run/script": {"run": {"body": None, "script": "a.sh"}},
     "/artifacts/0/upload": {"secrets": [SIGNS]},
+    "/pod/cpu/flavor": WITHOUT_GPU,
+    "/pod/cpu/vcpus": WITHOUT_GPU,
     "/artifacts/0/upload_secret": {"secrets": [SIGNS, ALSO], "artifacts": [SENT]},
     "/artifacts/0/upload_endpoint": {"secrets": [SIGNS], "artifacts": [SENT]},
     "/run/template": {"run": {"body": None, "script": "a.sh"}},

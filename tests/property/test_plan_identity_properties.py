@@ -183,8 +183,12 @@ NOTIFY = {
     "command": "tell x",
     "on": ["failed", "leaked"],
 }
+UPLOAD = {"to": "s3://results/x", "endpoint": "https://store.test", "secret": "bucket"}
+FULL = to_plain(full_plan_file().plan)
 PLAN = {
-    **to_plain(full_plan_file().plan),
+    **FULL,
+    "pod": {**FULL["pod"], "cpu": {"flavor": "cpu5c", "vcpus": 4}},
+    "artifacts": [{**one, "upload": UPLOAD} for one in FULL["artifacts"]],
     "matrix": SHARD,
     "notify": NOTIFY,
     "forward": [{"local": 8080, "pod": 8888}],

@@ -275,7 +275,8 @@ def _show_inventory(terminal: Terminal, plan: Plan, catalog: ObservedCatalog, *,
 
     style = terminal.out
     if not terminal.quiet:
-        told = f"{count(plan.pod.gpu_count, 'GPU')} a pod; {source(catalog, time.time())}"
+        what = "GPU" if plan.pod.cpu is None else "vCPU"
+        told = f"{count(plan.pod.units, what)} a pod; {source(catalog, time.time())}"
         terminal.print(f"{style.bold(line(plan.job.name))}  {style.dim(told)}")
         terminal.print("\n".join(candidate_table(plan, catalog, style)))
     if had:

@@ -77,7 +77,8 @@ def candidate_table(
     ]
     left = len(offers) - len(rows)
     more = [f"{INDENT}… and {left} more"] if left else []
-    head = [f"{'':4}GPU", "where", "cloud", "pod", "stock"]
+    machine = "GPU" if plan.pod.cpu is None else "CPU"
+    head = [f"{'':4}{machine}", "where", "cloud", "pod", "stock"]
     return [*_with_long_first(rows, head, style, "...r."), *more]
 
 

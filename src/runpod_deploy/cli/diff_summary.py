@@ -57,8 +57,10 @@ def _image(of: PlanFile) -> str:
 
 def _gpus(of: PlanFile) -> str:
     names = dict.fromkeys(one.gpu for one in of.plan.candidates)
-    nodes = "" if of.plan.cluster is None else f"{of.plan.nodes} nodes × "
-    return f"{nodes}{of.plan.pod.gpu_count} × {_some(list(names))}"
+    plan, pod = of.plan, of.plan.pod
+    nodes = "" if plan.cluster is None else f"{plan.nodes} nodes × "
+    vcpus = "" if pod.cpu is None else " vCPUs"
+    return f"{nodes}{pod.units}{vcpus} × {_some(list(names))}"
 
 
 def _places(of: PlanFile) -> str:
@@ -79,6 +81,7 @@ def _some(names: list[str], between: str = ", ") -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+_CPU = ("pod.cpu", "pod.cpu.flavor", "pod.cpu.vcpus")
 _Say = Callable[[PlanFile], str]
 _SUMMARY: dict[str, tuple[tuple[str, tuple[str, ...], _Say], ...]] = {
     "cost": (
@@ -88,7 +91,7 @@ _SUMMARY: dict[str, tuple[tuple[str, tuple[str, ...], _Say], ...]] = {
     ),
     "hardware": (
         ("image", ("pod.image", "pod.template_id"), _image),
-        ("GPUs", ("pod.gpu_count", "cluster.nodes"), _gpus),
+        ("GPUs", ("pod.gpu_count", "cluster.nodes", *_CPU), _gpus),
         ("places", (), _places),
         ("container disk", ("pod.container_disk_gb",), _disk),
     ),

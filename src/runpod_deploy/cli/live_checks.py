@@ -139,7 +139,7 @@ def _nothing_now(wanted: Wanted, catalog: ObservedCatalog) -> Finding:
     if len(rows) > _SHOWN:
         rows[_SHOWN:] = [f"and {len(rows) - _SHOWN} more"]
     return Finding(
-        pointer="/pod/gpu_order",
+        pointer="/pod/gpu_order" if wanted.pod.cpu is None else "/pod/cpu",
         severity=Severity.WARNING,
         code="nothing-to-be-had",
         summary="No candidate can be had now",

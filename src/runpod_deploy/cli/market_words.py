@@ -80,7 +80,7 @@ def estimate_rows(plan: Plan, catalog: ObservedCatalog, made: Estimate) -> Itera
     first = plan.candidates[made.candidate]
     offer = catalog.candidates[made.candidate]
     yield Row(label="first choice", text=f"{first}, stock {stock(offer.stock)}")
-    yield Row(label="GPUs", text=_gpus(plan, offer, made))
+    yield Row(label="GPUs" if plan.pod.cpu is None else "vCPUs", text=_gpus(plan, offer, made))
     yield Row(label="disks", text=_disks(plan, made))
     if made.rate_per_hour_usd is not None:
         yield Row(label="together", text=per_hour(made.rate_per_hour_usd))
@@ -94,7 +94,7 @@ def _gpus(plan: Plan, offer: CandidateOffer, made: Estimate) -> str:
         return f"{rate}, as the job file assumes: the catalog has no price"
     if made.compute_per_hour_usd is None:
         return "price unknown: the catalog has none, so no sum can be given"
-    number = plan.pod.gpu_count * plan.nodes
+    number = plan.pod.units * plan.nodes
     each = "" if number == 1 else f", {number} × {per_hour(offer.price_per_gpu_hour_usd)}"
     return f"{per_hour(made.compute_per_hour_usd)}{each}"
 

@@ -100,10 +100,10 @@ def _price(plan_file: PlanFile) -> Iterator[Row]:
 def _gpus(plan_file: PlanFile) -> Row:
     names = list(dict.fromkeys(one.gpu for one in plan_file.plan.candidates))
     more = f" and {len(names) - LARGEST} more" if len(names) > LARGEST else ""
-    plan = plan_file.plan
+    plan, pod = plan_file.plan, plan_file.plan.pod
     nodes = "" if plan.cluster is None else f"{plan.nodes} nodes × "
-    text = f"{nodes}{plan.pod.gpu_count} × {', '.join(names[:LARGEST])}{more}"
-    return Row(label="GPU", text=text)
+    text = f"{nodes}{pod.units} × {', '.join(names[:LARGEST])}{more}"
+    return Row(label="GPU" if pod.cpu is None else "vCPU", text=text)
 
 
 def _rows(

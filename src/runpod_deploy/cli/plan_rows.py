@@ -73,8 +73,12 @@ def pod(plan: Plan, image: ObservedImage | None = None) -> Iterator[Row]:
         yield Row(label="registry", text=of.registry_auth)
     if plan.cluster is not None:
         yield Row(label="cluster", text=_cluster(plan.cluster))
-    each = "" if plan.cluster is None else f" on each node, {of.gpu_count * plan.nodes} in all"
-    yield Row(label="GPUs", text=f"{of.gpu_count}{each}", default=of.gpu_count == 1 and not each)
+    if of.cpu is not None:
+        yield Row(label="CPU", text=f"{count(of.cpu.vcpus, 'vCPU')} of {of.cpu.flavor}, no GPU")
+    else:
+        each = "" if plan.cluster is None else f" on each node, {of.gpu_count * plan.nodes} in all"
+        default = of.gpu_count == 1 and not each
+        yield Row(label="GPUs", text=f"{of.gpu_count}{each}", default=default)
     ceiling = of.max_price_per_hour_usd
     yield Row(
         label="price at most",
@@ -114,8 +118,9 @@ def _cluster(of: PlanCluster) -> str:
 def _admission(of: PlanAdmission) -> Row:
     if not of.enabled:
         return Row(label="admission", text="off")
+    gpus = count(of.gpu_count, "GPU") if of.gpu_count else "nothing"
     asked = [
-        f"{of.gpu_count} × {of.gpu_name}" if of.gpu_name else count(of.gpu_count, "GPU"),
+        f"{of.gpu_count} × {of.gpu_name}" if of.gpu_name else gpus,
         _at_least("GPU memory", of.min_gpu_memory_gb, " GB"),
         _at_least("driver", of.min_driver),
         _at_least("CUDA", of.min_cuda),

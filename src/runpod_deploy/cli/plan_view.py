@@ -64,7 +64,8 @@ class _View:
 
     def candidates(self) -> list[str]:
         all_of_them = self.plan.candidates
-        order = _PREFERRED[self.plan.pod.prefer]
+        cpu = self.plan.pod.cpu is not None
+        order = "one place after the other" if cpu else _PREFERRED[self.plan.pod.prefer]
         seen, title = self.plan_file.observed.catalog, f"Candidates ({len(all_of_them)})"
         if seen is not None:
             from runpod_deploy.cli import catalog_views, market_words  # noqa: PLC0415 - only for prices

@@ -24,11 +24,12 @@ def ring(config: Resolved) -> tuple[Candidate, ...]:
 
 
 def _walk(config: Resolved) -> Iterator[Candidate]:
-    datacenters = _datacenters(config)
+    datacenters, cpu = _datacenters(config), config.pod.cpu
+    machines = config.pod.gpu_order if cpu is None else (cpu.flavor,)
     if config.pod.prefer == "datacenter":
-        places = [(gpu, place) for place in datacenters for gpu in config.pod.gpu_order]
+        places = [(gpu, place) for place in datacenters for gpu in machines]
     else:
-        places = [(gpu, place) for gpu in config.pod.gpu_order for place in datacenters]
+        places = [(gpu, place) for gpu in machines for place in datacenters]
     for gpu, datacenter in places:
         for cloud in clouds(config):
             yield Candidate(gpu=gpu, datacenter=datacenter, cloud=cloud)

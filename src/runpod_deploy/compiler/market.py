@@ -64,7 +64,7 @@ def reason(offer: CandidateOffer, pod: PlanPod) -> str | None:
     ceiling = pod.max_price_per_hour_usd
     match offer.passed_over:
         case "not_in_catalog":
-            return "the catalog does not know this GPU, so its price cannot be held against the ceiling"
+            return "the catalog does not know it, so its price cannot be held against the ceiling"
         case "price_unknown":
             return f"no {offer.cloud} price is known, and max_price_per_hour_usd is {ceiling:g}"
         case "above_ceiling":

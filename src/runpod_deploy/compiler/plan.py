@@ -54,7 +54,7 @@ class Candidate:
     """One place to try: the ring is walked in plan order.
 
     Attributes:
-        gpu: Exact GPU id of the catalog.
+        gpu: Exact GPU id of the catalog; of a pod without a GPU the flavor of its processor.
         datacenter: Data center id; None lets RunPod choose; `@volume` is the network volume's own.
         cloud: `SECURE` or `COMMUNITY`.
     """
@@ -81,10 +81,19 @@ class PlanAdmission:
 
 
 @frozen
+class PlanCpu:
+    """A pod without a GPU: flavor by RunPod's name, and its number of vCPUs."""
+
+    flavor: str
+    vcpus: int
+
+
+@frozen
 class PlanPod:
     """The machine; `max_price_per_hour_usd` is the whole pod's rate.
 
     Attributes:
+        gpu_count: 0 for a pod without a GPU; what stands for the GPU elsewhere is then the flavor.
         start_command: As the job file says it; None keeps the image's own.
         args: The container's command as RunPod is told it, None keeps the image's own. With the
             script `boot` in the plan it starts that watchdog beside the original command.
@@ -105,6 +114,12 @@ class PlanPod:
     prefer: Literal["gpu", "datacenter", "price"]
     ssh_key_path: str | None
     admission: PlanAdmission
+    cpu: PlanCpu | None = None
+
+    @property
+    def units(self) -> int:
+        """How many times the catalog's price the pod costs: by GPU, or by vCPU."""
+        return self.gpu_count if self.cpu is None else self.cpu.vcpus
 
 
 @frozen

@@ -9,6 +9,7 @@ from runpod_deploy.compiler.plan import (
     PlanArtifact,
     PlanBudget,
     PlanCluster,
+    PlanCpu,
     PlanJob,
     PlanNotify,
     PlanPod,
@@ -37,9 +38,10 @@ def job(config: Resolved, facts: Facts) -> PlanJob:
 def pod(config: Resolved) -> PlanPod:
     """Return the machine; the pod's own floor for CUDA is also what admission looks for."""
     said = config.pod
+    gpus = said.gpu_count if said.cpu is None else 0
     admission = PlanAdmission(
         enabled=said.admission.enabled,
-        gpu_count=said.gpu_count,
+        gpu_count=gpus,
         gpu_name=said.admission.gpu_name,
         min_gpu_memory_gb=said.admission.min_gpu_memory_gb,
         min_driver=said.admission.min_driver,
@@ -50,7 +52,7 @@ def pod(config: Resolved) -> PlanPod:
         image=said.image,
         template_id=said.template_id,
         registry_auth=said.registry_auth,
-        gpu_count=said.gpu_count,
+        gpu_count=gpus,
         min_cuda=said.min_cuda,
         max_price_per_hour_usd=said.max_price_per_hour_usd,
         container_disk_gb=said.container_disk_gb,
@@ -62,6 +64,7 @@ def pod(config: Resolved) -> PlanPod:
         prefer=said.prefer,
         ssh_key_path=config.ssh.key_path,
         admission=admission,
+        cpu=None if said.cpu is None else PlanCpu(flavor=said.cpu.flavor, vcpus=said.cpu.vcpus),
     )
 
 
@@ -165,7 +168,7 @@ def telemetry(config: Resolved) -> PlanTelemetry:
     return PlanTelemetry(
         enabled=said.enabled,
         sample_interval_sec=said.sample_interval_sec,
-        capture_nvidia_smi=said.capture_nvidia_smi,
+        capture_nvidia_smi=said.capture_nvidia_smi and config.pod.cpu is None,
         capture_dmesg=said.capture_dmesg,
         capture_pod_describe=said.capture_pod_describe,
         capture_remote_env=said.capture_remote_env,

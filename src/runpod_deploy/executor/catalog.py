@@ -20,6 +20,7 @@ def stock_query(plan: Asking) -> StockQuery:
         clouds=tuple(clouds),
         min_cuda=plan.pod.min_cuda,
         product="POD" if plan.nodes == 1 else "CLUSTER",
+        vcpus=None if plan.pod.cpu is None else plan.pod.cpu.vcpus,
     )
 
 
@@ -72,7 +73,7 @@ def _one(
 ) -> CandidateOffer:
     offer = offers.get(candidate.gpu)
     single = offer.price(candidate.cloud) if offer else None
-    whole = None if single is None else single * plan.pod.gpu_count * plan.nodes
+    whole = None if single is None else single * plan.pod.units * plan.nodes
     place = candidate.datacenter
     if place == VOLUME:
         place = volume.datacenter if volume else VOLUME

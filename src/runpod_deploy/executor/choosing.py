@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar
 
@@ -26,6 +27,7 @@ from runpod_deploy.record.run import PodRecord
 T = TypeVar("T")
 
 ROUND_PAUSE_SEC = 10.0
+_FLAVOR = re.compile(r"cpu[0-9]{1,2}[a-z]")
 
 
 async def arrange(ctx: RunContext, ring: Ring, volume: Volume | None) -> None:
@@ -130,6 +132,14 @@ def _advice(ring: Ring) -> str:
     """Return what may help: a name that is not in the catalog is no matter of waiting."""
     wrong = sorted(ring.unlisted & {one.gpu for one in ring.candidates})
     lines = []
+    flavors = [name for name in wrong if _FLAVOR.fullmatch(name)]
+    if flavors:
+        return f"The catalog has no {flavors[0]} with so many vCPUs: correct pod.cpu."
+    if all(_FLAVOR.fullmatch(one.gpu) for one in ring.candidates):
+        return (
+            "Widen pod.datacenters to `any`, choose another pod.cpu.flavor, or wait: "
+            "capacity.wait_minutes goes round the candidates again."
+        )
     for gpu in wrong:
         near = near_names(gpu, listed("gpu"))
         meant = f"; near it {'is' if len(near) == 1 else 'are'} {', '.join(near)}" if near else ""

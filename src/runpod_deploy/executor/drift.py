@@ -34,6 +34,7 @@ def made_as(plan: Plan) -> dict[str, Any]:
         "pod.template_id": pod.template_id,
         "pod.registry_auth": pod.registry_auth,
         "pod.gpu_count": pod.gpu_count,
+        **({} if pod.cpu is None else {"pod.cpu.vcpus": pod.cpu.vcpus}),
         "pod.min_cuda": pod.min_cuda,
         "pod.container_disk_gb": pod.container_disk_gb,
         "pod.ports": sorted(pod.ports),

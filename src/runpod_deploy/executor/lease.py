@@ -9,6 +9,7 @@ import re
 import shlex
 
 from runpod_deploy.compiler.lease import BOOT_ENV
+from runpod_deploy.compiler.plan import PlanPod
 from runpod_deploy.compiler.scripts import BOOT_SCRIPT
 from runpod_deploy.errors import StepFailed, TransportError
 from runpod_deploy.executor.context import RunContext
@@ -24,6 +25,7 @@ RESTORE_WITHIN_SEC = 300.0  # the log may be long
 AROUND_SEC = 6 * 3600.0
 # No GPU of RunPod's is cheaper, in USD per hour: a pod's money lasts at most so long.
 CHEAPEST_GPU_USD = 0.05
+CHEAPEST_VCPU_USD = 0.01
 
 _ARMED = re.compile(r"armed (-|curl|python3|wget|runpodctl)")
 
@@ -97,6 +99,13 @@ def latest_end(ctx: RunContext) -> float:
     return min(money, ctx.run_ends_by + ctx.plan.lease.silence_minutes * 60)
 
 
+def cheapest_usd(pod: PlanPod) -> float:
+    """Return what the pod costs in an hour at least, in USD, before its price is known."""
+    if pod.cpu is not None:
+        return CHEAPEST_VCPU_USD * pod.cpu.vcpus
+    return CHEAPEST_GPU_USD * pod.gpu_count
+
+
 def dead_after(ctx: RunContext) -> int:
     """Return the epoch second after which nobody can still want a pod that is about to be made.
 
@@ -104,7 +113,7 @@ def dead_after(ctx: RunContext) -> int:
     """
     plan = ctx.plan
     now = ctx.clock.now()
-    lowest = CHEAPEST_GPU_USD * plan.pod.gpu_count * plan.nodes
+    lowest = cheapest_usd(plan.pod) * plan.nodes
     latest = capped_at(now, lowest, max(0.0, ctx.limit() - ctx.spent()))
     minutes = plan.budget.max_runtime_minutes
     if minutes is not None and not plan.lease.spares_results:

@@ -24,6 +24,7 @@ def pod_request(
         registry_auth=plan.pod.registry_auth,
         gpu=candidate.gpu,
         gpu_count=plan.pod.gpu_count,
+        vcpus=None if plan.pod.cpu is None else plan.pod.cpu.vcpus,
         cloud=candidate.cloud,
         datacenter=volume.datacenter if volume else candidate.datacenter,
         container_disk_gb=plan.pod.container_disk_gb,

@@ -35,6 +35,7 @@ class PodRequest:
         network_volume_id: Attach this volume at `mount`; excludes `persistent_gb`.
         persistent_gb: Size of a host-local disk at `mount`; excludes `network_volume_id`.
         args: The container's start command, already quoted for a shell; None keeps the image's own.
+        vcpus: Of a pod without a GPU, whose flavor is in `gpu`; None for one with GPUs.
     """
 
     name: str
@@ -54,6 +55,7 @@ class PodRequest:
     persistent_gb: int | None = None
     args: str | None = None
     nodes: int = 1
+    vcpus: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +69,9 @@ class Pod:
         status: `UNKNOWN` for a status that this version does not know; `BROKEN`, which is ours, for a
             cluster that lost a node: the others run and bill, and nothing makes it whole.
         cost: USD per hour for the whole pod; None when the API gives none or 0.
+        gpu: Of a pod without a GPU the flavor of its processor, with a count of 0.
         ssh: None until the pod has a public port for 22/tcp.
+        vcpus: Of a pod without a GPU; None for one with GPUs.
         raw: The API's own object, for `pod_describe`; holds the env in clear, never to be logged.
     """
 
@@ -81,6 +85,7 @@ class Pod:
     cost: float | None
     image: str | None
     ssh: Endpoint | None
+    vcpus: int | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
     cluster_id: str | None = None
     rank: int | None = None
@@ -115,6 +120,8 @@ class GpuOffer:
 class StockQuery:
     """Whose stock is asked for: that of pods with `gpu_count` GPUs, in each of these clouds.
 
+    With `vcpus` it is that of pods without a GPU that have so many.
+
     Attributes:
         product: Whether the pods are to stand alone or to be nodes of a cluster.
     """
@@ -123,6 +130,7 @@ class StockQuery:
     clouds: tuple[str, ...] = ("SECURE", "COMMUNITY")
     min_cuda: str | None = None
     product: Literal["POD", "CLUSTER"] = "POD"
+    vcpus: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

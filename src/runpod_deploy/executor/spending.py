@@ -159,8 +159,7 @@ def _affordable(ctx: RunContext, accounts: Accounts) -> float | None:
         return budget.cost_cap_usd
     left = budget.monthly_cap_usd - accounts.month_usd(cloud, now)
     left -= accounts.promised_usd(cloud, now, but=_key(ctx))
-    gpus = ctx.plan.pod.gpu_count * ctx.plan.nodes
-    least = lease.CHEAPEST_GPU_USD * gpus * LEAST_SEC / 3600
+    least = lease.cheapest_usd(ctx.plan.pod) * ctx.plan.nodes * LEAST_SEC / 3600
     if left < min(least, budget.cost_cap_usd):
         return None
     return min(budget.cost_cap_usd, left + accounts.run_usd(_key(ctx), now))

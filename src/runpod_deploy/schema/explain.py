@@ -108,8 +108,6 @@ class _Explainer:
         return None if near else f"The keys that can stand here: {listed(usable, 'and')}."
 
     def _missing_key(self, fault: Fault) -> None:
-        if child(fault.pointer, _INSTEAD.get(child(fault.pointer, fault.key), "")) in self._refused:
-            return  # another key stands for it, which is told about
         rule = self._describe(fault.pointer)
         if any(_misspelt(key, fault.value, rule) == fault.key for key in fault.value):
             return  # it is there, misspelt, and that is told
@@ -282,10 +280,6 @@ class _Explainer:
             detail += f", and this is {written(fault.value)}"
         place = self._values[fault.pointer]
         self._report.error("out-of-range", "Value out of range", f"{detail}.", place)
-
-
-_INSTEAD = {"/pod/gpu_order": "cpu"}
-"""Keys that are needed, and the reserved key beside them with which they would not be."""
 
 
 def _misspelt(key: str, value: Mapping[str, Any], schema: Mapping[str, Any]) -> str | None:

@@ -103,10 +103,19 @@ class Admission:
 
 
 @frozen
-class PodSection:
-    """Which machine is rented and how its container starts."""
+class CpuSection:
+    """A pod without a GPU: the flavor of the processor by RunPod's name, and how much of it."""
 
-    gpu_order: tuple[str, ...]
+    flavor: str
+    vcpus: int = 2
+
+
+@frozen
+class PodSection:
+    """Which machine is rented and how its container starts; `gpu_order` or `cpu`."""
+
+    gpu_order: tuple[str, ...] = ()
+    cpu: CpuSection | None = None
     image: str | None = None
     template_id: str | None = None
     registry_auth: str | None = None

@@ -40,7 +40,6 @@ PLANNED = (
         "`TRAINING` runs the script on every node",
         "SLURM",
     ),
-    Planned("/pod/cpu", "pods without a GPU", "every pod has at least one GPU"),
 )
 
 _KEYS = frozenset(row.pattern for row in PLANNED if row.value is None)

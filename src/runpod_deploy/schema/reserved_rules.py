@@ -11,6 +11,7 @@ MAX_RUNS = 1000
 _NO_SUCH_WISH = "RunPod's API (v2) takes no such wish for a cluster."
 _NO_RETRY = "A cluster that lost a node ends its run; another one is not asked for yet."
 _NO_STOP = "A cluster can be deleted and cannot be stopped or kept for the next run."
+_NO_CPU = "The nodes of a cluster have GPUs."
 
 
 def report_cluster_rules(data: dict[str, Any], source: YamlSource, report: Report) -> None:
@@ -33,6 +34,8 @@ def _not_with_clusters(data: dict[str, Any]) -> Iterator[tuple[str, bool, str]]:
     for key in ("registry_auth", "template_id", "cloud_type", "min_cuda"):
         if isinstance(pod, dict) and pod.get(key) is not None:
             yield f"/pod/{key}", True, _NO_SUCH_WISH
+    if isinstance(pod, dict) and pod.get("cpu") is not None:
+        yield "/pod/cpu", True, _NO_CPU
     lifecycle = data.get("lifecycle")
     if isinstance(lifecycle, dict) and lifecycle.get("retry"):
         yield "/lifecycle/retry", True, _NO_RETRY

@@ -31,6 +31,7 @@ def sent(**more: Any) -> dict[str, Any]:
     return {"label": "r", "remote_path": "/x", "upload": "s3://bucket/r", **more}
 
 
+CPU: dict[str, Any] = {"cpu": {"flavor": "cpu5c", "vcpus": 4}}
 SIGNS = {
     "name": "bucket",
     "destination": "/root/bucket.env",
@@ -50,6 +51,13 @@ BROKEN: list[tuple[dict[str, Any], list[str]]] = [
         {"budget": {"idle_gpu_minutes": 15}, "telemetry": {"enabled": False}},
         ["idle-unmeasured"],
     ),
+    ({"pod": CPU | {"gpu_order": ["NVIDIA L4"]}}, ["cpu-pod"]),
+    ({"pod": CPU | {"gpu_count": 1}}, ["cpu-pod"]),
+    ({"pod": CPU | {"min_cuda": "12.8"}}, ["cpu-pod"]),
+    ({"pod": CPU | {"admission": {"min_driver": "550"}}}, ["cpu-pod"]),
+    ({"pod": CPU, "budget": {"idle_gpu_minutes": 15}}, ["cpu-pod"]),
+    ({"pod": CPU | {"cloud_type": "ANY"}}, ["cpu-pod"]),
+    ({"pod": CPU, "storage": EPHEMERAL}, ["cpu-pod"]),
     ({"artifacts": [sent()]}, ["upload-credentials"]),
     ({"artifacts": [sent(upload_secret="s")], "secrets": [SIGNS]}, ["upload-credentials"]),
     ({"artifacts": [sent()], "secrets": [SIGNS | {"env": ["AWS_REGION"]}]}, ["upload-credentials"]),
@@ -142,6 +150,8 @@ PAST_THE_SCHEMA: list[tuple[dict[str, Any], list[str]]] = [
 FINE: list[dict[str, Any]] = [
     {},
     {"budget": {"idle_gpu_minutes": 1.5}},
+    {"pod": CPU},
+    {"pod": CPU | {"admission": {"min_disk_gb": 5}}, "storage": NETWORK},
     {"artifacts": [sent(upload="s3://bucket/{{ run_id }}/")], "secrets": [SIGNS]},
     {
         "artifacts": [

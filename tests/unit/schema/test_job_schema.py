@@ -28,7 +28,7 @@ from runpod_deploy.schema.validate import job_schema
 
 SCHEMA = job_schema()
 ALTERNATIVES = {
-    *("body", "script", "image", "template_id"),
+    *("body", "script", "image", "template_id", "gpu_order", "cpu"),
     *("env", "file", "command", "runpod", "webhook"),
 }
 """Keys of which one or another must be said: none of them may be null, or is required by itself."""

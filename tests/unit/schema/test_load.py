@@ -210,9 +210,13 @@ def test_a_misspelt_key_that_is_needed_is_one_error() -> None:
 
 
 def test_a_pod_without_gpus_is_not_told_to_have_some() -> None:
-    """`pod.cpu` is planned, which is all that is said of it."""
-    bad = JOB.replace("gpu_order: [NVIDIA L4]", "cpu: {flavor: cpu5c, vcpus: 2}")
-    assert ["planned"] == [one.code for one in refusal(bad)]
+    """Beside `pod.cpu` no GPU is missing; with neither it is the GPUs that are named."""
+    cpu = JOB.replace("gpu_order: [NVIDIA L4]", "cpu: {flavor: cpu5c, vcpus: 2}")
+    config = load_bytes(cpu.encode(), display="job.yaml")
+    assert config.pod.cpu is not None
+    assert ("cpu5c", 2, ()) == (config.pod.cpu.flavor, config.pod.cpu.vcpus, config.pod.gpu_order)
+    neither = JOB.replace("  gpu_order: [NVIDIA L4]\n", "")
+    assert ["missing-key"] == [one.code for one in refusal(neither)]
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def _say_so(version: str, *, cluster: bool) -> str:
 def cuda_floor(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule
     """Hosts whose driver is too old for the image are passed over."""
     pod = config.pod
-    wanted = _cuda_of(pod.image) if pod.image else None
+    wanted = _cuda_of(pod.image) if pod.image and pod.cpu is None else None
     if wanted is None:
         return
     version = f"{wanted[0]}.{wanted[1]}"

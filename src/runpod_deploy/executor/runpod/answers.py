@@ -36,19 +36,20 @@ def pod_from(row: Any) -> Pod | None:
         return None
     if not _ID.fullmatch(row["id"]):
         raise CloudError(f"The API names a pod by something that is no id: {row['id'][:80]!r}.")
-    gpu = _object(row.get("gpu"))
+    gpu, cpu = _object(row.get("gpu")), _object(row.get("cpu"))
     status = row.get("status")
     return Pod(
         id=row["id"],
         name=_text(row.get("name")) or "",
         status=cast("PodStatus", status) if status in _STATUSES else "UNKNOWN",
-        gpu=_matching(_GPU, gpu.get("id")),
-        gpu_count=_whole(gpu.get("count")),
+        gpu=_matching(_GPU, cpu.get("id") if cpu else gpu.get("id")),
+        gpu_count=0 if cpu else _whole(gpu.get("count")),
         cloud=_text(row.get("cloud")),
         datacenter=_matching(_ID, row.get("dataCenterId")),
         cost=_price(row.get("cost")),
         image=_text(row.get("image")),
         ssh=_endpoint(_object(row.get("ssh")).get("direct")),
+        vcpus=_whole(cpu.get("vcpuCount")),
         raw=row,
         cluster_id=_matching(_ID, _object(row.get("cluster")).get("id")),
         rank=_whole(_object(row.get("cluster")).get("rank")),
@@ -161,6 +162,28 @@ def offer_from(cloud: str, row: Any) -> GpuOffer | None:
         community_price=_price(price.get("community")),
         stock=_stock(cloud, row),
         max_count={name: count for name, count in counts.items() if count is not None},
+    )
+
+
+def flavor_from(vcpus: int, row: Any) -> GpuOffer | None:
+    """Return the row of the catalog of processors that a JSON value describes.
+
+    Its price is for one vCPU, its memory that of a pod with `vcpus`. None when it is no such row, or
+    a flavor that cannot be had with so many.
+    """
+    if not isinstance(row, dict) or _matching(_ID, row.get("id")) is None:
+        return None
+    sizes, memory = _object(row.get("vcpu")), row.get("ramGbPerVcpu")
+    most, least = _whole(sizes.get("max")), _whole(sizes.get("min"))
+    if (most is not None and vcpus > most) or (least is not None and vcpus < least):
+        return None
+    return GpuOffer(
+        id=row["id"],
+        name=_text(row.get("name")) or "",
+        memory_gb=_whole(_amount(memory) * vcpus) or 0,
+        secure_price=_price(_object(row.get("price")).get("securePerVcpu")),
+        community_price=None,
+        stock=_stock("SECURE", row),
     )
 
 

@@ -12,12 +12,9 @@ def create_body(request: PodRequest) -> dict[str, Any]:
     Raises:
         InternalError: The request asks for both kinds of mount, or for one without its path.
     """
-    gpu: dict[str, Any] = {"id": request.gpu, "count": request.gpu_count}
-    if request.min_cuda is not None:
-        gpu["minCudaVersion"] = request.min_cuda
     body: dict[str, Any] = {
         "name": request.name,
-        "gpu": gpu,
+        **_machine(request),
         "cloud": request.cloud,
         "disk": request.container_disk_gb,
         "ports": list(request.ports),
@@ -52,6 +49,15 @@ def cluster_body(request: PodRequest) -> dict[str, Any]:
         "podCount": request.nodes,
     }
     return {**body, "type": "TRAINING", "compute": compute}
+
+
+def _machine(request: PodRequest) -> dict[str, Any]:
+    if request.vcpus is not None:
+        return {"cpu": {"id": request.gpu, "vcpuCount": request.vcpus}}
+    gpu: dict[str, Any] = {"id": request.gpu, "count": request.gpu_count}
+    if request.min_cuda is not None:
+        gpu["minCudaVersion"] = request.min_cuda
+    return {"gpu": gpu}
 
 
 def _mounts(request: PodRequest) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ from runpod_deploy.executor.ports import (
 )
 from runpod_deploy.executor.runpod.answers import (
     bill_from,
+    flavor_from,
     merged_offers,
     offer_from,
     pod_from,
@@ -215,7 +216,17 @@ class RunPodCloud:
         return await self.resources.create(VOLUMES, body | ({"type": kind} if kind else {}))
 
     async def catalog(self, query: StockQuery) -> list[GpuOffer]:
-        """Return every GPU of the catalog with its prices and the stock that was asked for."""
+        """Return every GPU of the catalog with its prices and the stock that was asked for.
+
+        With `vcpus` every processor that can be had with so many.
+        """
+        if query.vcpus is not None:
+            return await self._calls.rows(
+                "/v2/catalog/cpus",
+                "cpus",
+                partial(flavor_from, query.vcpus),
+                {"include": "AVAILABILITY", "product": "POD", "vcpuCount": str(query.vcpus)},
+            )
         asked = {
             "include": "AVAILABILITY",
             "product": query.product,

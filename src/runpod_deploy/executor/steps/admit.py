@@ -31,7 +31,7 @@ async def do(ctx: RunContext) -> None:
         ) from error
     seen = parse_hardware(done.stdout.decode("utf-8", "replace"))
     gpu = ctx.late_bound["gpu_id"]
-    nvidia = not gpu.startswith("AMD")
+    nvidia = not gpu.startswith("AMD") and ctx.plan.pod.cpu is None
     # A host may have let its GPUs to others while the pod was stopped.
     problems = (
         find_problems(wanted, seen, nvidia=nvidia)

@@ -217,9 +217,11 @@ def _hold_against_plan(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
     ceiling = plan.max_price_per_hour_usd
     wrong = []
     if pod.gpu is not None and pod.gpu != candidate.gpu:
-        wrong.append(f"GPU {pod.gpu} instead of {candidate.gpu}")
+        wrong.append(f"{pod.gpu} instead of {candidate.gpu}")
     if pod.gpu_count is not None and pod.gpu_count != plan.gpu_count:
         wrong.append(f"{pod.gpu_count} GPUs instead of {plan.gpu_count}")
+    if plan.cpu is not None and pod.vcpus is not None and pod.vcpus != plan.cpu.vcpus:
+        wrong.append(f"{pod.vcpus} vCPUs instead of {plan.cpu.vcpus}")
     if pod.cloud is not None and pod.cloud != candidate.cloud:
         wrong.append(f"{pod.cloud} cloud instead of {candidate.cloud}")
     named = candidate.datacenter not in (None, "@volume")

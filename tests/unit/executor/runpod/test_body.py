@@ -35,6 +35,13 @@ def test_the_smallest_body_says_what_the_api_has_no_default_for() -> None:
     }
 
 
+def test_a_pod_without_a_gpu_is_asked_for_by_flavor_and_vcpus() -> None:
+    """The API takes exactly one of the two kinds of machine."""
+    body = create_body(replace(REQUEST, gpu="cpu5c", gpu_count=0, vcpus=4))
+    assert body["cpu"] == {"id": "cpu5c", "vcpuCount": 4}
+    assert "gpu" not in body
+
+
 def test_everything_that_is_set_is_sent() -> None:
     """Each optional field appears under the API's name."""
     full = replace(

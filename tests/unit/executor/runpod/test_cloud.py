@@ -379,6 +379,42 @@ def test_the_catalog_gives_price_and_stock_of_each_cloud() -> None:
     ]
 
 
+def test_the_catalog_of_processors_is_read_for_a_number_of_vcpus() -> None:
+    """Prices are for one vCPU, memory is the pod's; what cannot have so many is not there."""
+    row = {
+        "id": "cpu5c",
+        "name": "Compute-Optimized",
+        "group": "Gen 5",
+        "vcpu": {"min": 2, "max": 8},
+        "ramGbPerVcpu": 2.5,
+        "price": {"securePerVcpu": 0.04, "serverlessPerVcpu": 0.03},
+        "availability": "HIGH",
+        "dataCenters": [{"id": "EU-RO-1", "availability": "LOW"}],
+    }
+    small = {**row, "id": "cpu3c", "vcpu": {"min": 2, "max": 2}}
+    script = Scripted([answer(200, {"cpus": [row, small, {"id": 7}, None]})])
+    (offer,) = script.do(lambda cloud: cloud.catalog(StockQuery(gpu_count=0, vcpus=4)))
+    assert (offer.id, offer.memory_gb) == ("cpu5c", 10)
+    assert (offer.price("SECURE"), offer.price("COMMUNITY")) == (0.04, None)
+    assert offer.stock == {"SECURE": {"": "HIGH", "EU-RO-1": "LOW"}}
+    (request,) = script.requests
+    assert request.url.path == "/v2/catalog/cpus"
+    assert dict(request.url.params) == {
+        "include": "AVAILABILITY",
+        "product": "POD",
+        "vcpuCount": "4",
+    }
+
+
+def test_a_pod_without_a_gpu_is_told_by_its_flavor() -> None:
+    """Where a GPU would stand, with a count of none."""
+    cpu = {"id": "cpu5c", "vcpuCount": 4, "memory": 8}
+    script = Scripted([answer(200, {"id": "p1", "cpu": cpu, "cost": 0.16})])
+    pod = script.do(lambda cloud: cloud.get("p1"))
+    assert pod is not None
+    assert (pod.gpu, pod.gpu_count, pod.vcpus, pod.cost) == ("cpu5c", 0, 4, 0.16)
+
+
 @pytest.mark.parametrize(
     ("said", "levels"),
     [
