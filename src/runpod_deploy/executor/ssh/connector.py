@@ -15,6 +15,7 @@ import asyncssh
 
 from runpod_deploy.errors import AuthRejected, ConnectFailed, RunpodDeployError
 from runpod_deploy.executor.ports import Endpoint
+from runpod_deploy.executor.ssh.gathered import GatheredTcp
 from runpod_deploy.executor.ssh.keys import public_line
 from runpod_deploy.executor.ssh.known_hosts import KnownHosts, host_alias, host_key_changed
 from runpod_deploy.executor.ssh.transport import AsyncsshTransport, openssh_text
@@ -102,6 +103,7 @@ class AsyncsshConnector:
                     client_keys=list(self._keys),
                     login_timeout=timeout,
                     server_host_key_algs=witness.algorithms(),
+                    tunnel=GatheredTcp(),
                     **_OPTIONS,
                 )
         except asyncssh.HostKeyNotVerifiable as exc:
