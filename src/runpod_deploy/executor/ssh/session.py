@@ -13,7 +13,7 @@ from runpod_deploy.executor.ssh.process_group import end_group, take_group
 Stdin = bytes | AsyncIterator[bytes] | None
 
 _CHUNK = 256 * 1024
-_SEND_AHEAD = 1024 * 1024
+_SEND_AHEAD = 512 * 1024
 _KILL_SECONDS = 5.0
 _GROUP_SECONDS = 1.0
 

@@ -168,10 +168,11 @@ class AsyncsshTransport:
             ) from exc
         except (OSError, asyncssh.Error) as exc:
             raise self._broken() from exc
-        except AttributeError as exc:
-            # asyncssh 2.24 trips over the session that it dropped when the connection broke between
-            # the server's answer and the start.
-            if exc.name != "session_started":
+        except (AttributeError, AssertionError) as exc:
+            # asyncssh 2.24 trips over what it dropped when the connection broke between the server's
+            # answer and the start: the session, or the connection of a channel.
+            dropped = isinstance(exc, AssertionError) or exc.name == "session_started"
+            if not dropped or not self._connection.is_closed():
                 raise
             raise self._broken() from exc
         # A channel is opened first, and the command asked for then.

@@ -13,7 +13,8 @@ from runpod_deploy.executor.sync.answers import Answers
 from runpod_deploy.executor.sync.flow import Flow
 from runpod_deploy.executor.sync.remote import failed
 
-_AHEAD = 2
+_AHEAD_BYTES = 4 * 1024 * 1024
+_AHEAD = 64
 _PIECE = 256 * 1024
 
 
@@ -38,6 +39,7 @@ class Agent:
         self._closing = False
         self._woken = asyncio.Event()
         self._awaited: deque[asyncio.Future[tuple[str, bytes]] | Flow] = deque()
+        self._sizes: deque[int] = deque()
         self._moved = asyncio.Event()
         self.sent = 0
         self._task = asyncio.create_task(self._talk())
@@ -58,21 +60,28 @@ class Agent:
     async def _put(
         self, head: str, body: bytes, answer: asyncio.Future[tuple[str, bytes]] | Flow
     ) -> None:
-        while len(self._awaited) >= _AHEAD and not self._task.done():
+        while self._far_behind() and not self._task.done():
             self._moved.clear()
             await self._moved.wait()
         if self._task.done():
             raise self._problem()
-        self._awaited.append(answer)
+        self._expect(answer, len(body))
         self._outgoing += (f"{head} {len(body)}\n".encode(), body)
         self._woken.set()
+
+    def _expect(self, answer: asyncio.Future[tuple[str, bytes]] | Flow, size: int) -> None:
+        self._awaited.append(answer)
+        self._sizes.append(size)
+
+    def _far_behind(self) -> bool:
+        return len(self._sizes) >= _AHEAD or sum(self._sizes) >= _AHEAD_BYTES
 
     async def expect(self) -> tuple[str, bytes]:
         """Wait for an answer that nobody asked for; raises as `send` does."""
         answer: asyncio.Future[tuple[str, bytes]] = asyncio.get_running_loop().create_future()
         if self._task.done():
             raise self._problem()
-        self._awaited.append(answer)
+        self._expect(answer, 0)
         return await answer
 
     async def flow(self, head: str, body: bytes = b"") -> AsyncGenerator[tuple[str, bytes]]:
@@ -154,6 +163,7 @@ class Agent:
                 continue
             body = await answers.body()
             self._awaited.popleft()
+            self._sizes.popleft()
             if isinstance(waiting, Flow):
                 await waiting.put(None)
             elif not waiting.done():
@@ -181,6 +191,7 @@ class Agent:
                 waiting.set_exception(problem)
                 waiting.exception()  # told to whoever asks; nobody has to
         self._awaited.clear()
+        self._sizes.clear()
         self._moved.set()
 
     def _problem(self) -> BaseException:

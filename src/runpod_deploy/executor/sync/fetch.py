@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from runpod_deploy.errors import StepFailed
+from runpod_deploy.errors import StepFailed, TransportError
 from runpod_deploy.executor.ports import Transport
 from runpod_deploy.executor.sync.agent import Agent
 from runpod_deploy.executor.sync.codec import CODECS, Codec, Expander, expander
@@ -240,15 +240,22 @@ async def word_batches(
     """Yield words and pieces in lists that are worth a trip to a thread."""
     batch: list[tuple[str, bytes]] = []
     size = 0
+    broken: TransportError | None = None
     async with aclosing(flow):
-        async for item in flow:
-            batch.append(item)
-            size += len(item[1])
-            if size >= _BATCH:
-                yield batch
-                batch, size = [], 0
+        try:
+            async for item in flow:
+                batch.append(item)
+                size += len(item[1])
+                if size >= _BATCH:
+                    yield batch
+                    batch, size = [], 0
+        except TransportError as exc:
+            broken = exc
+    # What came before a cut need not come again.
     if batch:
         yield batch
+    if broken is not None:
+        raise broken
 
 
 async def in_batches(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:

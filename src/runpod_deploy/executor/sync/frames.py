@@ -13,14 +13,15 @@ from runpod_deploy.executor.sync.codec import Codec, pack
 from runpod_deploy.executor.sync.planned_files import PlannedFile
 from runpod_deploy.executor.sync.source_folder import SourceFolder
 
-BLOCK_BYTES = 4 * 1024 * 1024
-"""A piece of a large file, and about as much as travels of small ones at a time."""
+BLOCK_BYTES = 1024 * 1024
+"""A piece of a large file: as much of it as a cut may cost for what is on its way."""
 
 LARGE_FROM = 2 * BLOCK_BYTES
+_BUNDLE_BYTES = 4 * 1024 * 1024
 Small = Callable[[Path, Sequence[tuple[str, PayloadEntry]], Codec], tuple[str, bytes]]
 _BATCH_FILES = 1024
 _TAR_COST = 1024
-_TRY_AGAIN_AFTER = 16
+_TRY_AGAIN_AFTER = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,7 +189,7 @@ def _size(batch: Sequence[tuple[str, PayloadEntry]]) -> int:
 
 
 def _batches(named: Mapping[str, PayloadEntry]) -> list[list[tuple[str, PayloadEntry]]]:
-    """Return the small entries in groups of about a block, the last group first."""
+    """Return the small entries in groups of about as many bytes, the last group first."""
     batches: list[list[tuple[str, PayloadEntry]]] = []
     room = files = 0
     for name, entry in named.items():
@@ -197,7 +198,7 @@ def _batches(named: Mapping[str, PayloadEntry]) -> list[list[tuple[str, PayloadE
         cost = entry.size + _TAR_COST
         if cost > room or not files:
             batches.append([])
-            room, files = BLOCK_BYTES, _BATCH_FILES
+            room, files = _BUNDLE_BYTES, _BATCH_FILES
         batches[-1].append((name, entry))
         room -= cost
         files -= 1

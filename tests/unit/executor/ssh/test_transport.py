@@ -40,6 +40,7 @@ def start(fails_with: Exception) -> None:
         AttributeError(
             "'NoneType' object has no attribute 'session_started'", name="session_started"
         ),
+        AssertionError(),
     ],
 )
 def test_a_break_while_a_command_starts_is_a_lost_connection(fails_with: Exception) -> None:
