@@ -1,8 +1,8 @@
 """Another attempt after a pod was lost: `lifecycle.retry` times at most, elsewhere, within the same money.
 
-A pod is lost when the API says that it is gone or broken, never because nobody answers. It is written down
-first (`attempt_lost`), then its end is confirmed, and only then another one is asked for: whoever is killed
-in between goes on there, and there are never two.
+A pod is lost when the API says that it is gone or broken, never because nobody answers, and not while it may
+hold what its job has made. It is written down first (`attempt_lost`), then its end is confirmed, and only
+then another one is asked for: whoever is killed in between goes on there, and there are never two.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from runpod_deploy.compiler.plan import Candidate
 from runpod_deploy.errors import RunpodDeployError, StepFailed, TransportError
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.shielding import finish
-from runpod_deploy.executor.standing import Earlier
+from runpod_deploy.executor.standing import Earlier, read_earlier
 from runpod_deploy.executor.steps import release
 from runpod_deploy.record import tolerant
 from runpod_deploy.record.events import Event
@@ -24,6 +24,8 @@ from runpod_deploy.record.metrics import METRICS_NAME
 LOST = "lost"
 """Why the pod of a lost attempt is deleted."""
 
+SAVE_SEC = 300.0
+ANSWER_SEC = 10.0
 _STEPS = frozenset({"setup", "stage", "secrets", "preflight", "execute", "collect"})
 _OF_ONE_ATTEMPT = ("run.log", METRICS_NAME)
 
@@ -39,12 +41,16 @@ async def begin_again(ctx: RunContext, step: str, error: BaseException) -> bool:
     left = ctx.plan.lifecycle.retry - done
     if left <= 0 or ctx.pod is None:
         return False
-    state = await _lost(ctx, step)
+    state = None if _results_are_here(ctx) else await _lost(ctx)
     if state is None:
         return False
     if ctx.limit() * ctx.plan.budget.soft_cap_fraction <= ctx.spent():
         ctx.warn("retry-without-money", "There is no money left for another attempt.")
         return False
+    if state in {"EXITED", "ERROR"}:
+        await _save_what_is_left(ctx)
+        if _results_are_here(ctx):
+            return False
     asked_as = ctx.candidate
     ctx.journal.write(
         "attempt_lost",
@@ -113,19 +119,44 @@ def set_aside(folder: Path, attempt: int) -> None:
             file.rename(kept)
 
 
-async def _lost(ctx: RunContext, step: str) -> str | None:
+async def _lost(ctx: RunContext) -> str | None:
     """Return what the API says of a pod that is lost; None for one that is not, or nobody knows."""
     try:
         seen = await ctx.cloud.get(ctx.need_pod().id)
     except RunpodDeployError:
         return None
     state = "gone" if seen is None else seen.status
-    if state in {"gone", "TERMINATED", "ERROR"}:
+    if state in {"gone", "TERMINATED"}:
         return state
-    if state != "EXITED":
+    if state not in {"EXITED", "ERROR"}:
         return None
-    # The results of a job that has ended may lie on a disk that is still there.
-    return None if step == "collect" and await release.may_hold_results(ctx) else state
+    # A job that was begun may have ended since: what it made lies on a disk that is still there.
+    begun = read_earlier(ctx.journal.events).intended_at is not None
+    return None if begun and await release.may_hold_results(ctx) else state
+
+
+def _results_are_here(ctx: RunContext) -> bool:
+    """Return whether the job succeeded and all that is required of it is here: nothing to do again."""
+    if ctx.job_end is None or ctx.job_end.outcome != "succeeded":
+        return False
+    return all(one.label in ctx.verified for one in ctx.plan.artifacts if one.required)
+
+
+async def _save_what_is_left(ctx: RunContext) -> None:
+    """Bring home what a pod that still answers has, though the API calls it lost; never fails the run."""
+    saving = ctx.undo.find("artifacts")
+    if saving is None or ctx.transport is None:
+        return
+    try:
+        async with asyncio.timeout(SAVE_SEC):
+            await ctx.transport.run("true", timeout=ANSWER_SEC)
+            for action in filter(None, (ctx.undo.find("run"), saving)):
+                await action()
+    except (RunpodDeployError, OSError) as error:  # a time-out is an OSError
+        ctx.warn(
+            "not-saved",
+            f"Nothing more came from the pod that is lost: {str(error) or 'no answer'}.",
+        )
 
 
 async def _clear(ctx: RunContext, attempt: int) -> None:

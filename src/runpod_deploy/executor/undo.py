@@ -24,6 +24,10 @@ class UndoStack:
         """Return the names, the one to be undone next first."""
         return tuple(name for name, _ in reversed(self._entries))
 
+    def find(self, name: str) -> Undo | None:
+        """Return the newest action called `name`, which stays; None when there is none."""
+        return next((undo for known, undo in reversed(self._entries) if known == name), None)
+
     async def pop(self, failed: Callable[[str, Exception], None]) -> None:
         """Run the action on top; an exception goes to `failed` with the action's name."""
         name, undo = self._entries.pop()

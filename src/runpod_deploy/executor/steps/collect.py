@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from runpod_deploy.compiler.plan import PlanArtifact
 from runpod_deploy.errors import StepFailed, TransportError
-from runpod_deploy.executor import pulled, telemetry, uploading
+from runpod_deploy.executor import checkpoints, pulled, telemetry, uploading
 from runpod_deploy.executor.artifacts import bring, local_path
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.steps import connect
@@ -137,6 +139,9 @@ async def _download(
             return None, problem.message
         except OSError as problem:
             return None, f"{local_path(ctx, artifact)} cannot be written: {problem}"
+        if artifact.every_minutes is not None:
+            # What lies here now is what another attempt begins with.
+            await asyncio.to_thread(checkpoints.remember, ctx, artifact.label, report)
         return _remember(ctx, artifact, report)
     return None, error
 

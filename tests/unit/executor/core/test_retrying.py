@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from runpod_deploy.compiler.plan import Plan, PlanStorage
-from runpod_deploy.errors import Unavailable
+from runpod_deploy.compiler.plan import Plan, PlanStorage, PlanUpload
+from runpod_deploy.errors import ConnectionLost, StepFailed, Unavailable
 from runpod_deploy.executor.interrupts import Request
 from runpod_deploy.executor.ports import Volume
 from runpod_deploy.executor.retrying import set_aside
@@ -22,10 +22,11 @@ from runpod_deploy.record.journal import JournalError
 from runpod_deploy.record.manifest import ManifestContext, build_manifest
 from support.fakes import FakeJob, FakeMachine
 from support.killing import KILLED, Killed, after, at_call, at_event
-from support.plans import L4, artifact, changed, small_plan
+from support.plans import L4, artifact, changed, secret, small_plan
 from support.rig import Downloads, Rig, RigMaker
 
 DIES_AFTER_SEC = 95.0
+KEEPS = PlanStorage(mode="ephemeral", mount="/workspace", volume_name=None, volume_gb=20)
 
 
 def retrying(retry: int = 2, **parts: dict[str, Any]) -> Plan:
@@ -69,8 +70,14 @@ def real_digests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Downloads, "download", proven)
 
 
-def losing(make_rig: RigMaker, *states: str, plan: Plan | None = None) -> Rig:
-    """Return a run whose first pods come to these states while their job runs, one after the other."""
+def losing(
+    make_rig: RigMaker, *states: str, plan: Plan | None = None, answers: bool = False
+) -> Rig:
+    """Return a run whose first pods come to these states while their job runs, one after the other.
+
+    Args:
+        answers: Whether they can be talked to all the same.
+    """
     rig = make_rig(plan or retrying())
     jobs: list[FakeJob] = []
     get = rig.cloud.get
@@ -92,7 +99,8 @@ def losing(make_rig: RigMaker, *states: str, plan: Plan | None = None) -> Rig:
                 rig.cloud.vanish(pod_id)
             else:
                 rig.cloud.change(pod_id, status=state)
-                rented.machine.kill()
+                if not answers:
+                    rented.machine.kill()
         return await get(pod_id)
 
     rig.cloud.machine = machine
@@ -127,6 +135,65 @@ def test_a_lost_pod_is_replaced_by_the_next_candidate(
     assert b"attempt 2\n" == rig.log()
     assert b"attempt 1\n" == (rig.ctx.folder.path / "run.attempt-1.log").read_bytes()
     assert ["pod1"] == [one.pod_id for one in run.lost]
+
+
+@pytest.mark.parametrize("state", ["EXITED", "ERROR"])
+def test_a_pod_that_may_hold_results_is_kept(make_rig: RigMaker, state: str) -> None:
+    """Its job may have ended before the pod was stopped: nothing is deleted, and nothing done again."""
+    rig = losing(make_rig, state, plan=replace(retrying(), storage=KEEPS))
+    run = rig.run()
+    assert ("KEPT", "pod_killed") == (run.state, run.cause)
+    assert [] == rig.names("attempt_lost", "pod_delete_intended")
+    assert 1 == len(rig.cloud.requests)
+
+
+def test_a_stopped_pod_whose_job_was_not_begun_holds_nothing(make_rig: RigMaker) -> None:
+    """Whatever its disk outlives, another one is rented."""
+    rig = make_rig(replace(retrying(), storage=KEEPS))
+    get = rig.cloud.get
+
+    async def see(pod_id: str) -> Any:
+        if pod_id == "pod1" and "setup" == rig.events[-1].fields.get("step"):
+            rig.cloud.change(pod_id, status="EXITED")
+        return await get(pod_id)
+
+    rig.answering({"scripts/setup-1": [StepFailed("no space", cause="command_failed")]})
+    rig.cloud.get = see  # type: ignore[method-assign]
+    assert "SUCCEEDED" == rig.run().state
+    assert 2 == len(rig.cloud.requests)
+
+
+def test_what_a_broken_pod_still_gives_comes_home_first(make_rig: RigMaker) -> None:
+    """One that the API calls broken may answer all the same: it is asked before it is deleted."""
+    rig = losing(make_rig, "ERROR", answers=True)
+    assert "SUCCEEDED" == rig.run().state
+    names = rig.names()
+    assert names.index("artifact_pull_completed") < names.index("attempt_lost")
+    assert any("supervisor.sh stop" in command for command in rig.machines[0].commands)
+    assert 2 == len(rig.cloud.requests)
+
+
+def test_results_that_are_here_are_not_made_again(make_rig: RigMaker) -> None:
+    """A pod that is lost while it sends them on ends the run: they are here, not in the bucket."""
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAPLANTED", "AWS_SECRET_ACCESS_KEY": "planted-key"}
+    upload = PlanUpload(to="s3://results/x", endpoint="https://store.test", secret="bucket")
+    signs = secret("bucket", env=tuple(keys), export=False)
+    plan = replace(retrying(), artifacts=(artifact("model", upload=upload),), secrets=(signs,))
+    rig = make_rig(plan, environ=keys)
+    rig.answering({"upload.sh check": b'{"done": {}}\n', "upload.sh send": ConnectionLost("reset")})
+    write = rig.ctx.journal.write
+
+    def told(name: str, /, **fields: Any) -> Any:
+        if name == "upload_intended":
+            rig.cloud.vanish("pod1")
+        return write(name, **fields)
+
+    rig.ctx.journal.write = told  # type: ignore[method-assign]
+    run = rig.run()
+    assert ("FAILED", "not_verified") == (run.state, run.cause)
+    assert "attempt_lost" not in rig.names()
+    assert b"abc" == (rig.ctx.folder.path / "model" / "model.bin").read_bytes()
+    assert "are here, and their bucket does not hold them" in str(rig.engine.failure)
 
 
 def test_the_manifest_names_lost_attempts(make_rig: RigMaker) -> None:
