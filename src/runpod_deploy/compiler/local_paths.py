@@ -14,8 +14,13 @@ RUN_RECORDS = frozenset(
         *("events.jsonl", "plan.json", "run.log", "runpod_deploy_pull_manifest.json"),
         *("source.patch", "ssh.salt", "known_hosts", "commands.log"),
         *(".apply.json", ".executor.json", ".pulled.json", ".request.json"),
+        "nodes",  # where each other node of a cluster has its journal
     )
 )
+
+
+# The folder of the first node below a place that all nodes have.
+FIRST = "/node-0"
 
 
 def anchored(resolution: Resolution, job_file: str) -> Resolution:
@@ -73,6 +78,30 @@ def artifact_path(artifact: ArtifactEntry) -> str:
     """Return where a result lands: below the run folder unless the job names another token."""
     path = artifact.label if artifact.local_path is None else artifact.local_path
     return path if path.startswith(MARK) else f"{token('run_dir')}/{posixpath.normpath(path)}"
+
+
+def of_first(path: str) -> str:
+    """Return where the first node's results land where every node's come home.
+
+    Outside of the run's folder each node has a folder of its own, none below another's: what is
+    deleted in one is not another node's.
+
+    Args:
+        path: As `artifact_path` gives it.
+    """
+    return path if _of_the_run(path) else path + FIRST
+
+
+def of_node(path: str, rank: int) -> str:
+    """Return where the results of another node land; `path` is as `of_first` gives it."""
+    if _of_the_run(path):
+        run = token("run_dir")
+        return f"{run}/nodes/{rank}{path.removeprefix(run)}"
+    return f"{path.removesuffix(FIRST)}/node-{rank}"
+
+
+def _of_the_run(path: str) -> bool:
+    return path.partition("/")[0] == token("run_dir")
 
 
 def taken(path: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from runpod_deploy.compiler import lease
 from runpod_deploy.compiler.facts import Facts
-from runpod_deploy.compiler.local_paths import artifact_path, in_project
+from runpod_deploy.compiler.local_paths import artifact_path, in_project, of_first
 from runpod_deploy.compiler.payload_files import sums_of
 from runpod_deploy.compiler.plan import (
     PlanAdmission,
@@ -132,11 +132,13 @@ def run(config: Resolved, script: str) -> PlanRun:
 
 def artifacts(config: Resolved) -> tuple[PlanArtifact, ...]:
     """Return the results to pull."""
+    every = config.cluster is not None and config.cluster.collect == "all"
+    place = of_first if every else str
     return tuple(
         PlanArtifact(
             label=entry.label,
             remote_path=entry.remote_path,
-            local_path=artifact_path(entry),
+            local_path=place(artifact_path(entry)),
             required=entry.required,
             excludes=entry.excludes,
             delete=entry.delete,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import get_args
 
 from runpod_deploy.compiler.late_bound import token
-from runpod_deploy.compiler.local_paths import is_contained, taken
+from runpod_deploy.compiler.local_paths import FIRST, is_contained, of_first, taken
 from runpod_deploy.compiler.payload import is_sorted, total_bytes, tree_sha256
 from runpod_deploy.compiler.plan import POD_PROTOCOL, Plan, PlanFile, StepName
 from runpod_deploy.compiler.pod_paths import is_absolute, normal
@@ -110,12 +110,15 @@ def _uploads(plan: Plan) -> Iterator[str]:
 
 
 def _local_paths(plan: Plan) -> Iterator[str]:
+    every = plan.cluster is not None and plan.cluster.collect == "all"
     for artifact in plan.artifacts:
         path = artifact.local_path
         if not path.startswith(_LOCAL_ROOTS) or ".." in path.split("/"):
             yield f"the artifact `{artifact.label}` would land outside of the run folder: {path!r}"
         elif purpose := taken(path):
             yield f"the artifact `{artifact.label}` would land in {path!r}, {purpose}"
+        elif every and not path.endswith(FIRST) and of_first(path) != path:
+            yield f"the artifact `{artifact.label}` of one node would land among those of others"
     for entry in plan.staging:
         if entry.source.startswith("/"):
             yield f"the source of `{entry.label}` is not relative to the project: {entry.source!r}"

@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from runpod_deploy.compiler.late_bound import token
-from runpod_deploy.compiler.plan import Plan, PlanArtifact
+from runpod_deploy.compiler.local_paths import of_node
+from runpod_deploy.compiler.plan import Plan
 from runpod_deploy.compiler.pod_paths import inside
 from runpod_deploy.errors import HostUnusable, RunpodDeployError, StepFailed, TransportError
 from runpod_deploy.executor import lease
@@ -79,9 +79,14 @@ async def on_every(ctx: RunContext, step: Step) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    for task in tasks:
+    # Results that lie on a node alone weigh more than whatever another one failed by.
+    for task in sorted(tasks, key=lambda one: not (one in done and _unproven(one.exception()))):
         if task in done:
             task.result()
+
+
+def _unproven(error: BaseException | None) -> bool:
+    return isinstance(error, StepFailed) and error.cause == "not_verified"
 
 
 def bind(ctx: RunContext, members: Sequence[Pod]) -> None:
@@ -165,22 +170,16 @@ def _plan_for(plan: Plan, rank: int) -> Plan:
     shared = plan.storage.mount if plan.storage.mode == "network_volume" else None
     return replace(
         plan,
-        artifacts=tuple(_below(one, rank) for one in plan.artifacts) if everything else (),
+        # A bucket has one place for each, and the first node fills that.
+        artifacts=tuple(
+            replace(one, local_path=of_node(one.local_path, rank), upload=None)
+            for one in (plan.artifacts if everything else ())
+        ),
         # On a volume that all nodes have, it is there once the first node has it.
         staging=tuple(
             one for one in plan.staging if shared is None or not inside(one.destination, shared)
         ),
     )
-
-
-def _below(artifact: PlanArtifact, rank: int) -> PlanArtifact:
-    folder, run = artifact.local_path, token("run_dir")
-    of_the_run = folder == run or folder.startswith(f"{run}/")
-    place = (
-        f"{run}/{NODES}/{rank}{folder.removeprefix(run)}" if of_the_run else f"{folder}/node-{rank}"
-    )
-    # A bucket has one place for it, and the first node fills that.
-    return replace(artifact, local_path=place, upload=None)
 
 
 async def _run_node(node: RunContext) -> None:

@@ -37,7 +37,7 @@ class Undoing:
             TakenOver: Another executor has the run now.
         """
         ctx = self.ctx
-        saved = "artifacts" in ctx.undo.names()
+        saved = any("artifacts" in node.undo.names() for node in ctx.nodes)
         while ctx.undo.names():
             name = ctx.undo.names()[0]
             if self._hurry and name != "pod":

@@ -108,6 +108,8 @@ BROKEN: list[tuple[dict[str, Any], list[str]]] = [
     ({"artifacts": [result("r", "/x", local_path="/abs{{ a }}")]}, ["local-path"]),
     ({"artifacts": [result("run.log", "/x")]}, ["local-path-taken"]),
     ({"artifacts": [result("r", "/x", local_path="./Events.jsonl/x")]}, ["local-path-taken"]),
+    ({"artifacts": [result("nodes", "/x")]}, ["local-path-taken"]),
+    ({"artifacts": [result("r", "/x", local_path="./Nodes/1")]}, ["local-path-taken"]),
     ({"artifacts": [result("r", "/x", local_path="{{ run_dir }}")]}, ["local-path-taken"]),
     (
         {"artifacts": [result("r", "/x", local_path="{{ project_root }}/sub/.git/hooks")]},

@@ -8,9 +8,12 @@ import pytest
 from compiler_cases import a_file, job, plan_of
 from runpod_deploy.compiler.compile import compile_job
 from runpod_deploy.compiler.facts import Facts
+from runpod_deploy.compiler.late_bound import token
+from runpod_deploy.compiler.local_paths import RUN_RECORDS, of_node
 from runpod_deploy.compiler.plan import StepName
 from runpod_deploy.compiler.planfile import plan_hash
 from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
+from runpod_deploy.record.nodes import NODES
 from runpod_deploy.schema.job import JobConfig
 
 FULL: dict[str, Any] = {
@@ -126,3 +129,21 @@ def test_no_absolute_local_path_is_in_a_plan() -> None:
     config = replace(config, source=replace(config.source, path="/home/me/secret/job.yaml"))
 
     assert "/home/me" not in repr(plan_of(config, payload=PAYLOAD))
+
+
+def test_each_node_has_a_place_of_its_own() -> None:
+    """Where all results come home no node's lie below another's, and the run's record is nobody's."""
+    cluster = {"nodes": 3, "collect": "all"}
+    results = [
+        {"label": "model", "remote_path": "/x"},
+        {"label": "logs", "remote_path": "/y", "local_path": "{{ project_root }}/out/node-0"},
+    ]
+    plan = plan_of(job({"cluster": cluster, "artifacts": results}))
+    assert NODES in RUN_RECORDS
+    places = [
+        [one.local_path if rank == 0 else of_node(one.local_path, rank) for rank in range(3)]
+        for one in plan.artifacts
+    ]
+    run, project = token("run_dir"), token("project_root")
+    assert [f"{run}/model", f"{run}/nodes/1/model", f"{run}/nodes/2/model"] == places[0]
+    assert [f"{project}/out/node-0/node-{rank}" for rank in range(3)] == places[1]

@@ -131,6 +131,10 @@ FORGED = [
         {"label": "a", "remote_path": "/a", "local_path": "/etc/cron.d", "required": True,
          "excludes": [], "delete": False},
     ]),
+    _set("plan", "artifacts", value=[
+        {"label": "a", "remote_path": "/a", "local_path": "@@rd:run_dir@@/NODES/1",
+         "required": True, "excludes": [], "delete": False},
+    ]),
     _payload_path("../../.ssh/id_ed25519"),
     _payload_path("/etc/passwd"),
     _payload_path("a/../../x"),

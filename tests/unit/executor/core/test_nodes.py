@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from runpod_deploy.compiler.plan import Plan, PlanCluster, PlanStaging, PlanStorage
+from runpod_deploy.errors import ConnectionLost
 from runpod_deploy.executor import nodes
+from runpod_deploy.executor.interrupts import Request
 from runpod_deploy.executor.lease import SCRIPT
 from runpod_deploy.record.event_lines import read_events
 from runpod_deploy.record.run import RunState
@@ -71,7 +73,7 @@ def test_every_step_is_done_on_every_node(make_rig: RigMaker) -> None:
 
 def test_every_nodes_artifacts_come_home_where_they_are_asked_for(make_rig: RigMaker) -> None:
     """With `collect: all` each node's files lie in its own folder, verified."""
-    outside = artifact("logs", local_path="/elsewhere/logs")
+    outside = artifact("logs", local_path="@@rd:project_root@@/logs/node-0")
     rig = make_rig(cluster_plan(2, collect="all"))
     rig.run()
     assert (rig.ctx.folder.path / "results" / "model.bin").exists()
@@ -79,7 +81,7 @@ def test_every_nodes_artifacts_come_home_where_they_are_asked_for(make_rig: RigM
     settled = [event for event in journal(rig, 1) if event.event == "pull_settled"]
     assert ["verified"] == [event["outcome"] for event in settled]
     plan = nodes._plan_for(replace(cluster_plan(collect="all"), artifacts=(outside,)), 2)
-    assert "/elsewhere/logs/node-2" == plan.artifacts[0].local_path
+    assert "@@rd:project_root@@/logs/node-2" == plan.artifacts[0].local_path
 
 
 def test_a_node_whose_results_cannot_be_had_keeps_the_cluster(make_rig: RigMaker) -> None:
@@ -91,6 +93,28 @@ def test_a_node_whose_results_cannot_be_had_keeps_the_cluster(make_rig: RigMaker
     assert "pod1" in rig.cloud.rented
     assert rig.engine.failure is not None
     assert "Node 1" in str(rig.engine.failure)
+
+
+def test_results_of_another_node_are_kept_whatever_the_first_one_failed_by(
+    make_rig: RigMaker,
+) -> None:
+    """Unverified files of node 1 keep the cluster: with the first one done, and with its own missing."""
+    rig = make_rig(cluster_plan(2, collect="all"))
+    rig.downloads.outcomes["/workspace/results"] = ["missing", "refused"]
+    assert RunState.KEPT is rig.run().state
+
+    again = make_rig(cluster_plan(2, collect="all"))
+    lost = ConnectionLost("cut off")
+    again.downloads.outcomes["/workspace/results"] = ["verified", lost, "refused", "refused"]
+
+    def ask(_number: int, _name: str) -> None:
+        if "artifact_pull_completed" in again.names() and again.ctx.peers:
+            again.clock.gate.act = None
+            again.interrupts.ask(Request.CANCEL)
+
+    again.clock.gate.act = ask
+    assert RunState.KEPT is again.run().state
+    assert "pod1" in again.cloud.rented
 
 
 def test_a_node_that_fails_ends_the_run_on_all(make_rig: RigMaker) -> None:
