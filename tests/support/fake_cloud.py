@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from runpod_deploy.errors import CandidateRefused, Unavailable
+from runpod_deploy.errors import AccountError, CandidateRefused, Unavailable
 from runpod_deploy.executor.ports import (
     Bill,
     Endpoint,
@@ -57,6 +57,7 @@ class FakeCloud:
             answers well and deletes nothing.
         gets: What the next get calls do: None tells the truth, an exception is raised.
         finds: The same for find calls.
+        clusters_unseen: Whether the key sees pods alone; `alone` are those known to be no cluster.
         rented: Pods that exist, clusters and their nodes among them; `gone` those that did; `most`
             how many at one time.
     """
@@ -89,6 +90,8 @@ class FakeCloud:
     requests: list[PodRequest] = field(default_factory=list)
     asked: list[StockQuery] = field(default_factory=list)
     log: list[str] | Exception = field(default_factory=list)
+    clusters_unseen: bool = False
+    alone: set[str] = field(default_factory=set)
     made: int = 0
     most: int = 0
 
@@ -115,7 +118,13 @@ class FakeCloud:
         await self.clock.gate.through("get")
         _raise_next(self.gets)
         rented = self.rented.get(pod_id)
+        if rented is None and self.clusters_unseen and pod_id not in self.alone:
+            raise AccountError("The key may not see clusters.")
         return self._describe(rented) if rented else None
+
+    def standing_alone(self, *pods: str) -> None:
+        """Know these for no clusters."""
+        self.alone.update(pods)
 
     async def pods(self) -> list[Pod]:
         """Describe every pod that is listed yet, its environment included."""
@@ -267,6 +276,7 @@ class FakeCloud:
             cost=self.cost,
             image=request.image,
             ssh=Endpoint(host="203.0.113.7", port=20_000 + self.made),
+            nodes=request.nodes if request.nodes > 1 else 0,
         )
         if self.changes:
             pod = replace(pod, **self.changes.popleft())
@@ -292,6 +302,7 @@ class FakeCloud:
             id=f"{cluster.pod.id}-{rank}",
             cluster_id=cluster.pod.id,
             rank=rank,
+            nodes=0,
             ssh=Endpoint(host="203.0.113.7", port=port),
         )
         if rank == 0:

@@ -41,6 +41,10 @@ def with_account(
             return await work(account)
         finally:
             await account.close()
+            if account.unseen is not None:
+                terminal.alert(
+                    f"warning: clusters cannot be seen, and one may be there and bill: {account.unseen}"
+                )
 
     return asyncio.run(whole())
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runpod_deploy.executor.ownership import Owned
     from runpod_deploy.executor.ports import Account
     from runpod_deploy.executor.releasing import Ending
+    from runpod_deploy.executor.runpod.account import WholeAccount
 
 Owner = Annotated[
     str | None,
@@ -117,24 +118,40 @@ def reap_command(
     terminal = open_terminal(verbose=verbose, quiet=quiet)
     whose = known_owner(owner, terminal.environ)
 
-    async def work(account: Account) -> tuple[list[_Row], dict[str, str | None]]:
+    async def work(account: WholeAccount) -> tuple[list[_Row], dict[str, str | None], bool]:
         rows = await _rows(account, whose)
         over = [row for row in rows if row.verdict == "over"]
-        return rows, await _end_all(account, over, "delete") if yes else {}
+        ended = await _end_all(account, over, "delete") if yes else {}
+        return rows, ended, account.unseen is None
 
-    rows, ended = with_account(cloud, terminal, work)
+    rows, ended, all_seen = with_account(cloud, terminal, work)
     _tell_ledger(ended, "gone", terminal)
     ours = [row for row in rows if row.owned.ours]
     if as_json:
         told = [{**row.plain(), **_ended(row, ended)} for row in ours]
-        terminal.document({"owner": whose, "pods": told})
+        terminal.document({"owner": whose, "pods": told, "clusters_seen": all_seen})
     else:
-        _tell(ours, len(rows) - len(ours), ended, terminal)
+        _tell(ours, len(rows) - len(ours), ended, terminal, all_seen=all_seen)
         if not yes and any(row.verdict == "over" for row in ours):
             terminal.say(
                 "Nothing was deleted. To delete those that are over:\n  runpod-deploy reap --yes"
             )
-    return Leaked.exit_code if any(ended.values()) else EXIT_OK
+    if any(ended.values()) or (not all_seen and _cluster_open(cloud, terminal)):
+        return Leaked.exit_code
+    return EXIT_OK
+
+
+def _cluster_open(cloud: Cloud, terminal: Terminal) -> bool:
+    """Tell whether a cluster of a run on this machine was not seen to end, as far as the ledger knows."""
+    from runpod_deploy.cli.target import choose_cloud  # noqa: PLC0415 - not for `--help`
+    from runpod_deploy.record.ledger import Ledger, ledger_file  # noqa: PLC0415 - likewise
+
+    try:
+        accounts = Ledger(ledger_file(terminal.environ)).accounts().pods.values()
+    except OSError:
+        return False
+    here = choose_cloud(cloud, terminal.environ)
+    return any(one.cluster and one.open and one.cloud == here for one in accounts)
 
 
 async def _end_all(account: Account, rows: Sequence[_Row], how: Ending) -> dict[str, str | None]:
@@ -168,7 +185,12 @@ def _ended(row: _Row, ended: dict[str, str | None]) -> dict[str, Any]:
 
 
 def _tell(
-    rows: Sequence[_Row], foreign: int, ended: dict[str, str | None], terminal: Terminal
+    rows: Sequence[_Row],
+    foreign: int,
+    ended: dict[str, str | None],
+    terminal: Terminal,
+    *,
+    all_seen: bool = True,
 ) -> None:
     shown = []
     for row in rows:
@@ -181,7 +203,7 @@ def _tell(
         head = ["POD", "STATUS", "COST", "VERDICT", "BECAUSE"]
         terminal.print("\n".join(table(shown, terminal.out, head=head)))
     else:
-        terminal.print("no pods of yours")
+        terminal.print("no pods of yours" + ("" if all_seen else "; clusters could not be seen"))
     if foreign:
         terminal.say(f"{count(foreign, 'pod')} of others in this account: not touched.")
 

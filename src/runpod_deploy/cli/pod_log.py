@@ -17,7 +17,7 @@ from runpod_deploy.executor.remote_log import RemoteLog
 from runpod_deploy.executor.runpod.account import WholeAccount
 from runpod_deploy.executor.secret_values import known_texts
 from runpod_deploy.executor.ssh.transport import AsyncsshTransport
-from runpod_deploy.forensics.status import RunStatus, plan_of, read_status
+from runpod_deploy.forensics.status import RunStatus, names_alone, plan_of, read_status
 from runpod_deploy.record.masking import Masker, StreamMasker
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ async def print_pod_log(
     """
     target = target_of(status.run, terminal.environ)
     cloud = WholeAccount(target.api_url, target.api_key, target.label)
+    cloud.standing_alone(*names_alone(status))
     try:
         reader = _Reader(status, target, cloud)
         log = await reader.open()

@@ -17,6 +17,8 @@ from runpod_deploy.cli.terminal import Terminal, open_terminal
 from runpod_deploy.errors import AccountError, CloudError, InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from runpod_deploy.executor.pod_access import PodAccess
     from runpod_deploy.executor.ports import Pod
     from runpod_deploy.executor.run import Target
@@ -90,7 +92,7 @@ def way_in(status: RunStatus, terminal: Terminal, node: int = 0) -> PodAccess:
     """
     from runpod_deploy.cli.run_cloud import target_of  # noqa: PLC0415 - only for a login
     from runpod_deploy.executor.pod_access import access_to  # noqa: PLC0415 - likewise
-    from runpod_deploy.forensics.status import plan_of  # noqa: PLC0415 - likewise
+    from runpod_deploy.forensics.status import names_alone, plan_of  # noqa: PLC0415 - likewise
     from runpod_deploy.record.nodes import pod_of_node  # noqa: PLC0415 - likewise
 
     plan_file = plan_of(status.folder)
@@ -105,7 +107,7 @@ def way_in(status: RunStatus, terminal: Terminal, node: int = 0) -> PodAccess:
     try:
         target = target_of(status.run, terminal.environ)
         api_key = target.api_key
-        seen = _look(target, pod_id)
+        seen = _look(target, pod_id, alone=names_alone(status))
     except (AccountError, CloudError) as error:
         if plan_file.plan.pod.ssh_key_path is None:
             raise
@@ -118,13 +120,14 @@ def way_in(status: RunStatus, terminal: Terminal, node: int = 0) -> PodAccess:
     return access_to(status.folder, plan_file, pod, api_key=api_key, seen=seen)
 
 
-def _look(target: Target, pod_id: str) -> Pod | None:
+def _look(target: Target, pod_id: str, *, alone: Collection[str]) -> Pod | None:
     import asyncio  # noqa: PLC0415 - only for a login
 
     from runpod_deploy.executor.runpod.account import WholeAccount  # noqa: PLC0415 - likewise
 
     async def look() -> Pod | None:
         cloud = WholeAccount(target.api_url, target.api_key, target.label)
+        cloud.standing_alone(*alone)
         try:
             return await cloud.get(pod_id)
         finally:

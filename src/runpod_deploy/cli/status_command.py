@@ -76,10 +76,12 @@ def _cloud(status: RunStatus, terminal: Terminal, *, offline: bool) -> Clouded:
     from runpod_deploy.cli.run_cloud import target_of  # noqa: PLC0415 - likewise
     from runpod_deploy.executor.looking import look_for  # noqa: PLC0415 - likewise
     from runpod_deploy.executor.runpod.account import WholeAccount  # noqa: PLC0415 - likewise
+    from runpod_deploy.forensics.status import names_alone  # noqa: PLC0415 - likewise
 
     async def look() -> Clouded:
         target = target_of(status.run, terminal.environ)
         cloud = WholeAccount(target.api_url, target.api_key, target.label)
+        cloud.standing_alone(*names_alone(status))
         try:
             return Clouded(pods=await look_for(cloud, status.pods_left))
         finally:

@@ -16,7 +16,16 @@ from runpod_deploy.errors import ConnectFailed, StepFailed
 from runpod_deploy.executor.identity import pod_name
 from runpod_deploy.executor.local_commands import LocalCommands
 from runpod_deploy.executor.money import capped_at
-from runpod_deploy.executor.ports import Clock, Cloud, Connector, Pod, Reader, Transport, Writer
+from runpod_deploy.executor.ports import (
+    Clock,
+    Cloud,
+    Connector,
+    Pod,
+    Reader,
+    Transport,
+    WholeCloud,
+    Writer,
+)
 from runpod_deploy.executor.progress import Progress
 from runpod_deploy.executor.ring import Ring
 from runpod_deploy.executor.runpod.sdk_funds import Funds
@@ -120,7 +129,7 @@ class RunContext:
     on_begun: Callable[[], None] = lambda: None
     refused_files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     pull_memory: dict[str, PullMemory] = field(default_factory=dict)
-    account: Cloud | None = None
+    account: WholeCloud | None = None
     peers: list[RunContext] = field(default_factory=list)
     leader: RunContext | None = None
     rank: int = 0

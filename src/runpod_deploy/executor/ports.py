@@ -70,7 +70,8 @@ class Pod:
             cluster that lost a node: the others run and bill, and nothing makes it whole.
         cost: USD per hour for the whole pod; None when the API gives none or 0.
         gpu: Of a pod without a GPU the flavor of its processor, with a count of 0.
-        ssh: None until the pod has a public port for 22/tcp.
+        ssh: None until the pod has a public port for 22/tcp; of a cluster, its first node's.
+        nodes: How many nodes it is to have, if it is a cluster.
         vcpus: Of a pod without a GPU; None for one with GPUs.
         raw: The API's own object, for `pod_describe`; holds the env in clear, never to be logged.
     """
@@ -90,6 +91,13 @@ class Pod:
     cluster_id: str | None = None
     rank: int | None = None
     members: "tuple[Pod, ...]" = ()
+    nodes: int = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has a public port for SSH; of a cluster, whether each of its nodes has."""
+        whole = len(self.members) >= self.nodes and all(one.ssh for one in self.members)
+        return self.ssh is not None and whole
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -247,6 +255,13 @@ class Cloud(Protocol):
 
     async def close(self) -> None:
         """Close connections; idempotent."""
+
+
+class WholeCloud(Cloud, Protocol):
+    """Pods and clusters alike, each found by its id."""
+
+    def standing_alone(self, *pods: str) -> None:
+        """Take these ids and names for those of pods that are no cluster."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

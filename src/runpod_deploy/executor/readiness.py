@@ -63,7 +63,7 @@ async def reachable(
     began = clock.monotonic()
     pause = FIRST_PAUSE_SEC
     trouble = ""
-    while pod.ssh is None:
+    while not pod.ready:
         if clock.monotonic() - began > limit:
             raise HostUnusable(
                 f"pod {pod.id} got no SSH port within {limit:g} s{trouble}", cause="never_ready"

@@ -185,6 +185,7 @@ def _open(
         cloud=ctx.cloud.label,
         api_url=ctx.api_url,
         disk_usd_per_hour=disks_of(ctx.plan).stopped,
+        **({"cluster": True} if ctx.plan.cluster is not None else {}),
         **terms,
     )
 
@@ -266,6 +267,9 @@ async def _settle(ctx: RunContext, ledger: Ledger) -> None:
 
 async def _status(ctx: RunContext, account: Account) -> str | None:
     cloud = ctx.account or ctx.cloud
+    if ctx.account is not None and not account.cluster:
+        # A key that sees no clusters must be able to tell that a pod is gone.
+        ctx.account.standing_alone(account.name, account.pod_id or account.name)
     if account.pod_id is not None:
         pod = await cloud.get(account.pod_id)
     else:

@@ -119,6 +119,15 @@ def plan_of(folder: Path) -> PlanFile | None:
         return None
 
 
+def names_alone(status: RunStatus) -> frozenset[str]:
+    """Return ids and names of a run's pods, if its plan says that none of them is a cluster."""
+    plan_file = plan_of(status.folder)
+    if plan_file is None or plan_file.plan.cluster is not None:
+        return frozenset()
+    pods = status.run.pods.values()
+    return frozenset(name for pod in pods for name in (pod.name, pod.pod_id) if name is not None)
+
+
 def _step(events: list[Event]) -> tuple[str | None, float | None]:
     for event in reversed(events):
         if event.event == "step_started":

@@ -3,7 +3,8 @@
 A line is `{v, at, event, pod, …}`; `at` is in seconds since the epoch, `pod` the pod's unique name, or
 its id where only that is known. Lines that cannot be understood change nothing.
 
-    opened    before the create call: run, cloud, api_url, usd_per_hour, disk_usd_per_hour, limit_usd, until
+    opened    before the create call: run, cloud, api_url, usd_per_hour, disk_usd_per_hour, limit_usd, until,
+              and cluster where it is one
     created   the pod exists: pod_id, usd_per_hour
     stopped   only its disk bills, at disk_usd_per_hour
     started   it runs again, for another run: run, usd_per_hour, limit_usd, until
@@ -44,6 +45,7 @@ class Account:
         limit_usd: What its run may cost as a whole.
         until: When nobody can want it any more: what nobody reported later did not happen.
         running: Whether it costs more than its disk.
+        cluster: Whether it is a cluster, which is one account.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Account:
     until: float
     pod_id: str | None = None
     running: bool = True
+    cluster: bool = False
     stretches: tuple[Stretch, ...] = ()
 
     @property
@@ -152,6 +155,7 @@ def _opened(name: str, at: float, line: Mapping[str, Any]) -> Account:
         disk_usd_per_hour=_usd(line, "disk_usd_per_hour"),
         limit_usd=_usd(line, "limit_usd"),
         until=tolerant.number(line, "until") or at,
+        cluster=line.get("cluster") is True,
         stretches=(Stretch(run, at, _usd(line, "usd_per_hour")),),
     )
 

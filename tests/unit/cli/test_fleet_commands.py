@@ -14,6 +14,7 @@ from begun_run import STAMP, Begun
 from runpod_deploy.errors import AccountError, Unavailable
 from runpod_deploy.executor.ports import Bill, Pod
 from runpod_deploy.executor.releasing import CONFIRM_WITHIN_SEC, end_pod
+from runpod_deploy.record.ledger import Ledger
 from support.virtual_time import FakeClock, run_virtual
 
 Call = Callable[..., tuple[int, str, str]]
@@ -57,6 +58,7 @@ class FakeAccount:
         self.stubborn: set[str] = set()
         self.refuses: Exception | None = None
         self.calls: list[str] = []
+        self.unseen: str | None = None
 
     async def pods(self) -> list[Pod]:
         """Return all."""
@@ -141,6 +143,26 @@ def test_a_pod_that_reap_cannot_end_is_a_leak(account: FakeAccount, call: Call) 
 
     assert code == 7
     assert "NOT gone" in next(row for row in told.splitlines() if "over1" in row)
+
+
+def test_reap_does_not_call_unseen_clusters_none(
+    account: FakeAccount, call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A key that sees no clusters reaps pods as ever; where one of ours is open, it exits with 7."""
+    account.held.clear()
+    assert (0, True) == (call("reap")[0], json.loads(call("reap", "--json")[1])["clusters_seen"])
+    account.unseen = "HTTP 403"
+    code, told, _ = call("reap")
+    assert (0, "no pods of yours; clusters could not be seen\n") == (code, told)
+    assert not json.loads(call("reap", "--json")[1])["clusters_seen"]
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    ledger = Ledger(tmp_path / "runpod-deploy" / "ledger.jsonl")
+    with ledger.locked():
+        ledger.add("opened", "rd-c", time.time(), cloud="runpod", cluster=True)
+    assert 7 == call("reap", "--cloud", "runpod")[0]
+    with ledger.locked():
+        ledger.add("gone", "rd-c", time.time())
+    assert 0 == call("reap", "--cloud", "runpod")[0]
 
 
 def test_a_machine_that_made_no_pod_does_not_guess(

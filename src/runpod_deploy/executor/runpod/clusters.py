@@ -6,12 +6,12 @@ nodes' prices, the way in of its first node. The nodes themselves are in `Pod.me
 
 import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from runpod_deploy.errors import CloudError, EffectUnknown, NotFound, RunpodDeployError
+from runpod_deploy.errors import CloudError, Conflict, EffectUnknown, NotFound, RunpodDeployError
 from runpod_deploy.executor.ports import (
     Bill,
     GpuOffer,
@@ -33,6 +33,9 @@ LISTED_WITHIN_SEC = 20.0
 LOOK_EVERY_SEC = 1.0
 # A cluster that is older and has not all of its nodes has lost some.
 COMPLETE_WITHIN_SEC = 1800.0
+# One listing may be short by itself: so many, over so long, are none by chance.
+SHORT_LOOKS = 3
+SHORT_FOR_SEC = 10.0
 DEAD = frozenset({"EXITED", "ERROR", "TERMINATED"})
 
 
@@ -43,6 +46,7 @@ class ClusterCloud:
         self.single = single
         self._calls = single.calls
         self._complete: set[str] = set()
+        self._short: dict[str, _Short] = {}
 
     @property
     def label(self) -> str:
@@ -83,31 +87,42 @@ class ClusterCloud:
             with contextlib.suppress(RunpodDeployError):  # the next look may succeed
                 pod = _pod(row, await self._members(row.id))
             if len(pod.members) == row.nodes or clock.monotonic() >= give_up:
-                return _with_expected_cost(pod, row.nodes)
+                return pod
             await clock.sleep(LOOK_EVERY_SEC)
 
     async def get(self, pod_id: str) -> Pod | None:
-        """Return the cluster with its nodes, None when the API says that it is not there."""
+        """Return the cluster with its nodes, None when the API knows neither it nor any node of it."""
         try:
             row = cluster_from(await self._calls.again("GET", _one(pod_id)))
-            if row is None:
-                raise CloudError(f"GET {_one(pod_id)} succeeded without describing the cluster")
+        except NotFound:
+            return await self._left_of(pod_id)
+        if row is None:
+            raise CloudError(f"GET {_one(pod_id)} succeeded without describing the cluster")
+        try:
             members = await self._members(row.id)
         except NotFound:
-            return None
+            members = []  # it ended between the two looks, or it lists none
         return self._seen(row, members)
+
+    async def _left_of(self, cluster_id: str) -> Pod | None:
+        """Return the nodes that outlived their cluster, as what is left of it: they bill."""
+        nodes = _of(cluster_id, await self.single.nodes())
+        return _orphaned(cluster_id, nodes) if nodes else None
 
     async def find(self, name: str) -> list[Pod]:
         """Return every cluster called exactly `name`."""
         return [pod for pod in await self.pods() if pod.name == name]
 
     async def pods(self) -> list[Pod]:
-        """Return every cluster of the account."""
+        """Return every cluster of the account, and what is left of those that have no row any more."""
         rows = await self._calls.rows(CLUSTERS, "clusters", cluster_from)
-        if not rows:
-            return []
         nodes = await self.single.nodes()
-        return [self._seen(row, _of(row.id, nodes)) for row in rows]
+        known = {row.id for row in rows}
+        left = dict.fromkeys(one.cluster_id for one in nodes if one.cluster_id not in known)
+        return [
+            *(self._seen(row, _of(row.id, nodes)) for row in rows),
+            *(_orphaned(id_, _of(id_, nodes)) for id_ in left if id_ and _of(id_, nodes)),
+        ]
 
     async def act(self, pod_id: str, action: PodAction) -> None:
         """Refuse, without asking: neither stop nor start nor restart exist for clusters.
@@ -128,11 +143,17 @@ class ClusterCloud:
         raise RunpodDeployError(f"the environment of cluster {pod_id} cannot be changed")
 
     async def delete(self, pod_id: str) -> None:
-        """Ask for the cluster's end; 404 counts as success. Proof is only `get` returning None."""
+        """Ask for the cluster's end; 404 counts as success. Proof is only `get` returning None.
+
+        Nodes that outlived their cluster are asked to end one by one.
+        """
         try:
             await self._calls.again("DELETE", _one(pod_id))
         except NotFound:
-            return
+            for node in _of(pod_id, await self.single.nodes()):
+                # A node that the API will not end by itself is told as left.
+                with contextlib.suppress(Conflict):
+                    await self.single.delete(node.id)
 
     def logs(self, pod_id: str, *, tail: int) -> AsyncGenerator[LogLine, None]:
         """Yield the log of the cluster's first node."""
@@ -173,21 +194,34 @@ class ClusterCloud:
 
     def _seen(self, row: ClusterRow, members: Sequence[Pod]) -> Pod:
         pod = _pod(row, members)
-        if len(pod.members) == row.nodes:
+        if len(members) >= row.nodes:
             self._complete.add(row.id)
-        elif row.id in self._complete or _is_old(row):
+            self._short.pop(row.id, None)
+        elif (row.id in self._complete or _is_old(row)) and self._is_short(row.id):
             # One that vanished is listed no more; what is left of the cluster is of no use.
-            return replace(pod, status="BROKEN", ssh=None)
+            return replace(pod, status="BROKEN")
         return pod
+
+    def _is_short(self, cluster_id: str) -> bool:
+        """Note one more look that showed too few nodes, and tell whether that was no chance."""
+        now = self._calls.clock.monotonic()
+        before = self._short.get(cluster_id, _Short(since=now))
+        seen = self._short[cluster_id] = replace(before, looks=before.looks + 1)
+        return seen.looks >= SHORT_LOOKS and now - seen.since >= SHORT_FOR_SEC
+
+
+@dataclass(frozen=True, slots=True)
+class _Short:
+    """Looks in a row that showed too few nodes, the first at `since` on the clock that never goes back."""
+
+    since: float
+    looks: int = 0
 
 
 def _pod(row: ClusterRow, members: Sequence[Pod]) -> Pod:
     nodes = tuple(sorted((one for one in members if one.rank is not None), key=_rank))
     complete = len(nodes) == row.nodes and [node.rank for node in nodes] == list(range(row.nodes))
-    reachable = complete and all(node.ssh for node in nodes)
-    costs = [node.cost for node in nodes]
-    first: Mapping[str, Any] = nodes[0].raw if nodes else {}
-    told = ("env", "mounts", "startedAt")
+    first = nodes[0] if nodes and nodes[0].rank == 0 else None
     return Pod(
         id=row.id,
         name=row.name,
@@ -196,13 +230,45 @@ def _pod(row: ClusterRow, members: Sequence[Pod]) -> Pod:
         gpu_count=row.gpu_count,
         cloud=nodes[0].cloud if nodes else None,
         datacenter=row.datacenter,
-        cost=sum(cost for cost in costs if cost) if complete and all(costs) else None,
+        cost=_cost(row.nodes, members),
         image=nodes[0].image if nodes else None,
-        # All or none: the nodes are worked on together.
-        ssh=nodes[0].ssh if reachable else None,
+        ssh=first.ssh if first is not None else None,
         members=nodes,
-        raw={**row.raw, **{key: first[key] for key in told if key in first}},
+        nodes=row.nodes,
+        raw={**row.raw, **_told(members)},
     )
+
+
+def _orphaned(cluster_id: str, members: Sequence[Pod]) -> Pod:
+    """Return what is left of a cluster that the API no longer knows."""
+    one = members[0]
+    end = "" if one.rank is None else f"-{one.rank}"
+    row = ClusterRow(
+        id=cluster_id,
+        name=one.name.removesuffix(end),
+        nodes=len(members),
+        gpu=one.gpu,
+        gpu_count=one.gpu_count,
+        datacenter=one.datacenter,
+    )
+    return replace(_pod(row, members), status="BROKEN")
+
+
+def _told(members: Sequence[Pod]) -> dict[str, Any]:
+    """Return what nodes tell of themselves and a cluster does not; each word from any that has it."""
+    told: dict[str, Any] = {}
+    for member in members:
+        words = {key: member.raw.get(key) for key in ("env", "mounts", "startedAt")}
+        told = {key: value for key, value in words.items() if value} | told
+    return told
+
+
+def _cost(nodes: int, members: Sequence[Pod]) -> float | None:
+    """Return what a cluster costs; from those with a price where not all have one: they are alike."""
+    known = [one.cost for one in members if one.cost]
+    if not known:
+        return None
+    return sum(known) if len(known) == nodes else max(known) * max(nodes, len(known))
 
 
 def _status(nodes: Sequence[Pod], *, complete: bool) -> PodStatus:
@@ -213,14 +279,8 @@ def _status(nodes: Sequence[Pod], *, complete: bool) -> PodStatus:
     return "PROVISIONING"
 
 
-def _with_expected_cost(pod: Pod, nodes: int) -> Pod:
-    """Return a cluster with the price that it will have: its nodes are all alike."""
-    known = [node.cost for node in pod.members if node.cost]
-    return replace(pod, cost=known[0] * nodes) if pod.cost is None and known else pod
-
-
 def _of(cluster_id: str, nodes: Sequence[Pod]) -> list[Pod]:
-    return [node for node in nodes if node.cluster_id == cluster_id]
+    return [one for one in nodes if one.cluster_id == cluster_id and one.status != "TERMINATED"]
 
 
 def _rank(node: Pod) -> int:

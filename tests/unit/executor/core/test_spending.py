@@ -34,7 +34,7 @@ def make(make_rig: RigMaker, ledger: Ledger, *, job: FakeJob | None = None, **bu
 
 
 def other_run(
-    ledger: Ledger, *, limit: float = 10.0, rate: float = 1.0, age: float = 600.0
+    ledger: Ledger, *, limit: float = 10.0, rate: float = 1.0, age: float = 600.0, **more: Any
 ) -> None:
     """Enter a pod `pod9` of another run, which runs."""
     with ledger.locked():
@@ -49,6 +49,7 @@ def other_run(
             disk_usd_per_hour=0.0,
             limit_usd=limit,
             until=EPOCH + 1e6,
+            **more,
         )
         ledger.add("created", "rd-other", EPOCH - age, pod_id="pod9", usd_per_hour=rate)
 
@@ -203,6 +204,19 @@ def test_pod_that_ended_with_nobody_looking_gives_its_money_back(
     account = ledger.accounts().pods["rd-other"]
     assert not account.open
     assert account.usd(0.0, EPOCH + 1e6) == pytest.approx(600 / 3600, abs=1e-3)
+
+
+@pytest.mark.parametrize("cluster", [False, True])
+def test_only_a_pod_is_known_to_be_gone_where_clusters_cannot_be_seen(
+    make_rig: RigMaker, ledger: Ledger, *, cluster: bool
+) -> None:
+    """The ledger tells which is which: a single pod's end frees its money, a cluster's is not believed."""
+    other_run(ledger, limit=10.0, cluster=cluster)
+    rig = make(make_rig, ledger, monthly_cap_usd=10.0)
+    rig.cloud.clusters_unseen = True
+    rig.ctx.account = rig.cloud
+    assert ("monthly_cap" if cluster else None) == rig.run().cause
+    assert cluster == ledger.accounts().pods["rd-other"].open
 
 
 def test_young_pod_of_another_run_is_not_taken_for_gone(make_rig: RigMaker, ledger: Ledger) -> None:

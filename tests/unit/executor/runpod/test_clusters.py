@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from runpod_deploy.errors import EffectUnknown, InternalError, RunpodDeployError
+from runpod_deploy.errors import AccountError, EffectUnknown, InternalError, RunpodDeployError
 from runpod_deploy.executor.ports import Cloud, Endpoint, PodRequest
 from runpod_deploy.executor.releasing import end_pod
 from runpod_deploy.executor.runpod.account import WholeAccount
@@ -110,6 +110,7 @@ class Api:
             nodes = [one for one in self.nodes if one["cluster"]["id"] == parts[1]]
             return _listed("pods", nodes)
         if method == "DELETE" and self.clusters.pop(parts[1], None):
+            self.nodes = [one for one in self.nodes if one["cluster"]["id"] != parts[1]]
             return 204, None
         return _one(self.clusters.get(parts[1]))
 
@@ -178,7 +179,7 @@ def test_nodes_that_are_late_are_waited_for_and_never_hide_a_new_cluster() -> No
         run_virtual(body(), api.clock.monotonic())
         return pods[0]
 
-    assert (8.0, None) == (made([node(0)]).cost, made([node(0)]).ssh)
+    assert (8.0, False) == (made([node(0)]).cost, made([node(0)]).ready)
     assert (None, "c1") == (made([]).cost, made([]).id)
 
 
@@ -191,38 +192,81 @@ def test_a_lost_answer_may_stand_for_a_cluster() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "status", "reachable"),
+    ("nodes", "status", "ready"),
     [
         ([node(0), node(1)], "RUNNING", True),
         ([node(0), node(1, ssh={"direct": None})], "RUNNING", False),
         ([node(0)], "PROVISIONING", False),
+        ([node(1)], "PROVISIONING", None),
         ([node(0), node(None)], "PROVISIONING", False),
         ([node(0), node(1, status="STARTING")], "PROVISIONING", True),
         ([node(0), node(1, status="EXITED")], "BROKEN", True),
     ],
 )
-def test_a_cluster_is_as_well_as_its_nodes(nodes: list[Row], status: str, reachable: bool) -> None:
-    """Reachable once all nodes are; one that died makes the whole of no use."""
+def test_a_cluster_is_as_well_as_its_nodes(
+    nodes: list[Row], status: str, ready: bool | None
+) -> None:
+    """Ready once all nodes are; one that died makes the whole of no use, and hides no other's door."""
     pod = do(Api(cluster(), nodes=nodes), lambda cloud: cloud.get("c1"))
     assert pod is not None
-    assert (status, reachable) == (pod.status, pod.ssh is not None)
+    assert (status, ready is True) == (pod.status, pod.ready)
+    assert (ready is not None) == (pod.ssh == Endpoint(host="10.0.0.1", port=3000))
 
 
 def test_a_node_that_vanished_is_missed() -> None:
-    """Fewer nodes than before, or than a cluster of that age has, are a loss and no beginning."""
-    old = Api(cluster(createdAt="2020-01-01T00:00:00Z"), nodes=[node(0)])
-    pod = do(old, lambda cloud: cloud.get("c1"))
+    """Fewer nodes than before, or than a cluster of that age has, are a loss once that was no chance."""
+
+    def statuses(api: Api, *looks: list[Row]) -> list[str]:
+        seen: list[str] = []
+
+        async def body() -> None:
+            cloud = ClusterCloud(api.single)
+            for nodes in looks:
+                api.nodes = nodes
+                pod = await cloud.get("c1")
+                seen.append("" if pod is None else pod.status)
+                await api.clock.sleep(6.0)
+
+        run_virtual(body(), api.clock.monotonic())
+        return seen
+
+    short, whole = [node(0)], [node(0), node(1)]
+    old = Api(cluster(createdAt="2020-01-01T00:00:00Z"))
+    lost = ["PROVISIONING", "PROVISIONING", "BROKEN"]
+    assert lost == statuses(old, short, short, short)
+    assert ["RUNNING", *lost] == statuses(Api(cluster()), whole, short, short, short)
+    chance = statuses(Api(cluster()), whole, short, short, whole, short, short)
+    assert "BROKEN" not in chance
+    unranked = [node(0), node(None)]
+    assert "BROKEN" not in statuses(old, unranked, unranked, unranked, unranked)
+
+
+def test_nodes_that_outlive_their_cluster_are_what_is_left_of_it() -> None:
+    """Its end is confirmed when none is listed any more; until then it is there, and told whose it is."""
+    api = Api(nodes=[node(None, name="rd-a-1"), node(1, "c2", status="TERMINATED")])
+
+    async def look(cloud: ClusterCloud) -> Any:
+        await cloud.delete("c1")
+        asked = api.asked[-1]
+        listed, seen = await cloud.pods(), await cloud.get("c1")
+        api.nodes = []
+        return asked, listed, seen, await cloud.get("c1"), await cloud.get("c2")
+
+    asked, listed, seen, *gone = do(api, look)
+    assert "DELETE /v2/pods/c1nNone" == asked
+    assert seen == listed[0]
+    assert ["c1"] == [one.id for one in listed]
+    assert ("BROKEN", 4.0, {"MARK": "m"}) == (seen.status, seen.cost, seen.raw["env"])
+    assert [None, None] == gone
+    assert ["rd-a"] == [one.name for one in do(Api(nodes=[node(1)]), lambda cloud: cloud.pods())]
+
+
+def test_any_node_tells_whose_a_cluster_is_and_what_it_costs() -> None:
+    """A rank that is not told, or a price, hides neither the mark nor what the whole will cost."""
+    row = node(None)
+    pod = do(Api(cluster(), nodes=[row, node(1, cost=None, env={})]), lambda one: one.get("c1"))
     assert pod is not None
-    assert "BROKEN" == pod.status
-
-    async def twice(cloud: ClusterCloud) -> str:
-        await cloud.get("c1")
-        api.nodes = [node(0)]
-        seen = await cloud.get("c1")
-        return "" if seen is None else seen.status
-
-    api = Api(cluster())
-    assert "BROKEN" == do(api, twice)
+    assert ({"MARK": "m"}, 8.0) == (pod.raw["env"], pod.cost)
 
 
 def test_gone_is_what_the_api_no_longer_knows() -> None:
@@ -293,12 +337,44 @@ def test_a_cluster_is_deleted_by_its_id_alone() -> None:
 
 
 def test_a_key_that_may_not_see_clusters_sees_its_pods() -> None:
-    """What is forbidden is not there, and hides nothing that is."""
+    """It lists and ends pods as ever; of what may be a cluster it concludes nothing."""
     alone = {**node(None), "id": "p1", "cluster": None}
     api = Api(pods=[alone])
     api.forbidden = True
 
     async def look(whole: WholeAccount) -> Any:
-        return [pod.id for pod in await whole.pods()], await whole.get("c1")
+        listed = [pod.id for pod in await whole.pods()]
+        assert whole.unseen is not None
+        await whole.delete("p1")
+        api.pods.clear()
+        whole.standing_alone("p2", "rd-p2")
+        ends = [await whole.get("p1"), await whole.get("p2"), *await whole.find("rd-p2")]
+        for call in (whole.get("c1"), whole.delete("c1"), whole.find("rd-c")):
+            with pytest.raises(AccountError):
+                await call
+        return listed, ends
 
-    assert (["p1"], None) == account(api, look)
+    assert (["p1"], [None, None]) == account(api, look)
+    assert "DELETE /v2/pods/p1" in api.asked
+
+    async def ended(whole: WholeAccount) -> str | None:
+        return await end_pod(whole, api.clock, "c1", "delete")
+
+    assert "403" in (account(api, ended) or "")
+
+
+def test_a_pod_is_ended_without_any_right_to_clusters() -> None:
+    """Nobody has to have listed it before: it is seen before it is deleted."""
+    alone = {**node(None), "id": "p1", "cluster": None}
+    api = Api(pods=[alone])
+    api.forbidden = True
+    found = api._found
+
+    def deleting(method: str, path: str, asked: Any) -> tuple[int, Any]:
+        if method == "DELETE":
+            api.pods.clear()
+        return found(method, path, asked)
+
+    api._found = deleting  # type: ignore[method-assign]
+    assert account(api, lambda whole: end_pod(whole, api.clock, "p1", "delete")) is None
+    assert not [one for one in api.asked if "clusters" in one]
