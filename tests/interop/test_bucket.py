@@ -39,12 +39,11 @@ def keys(store: BucketStore) -> dict[str, str]:
     """Return the variables of a user; from here on every signature is checked."""
     made = store.user("pod")
     reader = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}
-    made |= {
-        f"READER_{name}": value
-        for name, value in store.user(
-            "reader", {"Version": "2012-10-17", "Statement": [reader]}
-        ).items()
-    }
+    writer = {"Effect": "Deny", "Action": "s3:Get*", "Resource": "*"}
+    may_all = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    for who, rules in (("READER", [reader]), ("WRITER", [may_all, writer])):
+        user = store.user(who.lower(), {"Version": "2012-10-17", "Statement": rules})
+        made |= {f"{who}_{name}": value for name, value in user.items()}
     store.strict()
     return made
 
@@ -160,7 +159,14 @@ def test_a_file_that_changed_meanwhile_is_not_left_there(
         ("s3://nothere/x", {}, "NoSuchBucket"),
         ("s3://closed/x", {"AWS_SECRET_ACCESS_KEY": "planted-wrong"}, "SignatureDoesNotMatch"),
         ("s3://closed/x", {"AWS_ACCESS_KEY_ID": "AKIAPLANTED"}, "InvalidAccessKeyId"),
-        ("s3://closed/x", {"reader": "yes"}, "AccessDenied"),
+        ("s3://closed/x", {"as": "READER"}, "AccessDenied"),
+        ("s3://closed/x", {"as": "WRITER"}, "tell of x/.runpod-deploy-check (403"),
+        ("s3://closed/x", {"AWS_REGION": "us-east-1\r"}, None),
+        (
+            "s3://closed/x",
+            {"AWS_SESSION_TOKEN": "planted\rtoken"},
+            "AWS_SESSION_TOKEN of the secret",
+        ),
         ("s3://closed/x", {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}, "does not answer"),
     ],
 )
@@ -174,9 +180,9 @@ def test_what_will_not_do_is_told_before_the_job(
     expected: str | None,
 ) -> None:
     """The check leaves nothing behind, and tells which of key, right, bucket or address is wrong."""
-    if "reader" in changed:
+    if "as" in changed:
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        changed = {name: keys[f"READER_{name}"] for name in names}
+        changed = {name: keys[f"{changed['as']}_{name}"] for name in names}
     for name, value in changed.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(pod.program.bucket, "_wait", lambda _sec: None)
@@ -207,7 +213,7 @@ def test_keys_come_from_a_file_in_every_shell(
         shutil.copy(FOLDER / name, home / "bin")
     secret = pod.folder / "keys.env"
     secret.write_text(
-        "".join(f"{name}='{value}'\n" for name, value in keys.items() if "READER" not in name)
+        "".join(f"{name}='{value}'\n" for name, value in keys.items() if name.startswith("AWS_"))
     )
     (pod.out / shell).write_bytes(b"x")
     found = str(shutil.which(shell))
@@ -228,10 +234,15 @@ def test_keys_come_from_a_file_in_every_shell(
     bare.mkdir()
     (bare / "mkdir").symlink_to(str(shutil.which("mkdir")))
     without = run(str(bare), secret)
+    unread = pod.folder / "unread.env"
+    unread.write_text("AWS_ACCESS_KEY_ID='planted\n")
+    broken = run(os.environ["PATH"], unread)
     nowhere = run(os.environ["PATH"], pod.folder / "none")
 
     assert (0, b"") == (done.returncode, done.stderr), done.stdout
     assert b"x" == store.objects("shell")[shell]
-    assert (1, 1) == (without.returncode, nowhere.returncode)
+    assert (1, 1, 1) == (without.returncode, nowhere.returncode, broken.returncode)
+    assert b"planted" not in broken.stdout + broken.stderr
+    assert "error" in json.loads(broken.stdout)
     assert "no python3" in json.loads(without.stdout)["error"]
     assert "not on the pod" in json.loads(nowhere.stdout)["error"]

@@ -7,13 +7,14 @@ Each file goes as it was brought home, by digest. Credentials come with a secret
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from runpod_deploy.compiler.plan import PlanArtifact, PlanSecret, PlanUpload
-from runpod_deploy.errors import CommandFailed, StepFailed, TransportError
+from runpod_deploy.errors import CommandFailed, ConnectionLost, StepFailed, TransportError
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.steps import connect, secrets
 from runpod_deploy.executor.untrusted import printable
@@ -22,6 +23,7 @@ from runpod_deploy.record.run import fold
 
 TRIES = 3
 _LONGEST_LINE = 1 << 16
+_KILLED = 128
 
 
 async def check(ctx: RunContext) -> None:
@@ -34,7 +36,11 @@ async def check(ctx: RunContext) -> None:
     for artifact in ctx.plan.artifacts:
         if artifact.upload is None:
             continue
-        _, problem = await _ask(ctx, artifact, artifact.upload, "check")
+        try:
+            _, problem = await _ask(ctx, artifact, artifact.upload, "check")
+        except ConnectionLost:
+            await connect.again(ctx)
+            _, problem = await _ask(ctx, artifact, artifact.upload, "check")
         if problem is None:
             continue
         said = f"{artifact.label!r} could not be sent to {_place(ctx, artifact.upload)}: {problem}"
@@ -158,7 +164,7 @@ async def _ask(
         "to": ctx.fill(upload.to),
         "endpoint": upload.endpoint,
         "remote_path": ctx.fill(artifact.remote_path),
-        "state": f"{home}/uploads/{artifact.label}.jsonl",
+        "state": f"{home}/uploads/{hashlib.sha256(artifact.label.encode()).hexdigest()[:16]}.jsonl",
         "files": entries,
     }
     # The name tells what an executor that was killed left running of it: that is ended first.
@@ -173,20 +179,29 @@ async def _ask(
             said.take(piece)
     except CommandFailed as error:
         said.take(b"\n")
-        return {}, said.problem or f"{said.last or 'it'} (exit status {error.exit_status})"
+        if error.exit_status < 0 or error.exit_status >= _KILLED:
+            raise ConnectionLost(
+                f"what sends them was killed on the pod (exit status {error.exit_status})"
+            ) from error
+        return (
+            {},
+            said.problem or f"it ended with exit status {error.exit_status} and gave no reason",
+        )
     said.take(b"\n")
     if said.done is None:
-        return {}, said.problem or said.last or "the pod said nothing"
+        return {}, said.problem or "the pod gave no proper answer"
     return said.done, said.problem
 
 
 class _Said:
-    """What the script on the pod says, line by line; none of it is trusted."""
+    """What the script on the pod says, line by line; none of it is trusted.
+
+    What is no answer of the script is shown nowhere: it may be of the file that holds the keys.
+    """
 
     def __init__(self, ctx: RunContext, label: str, total: int) -> None:
         self.done: Mapping[str, Any] | None = None
         self.problem: str | None = None
-        self.last = ""
         self._ctx, self._label, self._total = ctx, label, total
         self._rest = b""
 
@@ -202,18 +217,14 @@ class _Said:
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
-            self.last = self._shown(line.decode("utf-8", "replace"))
             return
         progress, problem = tolerant.integer(row, "progress"), tolerant.text(row, "error")
         if progress is not None:
             self._ctx.progress.transfer(self._label, min(progress, self._total), self._total)
         if problem is not None:
-            self.problem = self._shown(problem)
+            self.problem = printable(self._ctx.masker.text(problem), 500)
         if isinstance(row.get("done"), dict):
             self.done = row["done"]
-
-    def _shown(self, text: str) -> str:
-        return printable(self._ctx.masker.text(text), 500)
 
 
 def _secret(ctx: RunContext, upload: PlanUpload) -> PlanSecret:

@@ -7,8 +7,10 @@ shorter than four characters are not masked, since hiding every `1` would hide t
 """
 
 import base64
+import contextlib
 import json
 import re
+import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, AnyStr
@@ -19,6 +21,8 @@ SHORTEST = 4
 SHORTEST_BASE64 = 6
 BASE64_LINE = 76
 _SHELL_MARKS = re.compile(r"[ \t'\"\\|&;()<>!{}*\[\]?^$`]|^[~#]")
+_ASSIGNMENT = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_.]*\s*=(.*)")
+_PLAIN_WORDS = frozenset(("true", "false", "none", "null"))
 _PERCENT = re.compile(r"%[0-9A-F]{2}")
 _URL_SAFE = str.maketrans("+/", "-_")
 
@@ -39,9 +43,13 @@ class Masker:
     def add(self, value: str) -> None:
         """Mask `value` from now on, and each of its lines that is long enough to be telling.
 
+        Of a line `NAME=value`, as a shell or a .env file has it, the value as well.
+
         Bytes that are not UTF-8 stand in `value` as surrogates, as `os.environ` gives them.
         """
-        parts = {value, value.strip(), *(line.strip() for line in value.splitlines())}
+        lines = value.splitlines()
+        parts = {value, value.strip(), *(line.strip() for line in lines)}
+        parts.update(part for line in lines for part in _assigned(line))
         forms = {form for part in parts if len(part) >= SHORTEST for form in _written_forms(part)}
         if len(value.rstrip("\n")) >= SHORTEST:
             # The line break that files and commands end with is the log's own where it is printed.
@@ -118,6 +126,18 @@ class StreamMasker:
         self._held = data[until:]
         self._hidden = max(0, done - until)
         return b"".join(pieces)
+
+
+def _assigned(line: str) -> set[str]:
+    """Return what a line `NAME=value` gives the name, as written and as a shell reads it."""
+    found = _ASSIGNMENT.fullmatch(line.strip())
+    if found is None:
+        return set()
+    written = found[1].strip()
+    values = {written, written.strip("'\"")}
+    with contextlib.suppress(ValueError):  # quotes that do not end
+        values.update(shlex.split(written, comments=True)[:1])
+    return {value for value in values if value.lower() not in _PLAIN_WORDS}
 
 
 def _written_forms(value: str) -> set[str]:

@@ -32,6 +32,16 @@ def test_the_lines_of_a_file_are_hidden_one_by_one() -> None:
     assert masker.text("  AAAABBBB\n }") == "  ***\n }"
 
 
+def test_the_values_of_lines_that_set_variables_are_hidden() -> None:
+    """As written and as a shell reads them; what tells nothing, as `true`, hides nothing."""
+    file = (
+        "# keys\r\nexport A='it s'\r\nB = \"two2\" # the second\r\nC=three\r\nD=x\nE=true\nF='op\n"
+    )
+    shown = Masker([file]).text("it s|two2|three|x|true|'op|keys")
+
+    assert shown == "***|***|***|x|true|'op|keys"
+
+
 def test_overlapping_secrets_leave_nothing() -> None:
     """Where two secrets overlap, the whole of both is hidden."""
     assert Masker(["abcdef", "efghij"]).text("<abcdefghij>") == "<***>"

@@ -219,6 +219,47 @@ def test_what_no_digest_tells_of_is_read_back(
     assert ("error" in last) is bool(expected)
 
 
+def test_what_is_read_back_in_two_tries_is_digested_once(
+    a_job: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """An answer that breaks off counts for nothing: the next one is a whole one."""
+    script = Script(NOT_THERE, {}, {"Content-Length": "3", "ETag": '"sealed"'})
+    tries = []
+
+    class Broken(Answer):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell():
+                raise ConnectionResetError("gone")
+            return super().read(1 if size else 0)
+
+    def answer(request: Any, timeout: float) -> Any:
+        if request.method != "GET":
+            return script(request, timeout)
+        tries.append(request)
+        return Answer({}, b"abc") if len(tries) > 1 else Broken({}, b"abc")
+
+    status, last = a_job(answer, monkeypatch, capsys)
+    assert (0, {"read": 1}, 2) == (status, last["done"]["proofs"], len(tries))
+
+
+def test_line_ends_of_another_system_are_no_part_of_a_key() -> None:
+    """Blanks around a value are dropped; what cannot stand in a header is refused unseen."""
+    keys = {name: f"{value}\r" for name, value in KEYS.items()}
+    store = bucket.store_of("out", None, {**keys, "AWS_SESSION_TOKEN": " token\r\n"})
+    assert (KEYS["AWS_ACCESS_KEY_ID"], "token") == (store.key_id, store.token)
+    with pytest.raises(bucket.Problem, match="AWS_SESSION_TOKEN") as error:
+        bucket.store_of("out", None, {**KEYS, "AWS_SESSION_TOKEN": "planted\ntoken"})
+    assert "planted" not in str(error.value)
+
+
+def test_of_an_error_that_nobody_expects_only_the_kind_is_told(
+    a_job: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Its text may hold what was to be sent, keys included."""
+    status, last = a_job(Script(ValueError("planted-key")), monkeypatch, capsys)
+    assert (1, "the program that sends them failed (ValueError)") == (status, last["error"])
+
+
 def test_a_refusal_is_told_without_what_was_signed(
     a_job: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

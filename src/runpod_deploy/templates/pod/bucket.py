@@ -20,6 +20,10 @@ from typing import Any, NamedTuple
 TRIES = 6
 PAUSE_SEC = 0.5
 TIMEOUT_SEC = 120
+VARIABLES = (
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION"),
+    *("AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+)
 AGAIN = frozenset((408, 429, 500, 502, 503, 504))
 LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 
@@ -70,11 +74,12 @@ _wait = time.sleep
 
 def store_of(bucket: str, endpoint: str | None, environ: Any) -> Store:
     """Return the store of a bucket, from the variables that every S3 client knows."""
-    missing = [n for n in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environ.get(n)]
+    said = {name: _clean(name, environ.get(name, "")) for name in VARIABLES}
+    missing = [n for n in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not said[n]]
     if missing:
         raise Problem(f"the secret does not set {' and '.join(missing)}")
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    url = endpoint or environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    region = said["AWS_REGION"] or said["AWS_DEFAULT_REGION"] or "us-east-1"
+    url = endpoint or said["AWS_ENDPOINT_URL_S3"] or said["AWS_ENDPOINT_URL"]
     if not url:
         # Amazon wants the bucket in the host's name, where its certificate allows that.
         host = f"s3.{region}.amazonaws.com"
@@ -92,10 +97,20 @@ def store_of(bucket: str, endpoint: str | None, environ: Any) -> Store:
         host=parts.netloc.rpartition("@")[2],
         path=before,
         region=region,
-        key_id=environ["AWS_ACCESS_KEY_ID"],
-        secret=environ["AWS_SECRET_ACCESS_KEY"],
-        token=environ.get("AWS_SESSION_TOKEN") or "",
+        key_id=said["AWS_ACCESS_KEY_ID"],
+        secret=said["AWS_SECRET_ACCESS_KEY"],
+        token=said["AWS_SESSION_TOKEN"],
     )
+
+
+def _clean(name: str, value: str) -> str:
+    """Return a value without what a file of another system leaves at its end; it is never shown."""
+    value = value.strip()
+    if not re.fullmatch("[!-~]*", value):
+        raise Problem(
+            f"{name} of the secret holds what no such value can: blanks or other than ASCII"
+        )
+    return value
 
 
 def signature(store: Store, request: list[str], headers: dict[str, str], stamp: str) -> str:

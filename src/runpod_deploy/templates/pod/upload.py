@@ -8,6 +8,7 @@ Called with `check` or `send`. Where and what stands as JSON on stdin, the crede
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import html
 import json
@@ -242,17 +243,16 @@ class Sending:
         return etag
 
     def _read_back(self, file: File) -> str | None:
-        digest = hashlib.sha256()
-
         def read(answer: Any) -> bytes:
+            digest = hashlib.sha256()  # of this answer alone: it may be asked for again
             piece = answer.read(1 << 20)
             while piece:
                 digest.update(piece)
                 piece = answer.read(1 << 20)
-            return b""
+            return digest.digest()
 
-        ask(self.store, f"give {file.key} back", "GET", file.key, read=read)
-        return "read" if digest.hexdigest() == file.sha256 else None
+        back = ask(self.store, f"give {file.key} back", "GET", file.key, read=read)
+        return "read" if back.body.hex() == file.sha256 else None
 
     def _note(self, row: dict[str, str]) -> None:
         with self._lock, open(self.state, "a", encoding="utf-8") as stream:
@@ -284,17 +284,41 @@ def _base64(digest: bytes) -> str:
     return base64.b64encode(digest).decode()
 
 
-def check(store: Store, prefix: str) -> None:
-    """Find out whether the store lets us write, by beginning what is given up at once."""
+def check(store: Store, state: str, prefix: str) -> None:
+    """Find out whether all that sending needs can be done, with a small file; it is removed if we may."""
     key = f"{prefix}{PROBE}"
+    _check_parts(store, key, prefix)
+    content = os.urandom(16).hex().encode()  # never what an earlier check left there
+    local = os.fsencode(f"{state}.probe")
+    with open(local, "wb") as stream:
+        stream.write(content)
+    try:
+        file = File(local, key, len(content), hashlib.sha256(content).hexdigest())
+        Sending(store, state, lambda _size: None).bring(file)
+    except Problem:
+        with contextlib.suppress(Problem):  # told is what went wrong first
+            _ask_if_allowed(store, "remove what was tried", key)
+        raise
+    finally:
+        os.remove(local)
+    _ask_if_allowed(store, "remove what was tried", key)
+
+
+def _check_parts(store: Store, key: str, prefix: str) -> None:
+    """Begin an upload in parts, and give it up at once."""
     made = ask(store, f"take anything below {prefix}", "POST", key, {"uploads": ""}, b"")
     upload = tag(made.body.decode("utf-8", "replace"), "UploadId")
     if not upload:
         raise Problem(f"{store.host} does not speak S3")
+    _ask_if_allowed(store, "give up", key, {"uploadId": upload})
+
+
+def _ask_if_allowed(store: Store, what: str, key: str, query: dict[str, str] | None = None) -> None:
+    """Have something removed; who may not do that may write all the same."""
     try:
-        ask(store, "give up", "DELETE", key, {"uploadId": upload})
+        ask(store, what, "DELETE", key, query)
     except Refused as error:
-        if error.status != 403:  # who may not give up may write all the same
+        if error.status != 403:
             raise
 
 
@@ -366,9 +390,12 @@ def main(verb: str) -> int:
             done = send(store, asked, prefix)
         else:
             bucket.TRIES, bucket.TIMEOUT_SEC = 2, 20  # a job waits for the answer
-            check(store, prefix)
+            check(store, asked["state"], prefix)
     except (Problem, OSError) as error:
         say({"error": str(error)})
+        return 1
+    except Exception as error:  # noqa: BLE001 - its text may hold a key
+        say({"error": f"the program that sends them failed ({type(error).__name__})"})
         return 1
     say({"done": done})
     return 0

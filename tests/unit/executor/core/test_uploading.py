@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import Any
@@ -128,6 +129,34 @@ def test_a_broken_connection_is_made_again(make_rig: RigMaker) -> None:
     first, again = commands(rig, "upload.sh send")
     assert first == again
     assert first.startswith("RUNPOD_DEPLOY_STEP=upload-results ")
+
+
+def test_a_program_that_was_killed_is_started_again(make_rig: RigMaker) -> None:
+    """A signal is no answer of the store; the check is asked again as well."""
+    killed = [Completed(exit_status=status, stdout=b"", stderr=b"") for status in (-1, 137)]
+    rig = rig_of(make_rig, check=[killed[0], FINE], send=[*killed, DONE])
+    assert "SUCCEEDED" == rig.run().state
+    assert 2 == len(commands(rig, "upload.sh check"))
+    assert 3 == len(commands(rig, "upload.sh send"))
+
+
+def test_a_file_on_the_pod_is_not_named_by_a_label(make_rig: RigMaker) -> None:
+    """A label may hold what no file name can."""
+    rig = rig_of(make_rig, uploading(label="a/b", local_path="@@rd:run_dir@@/ab"))
+    assert "SUCCEEDED" == rig.run().state
+    (sent,) = commands(rig, "upload.sh send")
+    folder, _, name = json.loads(rig.machines[0].inputs[sent])["state"].rpartition("/")
+    assert folder.endswith("/uploads")
+    assert name == f"{hashlib.sha256(b'a/b').hexdigest()[:16]}.jsonl"
+
+
+def test_what_is_no_answer_is_shown_nowhere(make_rig: RigMaker) -> None:
+    """A program that breaks may print a key in a form that nobody knows."""
+    broken = Completed(exit_status=1, stdout=b"ValueError: b'half-a-k'\n", stderr=b"")
+    rig = rig_of(make_rig, send=[broken])
+    rig.run()
+    assert "half-a-k" not in json.dumps([event.line() for event in rig.events])
+    assert "exit status 1" in rig.one("upload_settled")["error"]
 
 
 @pytest.mark.parametrize(
