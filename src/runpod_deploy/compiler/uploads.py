@@ -1,4 +1,6 @@
-"""Which secret lets the pod send an artifact to its bucket."""
+"""Where in a bucket an artifact goes, and which secret lets the pod send it there."""
+
+from urllib.parse import urlsplit
 
 from runpod_deploy.compiler.plan import PlanUpload
 from runpod_deploy.compiler.resolve import Resolved
@@ -6,6 +8,27 @@ from runpod_deploy.schema.job import ArtifactEntry, SecretEntry
 
 CREDENTIALS = frozenset(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
 """The variables without which no S3 client can sign."""
+
+Place = tuple[str, ...]
+"""A place in a bucket: its store, its name, and the parts of the path."""
+
+
+def place_of(upload: str, endpoint: str | None) -> Place:
+    """Return the place that `s3://BUCKET/PATH` means in a store.
+
+    Amazon's own address is what is asked where none is said.
+    """
+    url = urlsplit(endpoint or "")
+    store = f"{url.netloc.lower()}{url.path.rstrip('/')}"
+    if (url.hostname or "").endswith(".amazonaws.com"):
+        store = ""
+    return (store, *upload.rstrip("/").split("/")[2:])
+
+
+def shares(one: Place, other: Place) -> bool:
+    """Return whether two places are one, or one is within the other."""
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
 
 
 def credentials(config: Resolved, artifact: ArtifactEntry) -> SecretEntry | None:

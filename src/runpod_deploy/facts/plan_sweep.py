@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runpod_deploy.compiler.matrix import combinations
+from runpod_deploy.compiler.sweep_uploads import refuse_shared_places
 from runpod_deploy.compiler.sweepfile import SweepFile, make_sweep_file
 from runpod_deploy.errors import Diagnostic, InvalidInput, Severity
 from runpod_deploy.facts.gather import Found
@@ -59,7 +60,9 @@ def plan_sweep(
     plans = []
     told: dict[Diagnostic, None] = {}
     refused: list[InvalidInput] = []
-    for job in each_config(config):
+    jobs = each_config(config)
+    refuse_shared_places(config, jobs)
+    for job in jobs:
         try:
             plan_file, diagnostics = plan_job(
                 job,
@@ -97,7 +100,9 @@ def check_sweep(config: JobConfig, *, allow_paths: Sequence[Path] = ()) -> tuple
     found: Found = {}
     told: dict[Diagnostic, None] = {}
     refused: list[InvalidInput] = []
-    for job in each_config(config):
+    jobs = each_config(config)
+    refuse_shared_places(config, jobs)
+    for job in jobs:
         try:
             told.update(dict.fromkeys(check_job_file(job, allow_paths=allow_paths, found=found)))
         except InvalidInput as error:

@@ -79,6 +79,20 @@ BROKEN: list[tuple[dict[str, Any], list[str]]] = [
         {"artifacts": [sent(), sent(label="t", upload="s3://bucket/r/")], "secrets": [SIGNS]},
         ["upload-twice"],
     ),
+    (
+        {"artifacts": [sent(), sent(label="t", upload="s3://bucket/r/t")], "secrets": [SIGNS]},
+        ["upload-twice"],
+    ),
+    (
+        {
+            "artifacts": [
+                sent(),
+                sent(label="t", upload_endpoint="https://s3.us-east-1.amazonaws.com/"),
+            ],
+            "secrets": [SIGNS],
+        },
+        ["upload-twice"],
+    ),
     ({"notify": {"command": "say 'it is done"}}, ["notify-command"]),
     ({"notify": {"command": "{{ '' }}"}}, ["notify-command"]),
     ({"notify": {"command": "''"}}, ["notify-command"]),

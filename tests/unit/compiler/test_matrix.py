@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from runpod_deploy.compiler.matrix import combinations, shard_of
+from runpod_deploy.compiler.sweep_uploads import refuse_shared_places
 from runpod_deploy.errors import InvalidInput
+from runpod_deploy.facts.plan_sweep import each_config
 from runpod_deploy.schema.job import JobConfig
 from runpod_deploy.schema.load import load_bytes
 
@@ -150,3 +152,38 @@ def test_an_axis_may_be_set_although_it_is_no_variable() -> None:
     with pytest.raises(InvalidInput):
         job("matrix: {axes: {a: [1]}}\n", other="1")
     assert job("matrix: {axes: {a: [1]}}\n", a="1").variables["a"] == "1"
+
+
+def sends(to: str) -> tuple[JobConfig, tuple[JobConfig, ...]]:
+    """Return a sweep over two axes whose results go there, and the jobs of its runs."""
+    config = job(
+        f"artifacts: [{{label: r, remote_path: /x, upload: '{to}'}}]\n"
+        "matrix: {axes: {lr: [1, 2], seed: [1, 2]}}\n"
+    )
+    return config, each_config(config)
+
+
+@pytest.mark.parametrize(
+    "path", ["{{ run_id }}", "all/{{ pod_id }}/x", "{{ lr }}/{{ seed }}", "a-{{ seed }}-{{ lr }}"]
+)
+def test_runs_with_places_of_their_own_may_upload(path: str) -> None:
+    """What is different for each run, known yet or not, keeps their results apart."""
+    refuse_shared_places(*sends(f"s3://bucket/{path}"))
+
+
+@pytest.mark.parametrize("path", ["all", "{{ lr }}", "{{ seed }}/{{ note }}{{ volume_mount }}"])
+def test_runs_that_upload_to_one_place_are_refused(path: str) -> None:
+    """One axis of two does not keep four runs apart."""
+    with pytest.raises(InvalidInput) as error:
+        refuse_shared_places(*sends(f"s3://bucket/{path}"))
+    assert ["upload-sweep"] == [one.code for one in error.value.diagnostics]
+
+
+def test_a_run_whose_place_is_within_that_of_another_is_refused() -> None:
+    """A path that ends where another goes on is one place too."""
+    config = job(
+        "artifacts: [{label: r, remote_path: /x, upload: 's3://bucket/a{{ sub }}'}]\n"
+        "matrix: {axes: {sub: ['/b', '']}}\n"
+    )
+    with pytest.raises(InvalidInput, match="1 error"):
+        refuse_shared_places(config, each_config(config))

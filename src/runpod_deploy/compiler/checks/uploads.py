@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from runpod_deploy.compiler.facts import Facts
 from runpod_deploy.compiler.findings import Finding
 from runpod_deploy.compiler.resolve import Resolved
-from runpod_deploy.compiler.uploads import CREDENTIALS, credentials
+from runpod_deploy.compiler.uploads import CREDENTIALS, Place, credentials, place_of, shares
 from runpod_deploy.schema.near_miss import near_miss
 
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
@@ -82,13 +82,13 @@ def upload_endpoint(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noq
 
 def upload_places(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa: ARG001 - a rule
     """Each artifact has a place of its own in a bucket, whose path means one thing everywhere."""
-    taken: dict[tuple[str | None, str], str] = {}
+    taken: dict[Place, str] = {}
     for index, entry in enumerate(config.artifacts):
         if entry.upload is None:
             continue
         at = f"/artifacts/{index}/upload"
-        parts = entry.upload.rstrip("/").split("/")[3:]
-        if {"", ".", ".."} & {*parts}:
+        place = place_of(entry.upload, entry.upload_endpoint)
+        if {"", ".", ".."} & {*place[2:]}:
             yield Finding(
                 pointer=at,
                 code="upload-path",
@@ -96,13 +96,13 @@ def upload_places(config: Resolved, facts: Facts) -> Iterator[Finding]:  # noqa:
                 detail="A bucket has no folders: `.`, `..` and an empty part between two slashes "
                 "would be read one way by one program and another way by the next.",
             )
-        place = (entry.upload_endpoint, "/".join([entry.upload.split("/")[2], *parts]))
-        if place in taken:
+        other = next((one for one in taken if shares(one, place)), None)
+        if other is not None:
             yield Finding(
                 pointer=at,
                 code="upload-twice",
                 summary="Two artifacts go to one place",
-                detail=f"`{taken[place]}` is sent there as well: files of the same name would "
-                "replace each other.",
+                detail=f"`{taken[other]}` is sent there as well, or above or below: files of the same "
+                "name would replace each other.",
             )
         taken[place] = entry.label
