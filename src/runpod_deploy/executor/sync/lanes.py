@@ -20,6 +20,7 @@ _LOOK_EVERY_SEC = 0.1
 _JUDGE_AFTER_SEC = 0.4
 _GAIN = 1.15
 _BUSY = 0.6
+_FILING_SEC = 1.0
 
 
 class Load(Protocol):
@@ -115,6 +116,11 @@ class _Spread:
                 )
                 for task in done:
                     self._ended(task)
+        except TransportError:
+            # Where all broke at once, the others still file what had come: it need not come again.
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=_FILING_SEC)
+            raise
         finally:
             for task in self._tasks:
                 task.cancel()
