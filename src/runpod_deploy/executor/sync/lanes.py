@@ -20,6 +20,7 @@ _LOOK_EVERY_SEC = 0.1
 _JUDGE_AFTER_SEC = 0.4
 _GAIN = 1.15
 _BUSY = 0.6
+_BUSY_WHEN_NEAR = 0.35
 _FILING_SEC = 1.0
 
 
@@ -187,7 +188,8 @@ class _Rate:
         if seconds < _JUDGE_AFTER_SEC or done == self._done:
             return 0
         rate = (done - self._done) / seconds
-        if rate < self._before * _GAIN or worked - self._worked > seconds * _BUSY:
+        busy = seconds * (_BUSY if far else _BUSY_WHEN_NEAR)
+        if rate < self._before * _GAIN or worked - self._worked > busy:
             return None
         if left / rate < _WORTH_SEC:
             return 0

@@ -93,7 +93,7 @@ class Unpacker:
     def data(self, piece: memoryview) -> None:
         """Write the next piece of the open file."""
         if self._open is not None:
-            write_all(self._open.handle, bytes(piece))
+            write_all(self._open.handle, piece)
             self._open.digest.update(piece)
             self.bytes += len(piece)
 
