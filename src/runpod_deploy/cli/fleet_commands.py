@@ -121,6 +121,8 @@ def reap_command(
     async def work(account: WholeAccount) -> tuple[list[_Row], dict[str, str | None], bool]:
         rows = await _rows(account, whose)
         over = [row for row in rows if row.verdict == "over"]
+        if yes:
+            _leave_word(over, "reap", terminal)
         ended = await _end_all(account, over, "delete") if yes else {}
         return rows, ended, account.unseen is None
 
@@ -152,6 +154,16 @@ def _cluster_open(cloud: Cloud, terminal: Terminal) -> bool:
         return False
     here = choose_cloud(cloud, terminal.environ)
     return any(one.cluster and one.open and one.cloud == here for one in accounts)
+
+
+def _leave_word(rows: Sequence[_Row], by: str, terminal: Terminal) -> None:
+    """Let the runs whose pods are about to be ended rent no others."""
+    from runpod_deploy.cli.word_left import leave_word  # noqa: PLC0415 - not for `--help`
+
+    for run_id in leave_word((row.owned.run_id for row in rows), time.time(), by=by):
+        terminal.say(
+            f"{line(run_id)} is carried on by a process here: it was asked to end as well."
+        )
 
 
 async def _end_all(account: Account, rows: Sequence[_Row], how: Ending) -> dict[str, str | None]:
@@ -308,6 +320,7 @@ def cleanup_command(
         return JobFailed.exit_code
 
     async def work(account: Account) -> dict[str, str | None]:
+        _leave_word(chosen, "cleanup", terminal)
         return await _end_all(account, chosen, mode.value)  # type: ignore[arg-type]  # not preserve
 
     ended = with_account(cloud, terminal, work)

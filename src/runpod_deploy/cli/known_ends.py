@@ -19,7 +19,7 @@ class KnownEnds:
 
         It is the moment that `status` tells of the same run.
         """
-        folder = None if run_id is None else self._folder(run_id)
+        folder = None if run_id is None else self.folder_of(run_id)
         if folder is None:
             return None
         from runpod_deploy.forensics.status import read_status  # noqa: PLC0415 - few pods have one here
@@ -36,7 +36,8 @@ class KnownEnds:
             return None
         return f"left alone it ends in {limit(round(left / 60) * 60 or 60)}"
 
-    def _folder(self, run_id: str) -> Path | None:
+    def folder_of(self, run_id: str) -> Path | None:
+        """Return the folder of a run below the project, None where it is not known here."""
         from runpod_deploy.forensics.find import runs_above  # noqa: PLC0415 - not for `--help`
         from runpod_deploy.forensics.load import walk_run_dirs  # noqa: PLC0415 - likewise
 

@@ -11,7 +11,7 @@ MARGIN_SEC = 60.0
 INSTALL_PYTHON_SEC = 300.0
 UPLOAD_CHECK_SEC = 60.0
 _CREATE_SEC = 60.0
-_SLOWEST_BYTES_PER_SEC = 2**20
+SLOWEST_BYTES_PER_SEC = 2**20
 
 
 def all_steps(
@@ -37,7 +37,7 @@ def all_steps(
         StepPlan(name="connect", timeout_sec=budget.ssh_ready_timeout_sec + MARGIN_SEC),
         StepPlan(name="admit", timeout_sec=120.0, retries=1),
         StepPlan(name="setup", timeout_sec=_sum(config.setup)),
-        StepPlan(name="stage", timeout_sec=600.0 + sent // _SLOWEST_BYTES_PER_SEC, retries=2),
+        StepPlan(name="stage", timeout_sec=600.0 + sent // SLOWEST_BYTES_PER_SEC, retries=2),
         StepPlan(name="secrets", timeout_sec=120.0, retries=2),
         StepPlan(name="preflight", timeout_sec=_sum(config.preflight) + install + asked),
         StepPlan(name="execute", timeout_sec=max_runtime_sec(config)),

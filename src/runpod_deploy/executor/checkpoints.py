@@ -14,6 +14,7 @@ from typing import Any
 
 from runpod_deploy.compiler.plan import PayloadEntry, PlanArtifact
 from runpod_deploy.compiler.pod_paths import inside
+from runpod_deploy.compiler.steps import SLOWEST_BYTES_PER_SEC
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.retrying import attempts_lost
 from runpod_deploy.executor.sync.download import DownloadReport
@@ -54,11 +55,26 @@ async def restore(ctx: RunContext, lanes: Lanes) -> None:
         TransportError: The connection broke.
     """
     number = attempts_lost(ctx.journal.events)
-    saved = _read(ctx) if number else {}
-    for artifact in ctx.plan.artifacts:
-        row = saved.get(artifact.label)
-        if row is not None and artifact.every_minutes is not None and not _outlives(ctx, artifact):
-            await _put_back(ctx, artifact, row, lanes, number)
+    for artifact, row in _to_restore(ctx):
+        await _put_back(ctx, artifact, row, lanes, number)
+
+
+def more_sec(ctx: RunContext) -> float:
+    """Return how much longer `stage` may take than its plan says, which knows of the payload alone."""
+    rows = [one for _, row in _to_restore(ctx) for one in row["files"]]
+    size = sum(max(0, tolerant.integer(one, "size") or 0) for one in rows)
+    return size / SLOWEST_BYTES_PER_SEC
+
+
+def _to_restore(ctx: RunContext) -> list[tuple[PlanArtifact, Mapping[str, Any]]]:
+    saved = _read(ctx) if attempts_lost(ctx.journal.events) else {}
+    return [
+        (artifact, saved[artifact.label])
+        for artifact in ctx.plan.artifacts
+        if artifact.label in saved
+        and artifact.every_minutes is not None
+        and not _outlives(ctx, artifact)
+    ]
 
 
 async def _put_back(

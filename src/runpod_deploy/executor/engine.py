@@ -16,7 +16,7 @@ from runpod_deploy.errors import (
     StepFailed,
     TransportError,
 )
-from runpod_deploy.executor import nodes, retrying, spending, waking
+from runpod_deploy.executor import checkpoints, nodes, retrying, spending, waking
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.creation import settle_strays
 from runpod_deploy.executor.endings import (
@@ -318,6 +318,8 @@ class Engine:
     async def _once(self, step: StepPlan) -> None:
         # The run's own limit is kept by the supervisor; a limit here would cut off its log.
         limit = None if step.name == "execute" else step.timeout_sec
+        if limit is not None and step.name == "stage":
+            limit += checkpoints.more_sec(self.ctx)
         timer = asyncio.timeout(limit)
         try:
             async with timer:

@@ -24,6 +24,7 @@ from runpod_deploy.record.metrics import METRICS_NAME
 LOST = "lost"
 """Why the pod of a lost attempt is deleted."""
 
+LOOK_AGAIN_SEC = 5.0
 SAVE_SEC = 300.0
 ANSWER_SEC = 10.0
 _STEPS = frozenset({"setup", "stage", "secrets", "preflight", "execute", "collect"})
@@ -120,7 +121,15 @@ def set_aside(folder: Path, attempt: int) -> None:
 
 
 async def _lost(ctx: RunContext) -> str | None:
-    """Return what the API says of a pod that is lost; None for one that is not, or nobody knows."""
+    """Return what the API says, twice, of a pod that is lost; None for one that is not, or nobody knows."""
+    if await _seen_lost(ctx) is None:
+        return None
+    # One answer may be wrong, and who ends a pod on purpose has the time to say so.
+    await ctx.clock.sleep(LOOK_AGAIN_SEC)
+    return await _seen_lost(ctx)
+
+
+async def _seen_lost(ctx: RunContext) -> str | None:
     try:
         seen = await ctx.cloud.get(ctx.need_pod().id)
     except RunpodDeployError:

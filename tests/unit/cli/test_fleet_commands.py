@@ -15,6 +15,8 @@ from runpod_deploy.errors import AccountError, Unavailable
 from runpod_deploy.executor.ports import Bill, Pod
 from runpod_deploy.executor.releasing import CONFIRM_WITHIN_SEC, end_pod
 from runpod_deploy.record.ledger import Ledger
+from runpod_deploy.record.run_lock import RunLock
+from runpod_deploy.record.run_request import asked
 from support.virtual_time import FakeClock, run_virtual
 
 Call = Callable[..., tuple[int, str, str]]
@@ -301,3 +303,37 @@ def test_a_run_without_a_pod_says_so(account: FakeAccount, call: Call, project: 
     code, _, wrong = call("cleanup", "last", "--yes")
     assert (code, account.calls) == (4, [])
     assert "had no pod" in wrong
+
+
+@pytest.mark.parametrize(
+    ("retry", "command", "expected"),
+    [
+        (1, ("cleanup", "over1"), "cancel"),
+        (1, ("reap",), "cancel"),
+        (0, ("cleanup", "over1"), None),
+        (1, ("cleanup", "over2"), None),
+        (1, ("cleanup", "over3"), None),
+    ],
+)
+def test_a_run_that_would_rent_another_pod_gets_word(
+    account: FakeAccount,
+    project: Path,
+    call: Call,
+    retry: int,
+    command: tuple[str, ...],
+    expected: str | None,
+) -> None:
+    """Who ends the pod of a run that is carried on and tries again means the run."""
+    begun = Begun(project).with_job()
+    begun.plan(lifecycle={"retry": retry})
+    journal = begun.path / "events.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b'"train-1"', f'"train-{STAMP}"'.encode()))
+    account.held["over1"] = pod("over1", run=f"train-{STAMP}")
+    account.held["over3"] = pod("over3", run=f"another-{STAMP}")
+    lock = RunLock.take(begun.path, owner="me", now=time.time())
+    code, _, told = call(*command, "--yes")
+    lock.release()
+
+    assert 0 == code
+    assert expected == asked(begun.path)
+    assert (expected is not None) is ("asked to end as well" in told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 from collections.abc import Callable
@@ -13,9 +14,10 @@ import pytest
 
 from runpod_deploy.compiler.plan import Plan, PlanStorage, PlanUpload
 from runpod_deploy.errors import ConnectionLost, StepFailed, Unavailable
+from runpod_deploy.executor import checkpoints
 from runpod_deploy.executor.interrupts import Request
 from runpod_deploy.executor.ports import Volume
-from runpod_deploy.executor.retrying import set_aside
+from runpod_deploy.executor.retrying import LOOK_AGAIN_SEC, set_aside
 from runpod_deploy.executor.sync.download import DownloadReport
 from runpod_deploy.executor.sync.upload import UploadReport
 from runpod_deploy.record.journal import JournalError
@@ -274,6 +276,40 @@ def test_an_api_that_does_not_answer_loses_no_pod(make_rig: RigMaker) -> None:
     rig.run()
     assert "attempt_lost" not in rig.names()
     assert 1 == len(rig.cloud.requests)
+
+
+def test_a_large_checkpoint_has_the_time_that_it_takes(
+    make_rig: RigMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time of `stage` is planned for the payload; what is put back comes on top of it."""
+    rig = losing(make_rig, "gone")
+    monkeypatch.setattr(checkpoints, "SLOWEST_BYTES_PER_SEC", 0.001)  # of three bytes
+    upload = checkpoints.upload
+
+    async def slow(transport: Any, **given: Any) -> UploadReport:
+        await asyncio.sleep(3000.0)
+        return await upload(transport, **given)
+
+    monkeypatch.setattr(checkpoints, "upload", slow)
+    assert ("SUCCEEDED", None) == ((run := rig.run()).state, run.cause)
+    assert 2 == len(rig.cloud.requests)
+
+
+def test_one_look_loses_no_pod(make_rig: RigMaker) -> None:
+    """An API that once does not know a pod, and then does, has not lost it."""
+    rig = losing(make_rig, "gone", answers=True)
+    get, looks = rig.cloud.get, []
+
+    async def wavering(pod_id: str) -> Any:
+        if "pod_killed_unexpected" in rig.names() and not rig.names("attempt_lost"):
+            looks.append(rig.clock.monotonic())
+            return None if len(looks) == 1 else rig.cloud.gone["pod1"].pod
+        return await get(pod_id)
+
+    rig.cloud.get = wavering  # type: ignore[method-assign]
+    rig.run()
+    assert looks[1] - looks[0] >= LOOK_AGAIN_SEC
+    assert "attempt_lost" not in rig.names()
 
 
 def test_results_on_a_network_volume_are_there_already(make_rig: RigMaker, sent: list[Any]) -> None:
