@@ -155,6 +155,14 @@ def settle_call(
     )
 
 
+def settle_price(ctx: RunContext) -> None:
+    """Write down what the pod in hand costs, if that became known, or changed, after it was made."""
+    pod = ctx.need_pod()
+    mine = [one for one in fold(ctx.journal.events).pods.values() if one.pod_id == pod.id]
+    if pod.cost is not None and mine and mine[-1].cost_per_hour_usd != pod.cost:
+        settle_call(ctx, mine[-1].name, "created", pod)
+
+
 async def settle_strays(ctx: RunContext, *, last: bool) -> None:
     """Look once more for pods of create calls that seemed to have no effect, and delete what is found.
 

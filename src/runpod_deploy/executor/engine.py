@@ -242,13 +242,16 @@ class Engine:
         return asked
 
     def _begun(self) -> None:
-        self.interrupts.can_detach = not waking.is_fresh(self.ctx)
+        self.interrupts.can_detach = not waking.is_fresh(self.ctx) and self._job_began()
 
     def _job_began(self) -> bool:
-        return any(
+        ctx = self.ctx
+        began = any(
             event.event == "exec_start_settled" and event.fields.get("outcome") == "started"
-            for event in on_this_pod(self.ctx.journal.events)
+            for event in on_this_pod(ctx.journal.events)
         )
+        # Left alone earlier, the nodes that have begun would wait for one that never does.
+        return began and nodes.all_begun(ctx.plan, ctx.folder.path)
 
     async def _steps(self, position: int) -> None:
         steps = self.ctx.plan.steps

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from runpod_deploy.compiler.local_paths import of_node
 from runpod_deploy.compiler.plan import Plan
@@ -22,12 +23,16 @@ from runpod_deploy.executor.ports import Pod
 from runpod_deploy.executor.progress import Progress, Silent
 from runpod_deploy.executor.standing import read_earlier
 from runpod_deploy.executor.steps import connect, execute
-from runpod_deploy.record.journal import Journal
+from runpod_deploy.record.event_lines import read_events
+from runpod_deploy.record.journal import JOURNAL_NAME, Journal
 from runpod_deploy.record.nodes import JOINED, NODES, last_pod, node_folder
 from runpod_deploy.record.run_folder import RunFolder
 
 Step = Callable[[RunContext], Awaitable[None]]
 
+# Nodes that one listing did not show are looked for so often before they are taken for lost.
+LOOKS = 4
+LOOK_EVERY_SEC = 5.0
 # Done once for the whole cluster.
 _ONCE = frozenset({"check", "provision", "release"})
 # By which a node's own script fails, and not the machine or the money.
@@ -57,6 +62,8 @@ async def do(ctx: RunContext, name: str, step: Step) -> None:
         return
     if name == "connect":
         _bind_all(ctx)
+    elif name != "collect" or ctx.plan.cluster.collect == "all":
+        _refuse_without(ctx)
     await on_every(ctx, _run_node if name == "execute" else step)
 
 
@@ -106,6 +113,48 @@ def joined(ctx: RunContext, members: Sequence[Pod]) -> list[Pod]:
         for one in members
         if not one.rank or last_pod(node_folder(ctx.folder.path, one.rank)) == one.id
     ]
+
+
+async def look_again(ctx: RunContext) -> None:
+    """Look for nodes of a run that is carried on and that the API did not show, for a while.
+
+    Raises:
+        CloudError: The API cannot be asked.
+        AccountError: The key is refused.
+    """
+    for _ in range(LOOKS):
+        pod = ctx.need_pod()
+        if len(joined(ctx, pod.members)) == ctx.plan.nodes:
+            return
+        await ctx.clock.sleep(LOOK_EVERY_SEC)
+        seen = await ctx.cloud.get(pod.id)
+        if seen is None:
+            return
+        ctx.pod = seen if seen.cost is not None else replace(seen, cost=pod.cost)
+
+
+def _refuse_without(ctx: RunContext) -> None:
+    """Do nothing of a cluster's work on some of its nodes alone.
+
+    Raises:
+        StepFailed: Not every node that the run began on is there.
+    """
+    there = {node.rank for node in ctx.nodes}
+    lost = [str(rank) for rank in range(ctx.plan.nodes) if rank not in there]
+    if lost:
+        raise StepFailed(
+            f"Cluster {ctx.need_pod().id} shows no node {', '.join(lost)} any more, and is of no use "
+            "without.",
+            cause="pod_killed",
+        )
+
+
+def all_begun(plan: Plan, run_folder: Path) -> bool:
+    """Return whether the script has begun on every node but the first, as far as was told."""
+    places = [node_folder(run_folder, rank) / JOURNAL_NAME for rank in range(1, plan.nodes)]
+    return all(
+        place.exists() and read_earlier(list(read_events(place))).started for place in places
+    )
 
 
 async def unwind(ctx: RunContext) -> None:
@@ -161,6 +210,7 @@ def _peer(ctx: RunContext, member: Pod) -> RunContext:
         earlier=read_earlier(journal.events),
         leader=ctx,
         rank=rank,
+        on_begun=ctx.on_begun,
     )
 
 

@@ -106,7 +106,7 @@ async def _restore(ctx: RunContext, where: Standing) -> None:
     if ctx.pod is not None:
         ctx.undo.push("pod", lambda: release.on_failure(ctx))
         if ctx.plan.cluster is not None:
-            _recall_nodes(ctx, where)
+            await _recall_nodes(ctx, where)
         _restore_undo(ctx, where)
         if ctx.pod.status in STOPPED:
             await waking.start(ctx, where)
@@ -263,8 +263,11 @@ def _remembered(record: PodRecord) -> Pod:
     )
 
 
-def _recall_nodes(ctx: RunContext, where: Standing) -> None:
+async def _recall_nodes(ctx: RunContext, where: Standing) -> None:
     """Take up the other nodes of a cluster, each where its own journal left it."""
+    steps = [step.name for step in ctx.plan.steps]
+    if not where.over and where.failure is None and where.first > steps.index("connect"):
+        await nodes.look_again(ctx)
     nodes.bind(ctx, nodes.joined(ctx, ctx.need_pod().members))
     for peer in ctx.peers:
         recall_results(peer)

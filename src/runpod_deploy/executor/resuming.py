@@ -11,6 +11,7 @@ from pathlib import Path
 from runpod_deploy.compiler.plan import PlanFile, PlanForward
 from runpod_deploy.compiler.planfile import loads
 from runpod_deploy.errors import AccountError, InvalidInput, RunpodDeployError
+from runpod_deploy.executor import nodes
 from runpod_deploy.executor.applied import Applied, read_applied
 from runpod_deploy.executor.attendance import attending
 from runpod_deploy.executor.clock import SystemClock
@@ -238,7 +239,8 @@ def _finished(begun: Begun) -> Outcome | None:
 def _goes_on_alone(begun: Begun) -> bool:
     events = list(read_events(begun.folder / JOURNAL_NAME))
     steps = [step.name for step in begun.plan_file.plan.steps]
-    return goes_on_alone(read_standing(steps, events), events)
+    alone = goes_on_alone(read_standing(steps, events), events)
+    return alone and nodes.all_begun(begun.plan_file.plan, begun.folder)
 
 
 def _last_heard(events: Sequence[Event], holder: Holder | None) -> float:

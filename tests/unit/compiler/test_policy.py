@@ -130,6 +130,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"candidates": places(("NVIDIA L4", None, "SECURE"), ("NVIDIA H200", None, "SECURE"))},
     ),
     ("max_gpu_count: 2", {"pod": {"gpu_count": 2}}, {"pod": {"gpu_count": 3}}),
+    (
+        "max_gpu_count: 4",
+        {"pod": {"gpu_count": 2}, "cluster": nodes(2)},
+        {"pod": {"gpu_count": 2}, "cluster": nodes(3)},
+    ),
     ("max_nodes: 2", {"cluster": nodes(2)}, {"cluster": nodes(3)}),
     (
         "allowed_clouds: [SECURE]",

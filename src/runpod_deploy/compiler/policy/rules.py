@@ -75,6 +75,15 @@ def _gpus(judged: Judged, patterns: Sequence[str]) -> Iterator[Breach]:
             yield Breach(field=f"candidates[{index}].gpu", says=f"is `{candidate.gpu}`")
 
 
+def _gpu_count(judged: Judged, most: float) -> Iterator[Breach]:
+    """Whoever limited GPUs before there were clusters meant all that a job can have."""
+    plan = judged.plan
+    count = plan.pod.gpu_count * plan.nodes
+    if count > most:
+        whole = f", on {plan.nodes} nodes {count}" if plan.nodes > 1 else ""
+        yield Breach(field="pod.gpu_count", says=f"is {plan.pod.gpu_count}{whole}")
+
+
 def _clouds(judged: Judged, words: Sequence[str]) -> Iterator[Breach]:
     for index, candidate in enumerate(judged.plan.candidates):
         if candidate.cloud not in words:
@@ -149,7 +158,11 @@ RULES: Mapping[str, Rule] = {
         breaches=_gpus,
         cure="Take it out of `pod.gpu_order`.",
     ),
-    "max_gpu_count": at_most("pod.gpu_count", lambda plan: plan.pod.gpu_count),
+    "max_gpu_count": Rule(
+        summary="The plan goes beyond a limit of the policy",
+        breaches=_gpu_count,
+        cure=_IN_JOB_FILE.format("pod.gpu_count"),
+    ),
     "max_nodes": at_most("cluster.nodes", lambda plan: plan.nodes),
     "allowed_clouds": Rule(
         summary="The policy does not allow this cloud of RunPod",

@@ -18,7 +18,7 @@ from runpod_deploy.errors import (
 from runpod_deploy.executor import kept, recycling, retrying
 from runpod_deploy.executor.choosing import ROUND_PAUSE_SEC, arrange, nothing_had, reached, refuse
 from runpod_deploy.executor.context import RunContext
-from runpod_deploy.executor.creation import create_settled, settle_strays
+from runpod_deploy.executor.creation import create_settled, settle_price, settle_strays
 from runpod_deploy.executor.mounted_volume import mounted_volume
 from runpod_deploy.executor.pod_request import pod_request
 from runpod_deploy.executor.ports import Pod, Volume
@@ -166,8 +166,13 @@ async def _ready(ctx: RunContext, pod: Pod, candidate: Candidate) -> bool:
 
 async def _fit(ctx: RunContext, pod: Pod, candidate: Candidate) -> bool:
     try:
-        _hold_against_plan(ctx, pod, candidate)
+        # What a cluster costs is known for certain once all its nodes are there.
+        final = ctx.plan.cluster is None
+        _hold_against_plan(ctx, pod, candidate, final=final)
         await wait_for_endpoint(ctx)
+        if not final:
+            settle_price(ctx)
+            _hold_against_plan(ctx, ctx.need_pod(), candidate, final=True)
     except HostUnusable as problem:
         await give_up_host(ctx, problem)
         return False
@@ -212,7 +217,7 @@ def _take(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
     _tell_selected(ctx)
 
 
-def _hold_against_plan(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
+def _hold_against_plan(ctx: RunContext, pod: Pod, candidate: Candidate, *, final: bool) -> None:
     plan = ctx.plan.pod
     ceiling = plan.max_price_per_hour_usd
     wrong = []
@@ -227,12 +232,14 @@ def _hold_against_plan(ctx: RunContext, pod: Pod, candidate: Candidate) -> None:
     named = candidate.datacenter not in (None, "@volume")
     if named and pod.datacenter is not None and pod.datacenter != candidate.datacenter:
         wrong.append(f"data center {pod.datacenter} instead of {candidate.datacenter}")
-    if ceiling is not None and pod.cost is None:
+    if ceiling is not None and pod.cost is None and final:
         wrong.append(f"no price known while max_price_per_hour_usd is {ceiling:g}")
     if ceiling is not None and pod.cost is not None and pod.cost > ceiling + 1e-9:
         wrong.append(f"${pod.cost:.4g}/h, above max_price_per_hour_usd {ceiling:g}")
     if wrong:
         raise HostUnusable(f"the pod is not what was asked for: {'; '.join(wrong)}", cause="drift")
+    if not final:
+        return
     if pod.cost is None:
         ctx.warn(
             "price-unknown",

@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 
 from runpod_deploy.compiler.plan import Plan, PlanCluster, PlanStaging, PlanStorage
-from runpod_deploy.errors import ConnectionLost
+from runpod_deploy.errors import ConnectionLost, EffectUnknown
 from runpod_deploy.executor import nodes
 from runpod_deploy.executor.interrupts import Request
 from runpod_deploy.executor.lease import SCRIPT
+from runpod_deploy.executor.ports import GpuOffer
 from runpod_deploy.record.event_lines import read_events
 from runpod_deploy.record.run import RunState
 from support.fake_pod import FakeMachine
-from support.fakes import FakeJob
+from support.fakes import AfterEffect, FakeJob
 from support.killing import left_at
-from support.plans import artifact, script, small_plan
+from support.plans import artifact, changed, script, small_plan
 from support.rig import Rig, RigMaker
 
 
@@ -220,6 +221,78 @@ def test_a_killed_run_that_lost_a_node_ends(make_rig: RigMaker) -> None:
     run = second.run()
     assert (RunState.FAILED, "pod_killed") == (run.state, run.cause)
     assert {} == second.cloud.rented
+
+
+@pytest.mark.parametrize("event", ["command_completed", "exec_start_settled"])
+@pytest.mark.parametrize("returns", [False, True])
+def test_a_node_that_is_not_listed_is_looked_for_and_never_done_without(
+    make_rig: RigMaker, event: str, *, returns: bool
+) -> None:
+    """Carried on, a run waits for a node that one listing lacks; it fails rather than go on alone."""
+    rig = make_rig(cluster_plan(2))
+    made = jobs(rig, FakeJob(lasts=60.0), FakeJob(lasts=60.0))
+    second = left_at(rig, event)
+    hidden = second.cloud.rented.pop("pod1-1")
+    ends = second.clock.monotonic() + 8.0
+
+    def show(_number: int, _name: str) -> None:
+        if returns and second.clock.monotonic() > ends:
+            second.cloud.rented["pod1-1"] = hidden
+            second.clock.gate.act = None
+
+    second.clock.gate.act = show
+    run = second.run()
+    assert (("SUCCEEDED", None) if returns else ("FAILED", "pod_killed")) == (run.state, run.cause)
+    begun = returns or event == "exec_start_settled"
+    assert begun == (made[0].started_at is not None)
+    assert 1 == len(second.cloud.requests)
+    assert {} == second.cloud.rented
+
+
+def test_a_run_is_left_alone_once_every_node_has_begun(make_rig: RigMaker) -> None:
+    """A terminal that goes while a node's script has not begun ends the run; later it goes on alone."""
+    told: list[tuple[bool, int]] = []
+
+    def watch(_number: int, _name: str) -> None:
+        begun = sum(job.started_at is not None for job in made)
+        told.append((rig.interrupts.can_detach, begun))
+
+    rig = make_rig(cluster_plan(2))
+    made = jobs(rig, FakeJob(lasts=60.0), FakeJob(lasts=60.0))
+    rig.clock.gate.act = watch
+    assert RunState.SUCCEEDED is rig.run().state
+    assert {2} == {begun for can, begun in told if can}
+    assert 1 in {begun for _, begun in told}
+
+
+def test_the_price_of_a_cluster_is_settled_once_its_nodes_are_there(make_rig: RigMaker) -> None:
+    """Found without a price it is not given back for that; it is judged, and written down, when ready."""
+    ceiling = changed(cluster_plan(2), pod={"max_price_per_hour_usd": 5.0})
+
+    def run(price: float) -> tuple[Any, list[Any], Rig]:
+        rig = make_rig(ceiling)
+        rig.cloud.offers = [
+            GpuOffer(id="NVIDIA L4", memory_gb=24, secure_price=2.0, community_price=None)
+        ]
+        rig.cloud.changes.append({"cost": None})
+        lost = AfterEffect(EffectUnknown("502", status=502), visible_in=1.0)
+        rig.cloud.creates.append(lost)
+
+        def tell(_number: int, name: str) -> None:
+            if name == "get" and "pod1" in rig.cloud.rented:
+                rig.cloud.change("pod1", cost=price)
+
+        rig.clock.gate.act = tell
+        done = rig.run()
+        return done, [one for one in rig.events if one.event == "pod_create_settled"], rig
+
+    done, settled, _ = run(4.0)
+    assert RunState.SUCCEEDED is done.state
+    assert [None, 4.0] == [one["cost_per_hour_usd"] for one in settled]
+    assert 4.0 == done.pods[settled[0]["op_id"]].cost_per_hour_usd
+    _, settled, rig = run(9.0)
+    refused = [one["reason"] for one in rig.events if one.event == "candidate_refused"]
+    assert any("$9/h" in str(text) for text in refused), refused
 
 
 def test_files_on_a_shared_volume_are_sent_once() -> None:
