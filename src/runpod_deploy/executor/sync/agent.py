@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 
 from runpod_deploy.errors import CommandFailed, ConnectionLost, StepFailed
 from runpod_deploy.executor.ports import Transport
-from runpod_deploy.executor.sync.answers import Answers
+from runpod_deploy.executor.sync.answers import SHORT, Answers
 from runpod_deploy.executor.sync.flow import Flow
 from runpod_deploy.executor.sync.remote import failed
 
@@ -40,38 +40,53 @@ class Agent:
         self._woken = asyncio.Event()
         self._awaited: deque[asyncio.Future[tuple[str, bytes]] | Flow] = deque()
         self._sizes: deque[int] = deque()
+        self._most: deque[int] = deque()
         self._moved = asyncio.Event()
         self.sent = 0
         self._task = asyncio.create_task(self._talk())
         # Whoever asks is told what went wrong; where nobody asks any more, nobody has to know.
         self._task.add_done_callback(_left)
 
-    async def send(self, head: str, body: bytes = b"") -> asyncio.Future[tuple[str, bytes]]:
+    async def send(
+        self, head: str, body: bytes = b"", *, most: int = SHORT
+    ) -> asyncio.Future[tuple[str, bytes]]:
         """Send a frame once the far side is not far behind; returns the answer to come.
+
+        Args:
+            head: The frame's words.
+            body: What follows them.
+            most: How many bytes the answer can have.
 
         Raises:
             StepFailed: The script ended with an error.
             TransportError: The connection broke.
         """
         answer: asyncio.Future[tuple[str, bytes]] = asyncio.get_running_loop().create_future()
-        await self._put(head, body, answer)
+        await self._put(head, body, answer, most)
         return answer
 
     async def _put(
-        self, head: str, body: bytes, answer: asyncio.Future[tuple[str, bytes]] | Flow
+        self,
+        head: str,
+        body: bytes,
+        answer: asyncio.Future[tuple[str, bytes]] | Flow,
+        most: int = SHORT,
     ) -> None:
         while self._far_behind() and not self._task.done():
             self._moved.clear()
             await self._moved.wait()
         if self._task.done():
             raise self._problem()
-        self._expect(answer, len(body))
+        self._expect(answer, len(body), most)
         self._outgoing += (f"{head} {len(body)}\n".encode(), body)
         self._woken.set()
 
-    def _expect(self, answer: asyncio.Future[tuple[str, bytes]] | Flow, size: int) -> None:
+    def _expect(
+        self, answer: asyncio.Future[tuple[str, bytes]] | Flow, size: int, most: int = SHORT
+    ) -> None:
         self._awaited.append(answer)
         self._sizes.append(size)
+        self._most.append(most)
 
     def _far_behind(self) -> bool:
         return len(self._sizes) >= _AHEAD or sum(self._sizes) >= _AHEAD_BYTES
@@ -108,9 +123,9 @@ class Agent:
         """Whether the script is gone, or was told to go."""
         return self._closing or self._task.done()
 
-    async def ask(self, head: str, body: bytes = b"") -> tuple[str, bytes]:
-        """Send a frame and wait for its answer; raises as `send` does."""
-        return await (await self.send(head, body))
+    async def ask(self, head: str, body: bytes = b"", *, most: int = SHORT) -> tuple[str, bytes]:
+        """Send a frame and wait for its answer of `most` bytes; raises as `send` does."""
+        return await (await self.send(head, body, most=most))
 
     def close(self) -> None:
         """End the far side's input; what was sent is still answered."""
@@ -161,9 +176,10 @@ class Agent:
                     await waiting.put((word, piece))
                 await waiting.put((word, b""))
                 continue
-            body = await answers.body()
+            body = await answers.body(self._most[0])
             self._awaited.popleft()
             self._sizes.popleft()
+            self._most.popleft()
             if isinstance(waiting, Flow):
                 await waiting.put(None)
             elif not waiting.done():
@@ -192,6 +208,7 @@ class Agent:
                 waiting.exception()  # told to whoever asks; nobody has to
         self._awaited.clear()
         self._sizes.clear()
+        self._most.clear()
         self._moved.set()
 
     def _problem(self) -> BaseException:

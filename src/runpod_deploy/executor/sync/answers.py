@@ -8,6 +8,8 @@ from runpod_deploy.errors import StepFailed
 
 _LONGEST_HEAD = 200
 _LONGEST_ANSWER = 1 << 30
+SHORT = 1 << 16
+"""The longest answer, in bytes, that is taken whole where nothing else is expected."""
 
 
 class Answers:
@@ -43,8 +45,10 @@ class Answers:
         self._left = int(length)
         return word
 
-    async def body(self) -> bytes:
-        """Return the body of the answer; raises as `head` does."""
+    async def body(self, most: int = SHORT) -> bytes:
+        """Return the body of the answer, of `most` bytes; raises as `head` does."""
+        if self._left > most:
+            raise _bad()
         return b"".join([piece async for piece in self.pieces()])
 
     async def pieces(self) -> AsyncGenerator[bytes]:

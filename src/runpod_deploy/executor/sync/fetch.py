@@ -19,6 +19,7 @@ from runpod_deploy.executor.sync.unpack import Unpacker
 _BATCH = 1024 * 1024
 _SLACK = 256 * 1024 * 1024
 _PER_FILE = 8 * 1024
+_PER_PIECE = 128  # what one costs here that holds nothing
 _LONGEST_LINE = 64 * 1024
 _CODECS: dict[str, Codec] = {
     **{f"tar-{codec}": codec for codec in CODECS},
@@ -200,6 +201,7 @@ class _Taking:
             OSError: The disk refused.
         """
         for word, piece in batch:
+            self._budget -= _PER_PIECE
             if word == "digests":
                 self._digests(piece)
             elif not piece:
@@ -245,7 +247,7 @@ async def word_batches(
         try:
             async for item in flow:
                 batch.append(item)
-                size += len(item[1])
+                size += len(item[1]) + _PER_PIECE
                 if size >= _BATCH:
                     yield batch
                     batch, size = [], 0
@@ -329,9 +331,11 @@ async def range_of(
     source.agent.doing = f"reading {name}"
     body = f"{plain_path(source.base)}\0./{name}\0".encode("utf-8", "surrogateescape")
     words = word_batches(source.agent.flow(f"range {codec} {start} {length}", body))
+    left = length + _SLACK
     async with aclosing(words):
         async for pieces in words:
-            if any(word not in _CODECS for word, _ in pieces):
+            left -= sum(len(piece) + _PER_PIECE for _, piece in pieces)
+            if left < 0 or any(word not in _CODECS for word, _ in pieces):
                 raise StepFailed("the pod sent a broken stream", cause="bad_archive")
             yield [(_CODECS[word], piece) for word, piece in pieces]
 

@@ -10,6 +10,10 @@ from runpod_deploy.compiler.plan import PayloadEntry
 from runpod_deploy.errors import StepFailed
 from runpod_deploy.executor.sync.agent import Agent
 
+LOOK_BYTES = 1 << 20
+PER_NAME = 1024
+"""Together, with what a name itself takes, the longest answer about so many names, in bytes."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
@@ -42,7 +46,9 @@ async def look(agent: Agent, named: Mapping[str, PayloadEntry]) -> Standing:
     """
     names = "".join(f"./{name}\0" for name in named).encode()
     expected = hashlib.sha256(_as_hoped(named)).hexdigest()
-    word, answer = await agent.ask(f"have {expected}", names)
+    word, answer = await agent.ask(
+        f"have {expected}", names, most=LOOK_BYTES + 4 * len(names) + PER_NAME * len(named)
+    )
     if word != "have":
         raise nonsense()
     try:

@@ -11,12 +11,14 @@ from runpod_deploy.compiler.plan import PayloadEntry
 from runpod_deploy.errors import TransportError
 from runpod_deploy.executor.ports import Transport
 from runpod_deploy.executor.sync.agent import Agent
+from runpod_deploy.executor.sync.answers import SHORT
 from runpod_deploy.executor.sync.codec import Codec, best
 from runpod_deploy.executor.sync.frames import BLOCK_BYTES, Frame, Frames, is_large
 from runpod_deploy.executor.sync.lanes import Lanes
 from runpod_deploy.executor.sync.look import Standing
 from runpod_deploy.executor.sync.speech import Speech
 
+_PER_BLOCK = 66
 Progress = Callable[[str, int, int], None]
 Answer = asyncio.Future[tuple[str, bytes]]
 
@@ -101,9 +103,13 @@ class Sending:
     ) -> None:
         to_send = {name: entry for name, entry in todo.items() if name not in standing.staged}
         blocks = {}
-        for digest in {entry.sha256 for entry in to_send.values() if is_large(entry)}:
+        large = {entry.sha256: entry.size for entry in to_send.values() if is_large(entry)}
+        for digest, size in large.items():
             if standing.partial.get(digest):
-                _, answer = await talk.ask(f"blocks {digest} {BLOCK_BYTES}")
+                _, answer = await talk.ask(
+                    f"blocks {digest} {BLOCK_BYTES}",
+                    most=SHORT + _PER_BLOCK * (size // BLOCK_BYTES),
+                )
                 blocks[digest] = answer.decode("ascii", "replace").split()
         self._total = _content(todo)
         self._before = self._total - _content(to_send)

@@ -13,7 +13,7 @@ from runpod_deploy.errors import TransportError
 from runpod_deploy.executor.ports import Transport
 from runpod_deploy.executor.sync.agent import Agent
 from runpod_deploy.executor.sync.codec import Codec, pack
-from runpod_deploy.executor.sync.look import Standing, look, nonsense
+from runpod_deploy.executor.sync.look import LOOK_BYTES, PER_NAME, Standing, look, nonsense
 from runpod_deploy.executor.sync.placing import placing
 from runpod_deploy.executor.sync.planned_files import bundle_of, tar_of
 from runpod_deploy.executor.sync.worker import Workers
@@ -125,7 +125,9 @@ class WorkerSpeech:
         states = [_state(entry) for entry in named.values()]
         hints = b"".join(state[:_HINT] for state in states)
         names = zlib.compress(_NUL.join(named).encode(), 1)
-        word, answer = await agent.ask(f"have {len(states)}", hints + names)
+        word, answer = await agent.ask(
+            f"have {len(states)}", hints + names, most=LOOK_BYTES + PER_NAME * len(states)
+        )
         try:
             programs, kind, partial, there, blocks = answer.split(b"\0", 4)
             size = 32 + -(-len(states) // 8)
