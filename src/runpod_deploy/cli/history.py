@@ -125,8 +125,7 @@ def cost(run: RunSummary) -> str:
 
 
 def _gpu(run: RunSummary) -> str:
-    name = (run.gpu_id or "-").removeprefix("NVIDIA ").removeprefix("GeForce ")
-    return f"{run.gpu_count} × {name}" if (run.gpu_count or 1) > 1 else name
+    return (run.gpus or "-").replace("NVIDIA ", "").replace("GeForce ", "")
 
 
 def _clip(rows: list[list[str]], head: list[str], column: int, width: int) -> None:

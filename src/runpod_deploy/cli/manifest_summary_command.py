@@ -154,8 +154,7 @@ def _rows(run: RunSummary, width: int) -> Iterator[Row]:
     pod = run.pod_id or "none"
     state = f", {run.pod_final_state}" if run.pod_final_state and run.pod_id else ""
     yield Row(label="pod", text=f"{pod}{state}")
-    gpu = f"{run.gpu_count} × {run.gpu_id}" if (run.gpu_count or 1) > 1 else run.gpu_id
-    place = (gpu, run.datacenter_id, run.cloud_type, run.cloud)
+    place = (run.gpus, run.datacenter_id, run.cloud_type, run.cloud)
     yield Row(label="ran on", text=" · ".join(str(one) for one in place if one) or "nothing")
     if run.wall_time_sec is not None:
         yield Row(label="wall time", text=duration(run.wall_time_sec))

@@ -55,7 +55,9 @@ def compare(left: Path, right: Path) -> tuple[Row, ...]:
 
 _FACTS = {
     "outcome": ("state", "cause", "exit_code"),
-    "hardware": ("cloud", "gpu_id", "gpu_count", "datacenter_id", "cloud_type", "image"),
+    "hardware": (
+        *("cloud", "gpu_id", "gpu_count", "node_count", "datacenter_id", "cloud_type", "image"),
+    ),
     "cost": ("price_per_hour_usd", "price_source", "cost_usd", "wall_time_sec"),
     "source": ("plan_hash", "git_sha", "git_branch", "git_dirty", "lockfile", "lockfile_sha256"),
 }

@@ -75,6 +75,7 @@ class RunSummary:
     cloud_type: str | None = None
     gpu_id: str | None = None
     gpu_count: int | None = None
+    node_count: int | None = None
     datacenter_id: str | None = None
     image: str | None = None
     pod_id: str | None = None
@@ -92,6 +93,13 @@ class RunSummary:
     artifacts: tuple[ArtifactSummary, ...] = ()
     telemetry_files: tuple[str, ...] = ()
     leaked_pods: tuple[str, ...] = ()
+
+    @property
+    def gpus(self) -> str | None:
+        """The GPUs in words: on how many nodes, how many on each, and which."""
+        nodes = f"{self.node_count} nodes × " if (self.node_count or 1) > 1 else ""
+        each = f"{self.gpu_count} × " if (self.gpu_count or 1) > 1 else ""
+        return self.gpu_id and f"{nodes}{each}{self.gpu_id}"
 
     @property
     def artifact_bytes(self) -> int:
@@ -148,6 +156,7 @@ def _from_manifest(folder: Path, data: Manifest) -> RunSummary:
         cloud_type=tolerant.text(data, "cloud_type"),
         gpu_id=tolerant.text(data, "gpu_id"),
         gpu_count=tolerant.integer(data, "gpu_count"),
+        node_count=tolerant.integer(data, "node_count"),
         datacenter_id=tolerant.text(data, "datacenter_id"),
         image=tolerant.text(data, "image"),
         pod_id=tolerant.text(data, "pod_id"),

@@ -178,6 +178,7 @@ def build_manifest(plan_file: PlanFile, run: Run, context: ManifestContext) -> d
         "variables": dict(plan.job.variables),
         "cloud_type": pod.cloud_type if pod else None,
         "gpu_count": plan.pod.gpu_count,
+        "node_count": plan.nodes,
         "vcpus": None if plan.pod.cpu is None else plan.pod.cpu.vcpus,
         "cost": {
             "estimated_usd": context.estimated_usd,

@@ -66,6 +66,9 @@ def test_our_manifest_tells_what_was_accrued(tmp_path: Path) -> None:
     run = summarise(make_run(tmp_path, "20260601T000000Z", OURS))
 
     assert (run.cost_usd, run.exit_code, run.gpu_count) == (0.07, 0, 2)
+    assert run.gpus == f"2 × {run.gpu_id}"
+    assert replace(run, node_count=4).gpus == f"4 nodes × 2 × {run.gpu_id}"
+    assert replace(run, gpu_id=None).gpus is None
     assert run.artifact_bytes == 4096
 
 
