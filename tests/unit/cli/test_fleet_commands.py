@@ -167,6 +167,28 @@ def test_reap_does_not_call_unseen_clusters_none(
     assert 0 == call("reap", "--cloud", "runpod")[0]
 
 
+def test_whoever_asks_the_account_hears_of_clusters_that_cannot_be_seen(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A warning, also where the rest was done: none of them may be taken for there being none."""
+
+    class Restricted(FakeAccount):
+        def __init__(self, *_target: str) -> None:
+            super().__init__()
+            self.unseen = "GET /v2/clusters answered HTTP 403"
+
+        async def close(self) -> None:
+            """Nothing is open."""
+
+    monkeypatch.setattr("runpod_deploy.executor.runpod.account.WholeAccount", Restricted)
+    monkeypatch.setenv("RUNPOD_API_KEY", "rpa_not_a_key_at_all")
+    monkeypatch.setenv("RUNPOD_DEPLOY_OWNER", "me")
+    code, _, said = call("ls-stale", "--cloud", "runpod", "--quiet")
+    assert code == 0
+    assert "warning: clusters cannot be seen" in said
+    assert "HTTP 403" in said
+
+
 def test_a_machine_that_made_no_pod_does_not_guess(
     account: FakeAccount, call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
