@@ -77,7 +77,9 @@ def test_a_secret_is_there_when_its_command_ends(tmp_path: Path) -> None:
 
 def test_a_child_of_a_session_of_its_own_does_not_hold_the_command_up(tmp_path: Path) -> None:
     """A daemon of the command's, such as an agent, stays; that it holds the pipe open is no matter."""
-    command = "setsid sleep 3600 & echo $! >child; echo token"
+    daemon = "setsid sh -c 'echo $$ >child; exec sleep 3600'"
+    # What is ended with the command is its group: the child must have left it first.
+    command = f"{daemon} & until [ -s child ]; do sleep 0.01; done; echo token"
 
     assert b"token\n" == printed(command, tmp_path, within_sec=3600.0)
     child = int((tmp_path / "child").read_text())
