@@ -192,6 +192,7 @@ PLAN = {
     "matrix": SHARD,
     "notify": NOTIFY,
     "forward": [{"local": 8080, "pod": 8888}],
+    "cluster": {"nodes": 4, "type": "TRAINING", "collect": "first"},
 }
 SHARD_HASH = plan_hash(from_plain(Plan, PLAN))
 SPOTS = list(spots(PLAN, {"$ref": "#/$defs/Plan"}, ""))
@@ -202,9 +203,14 @@ def is_section(spot: Spot) -> bool:
     return "$ref" in spot.rule or any("$ref" in one for one in spot.rule.get("anyOf", ()))
 
 
+def has_one_value(spot: Spot) -> bool:
+    """Tell whether a field has the same value in every plan there can be."""
+    return len(spot.rule.get("enum", ("", ""))) == 1
+
+
 @pytest.mark.parametrize(
     "spot",
-    [spot for spot in SPOTS if not is_section(spot)],
+    [spot for spot in SPOTS if not is_section(spot) and not has_one_value(spot)],
     ids=lambda spot: ".".join(map(str, spot.path)),
 )
 def test_every_field_of_a_plan_changes_its_hash(spot: Spot) -> None:
