@@ -43,7 +43,10 @@ class Project:
     @property
     def job_path(self) -> str:
         """The job file relative to the root, `/` separators."""
-        return Path(os.path.relpath(self.job_file, self.root)).as_posix()
+        file, folder = str(self.job_file), os.path.join(self.root, "")  # noqa: PTH118 - as text
+        if file.startswith(folder):
+            return file[len(folder) :]
+        return Path(os.path.relpath(file, self.root)).as_posix()
 
     def locate(self, path: str) -> Path:
         """Return the absolute path, links resolved, of a path in the job file."""

@@ -108,7 +108,8 @@ def rule_names(*, gitignore: bool) -> tuple[str, ...]:
 
 def rule_files_above(source: Path, top: Path, names: tuple[str, ...]) -> tuple[RuleFile, ...]:
     """Return the ignore files above `source` up to `top`: of each name the deepest first."""
-    folders = [folder for folder in source.parents if folder.is_relative_to(top)]
+    highest = os.path.join(top, "")  # noqa: PTH118 - of the root there is one slash, not two
+    folders = [folder for folder in source.parents if f"{folder}/".startswith(highest)]
     return tuple(
         RuleFile(name, folder, (folder / name).read_bytes())
         for name in names

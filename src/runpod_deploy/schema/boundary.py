@@ -5,6 +5,7 @@ the git top level, or below the job file's folder where there is no repository. 
 the person at the keyboard: `--allow-path DIR`.
 """
 
+import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,11 +55,12 @@ def is_within(place: Path, allowed: Sequence[Path]) -> bool:
 
     What lies in `.git` is not in the repository: its `config` may hold a token.
     """
-    return any(
-        place.is_relative_to(folder)
-        and ".git" not in map(str.lower, place.relative_to(folder).parts)
-        for folder in allowed
-    )
+    path = f"{place}/"
+    for folder in allowed:
+        top = posixpath.join(folder, "")
+        if path.startswith(top) and ".git" not in path[len(top) :].lower().split("/"):
+            return True
+    return False
 
 
 def git_toplevel(folder: Path) -> Path | None:
@@ -71,11 +73,10 @@ def git_toplevel(folder: Path) -> Path | None:
 
 def is_everything(folder: Path) -> bool:
     """Return whether `folder` is the home folder or the root: never a project."""
-    if folder == Path("/"):
-        return True
+    home = posixpath.expanduser("~")
     try:
-        return folder.samefile(Path.home())
-    except (OSError, RuntimeError):  # there is no such folder, or no home folder
+        return str(folder) == "/" or (home != "~" and posixpath.samefile(folder, home))
+    except OSError:  # there is no such folder
         return False
 
 
