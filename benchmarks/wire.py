@@ -160,7 +160,7 @@ async def send(
         entries=entries,
         destination=str(to),
         delete=False,
-        progress=lambda _name, _done, _total: None,
+        progress=quiet,
         tag="bench",
         lanes=lanes,
     )
@@ -173,11 +173,15 @@ async def fetch(control: AsyncsshTransport, lanes: Lanes, remote: Path, local: P
         remote_path=str(remote),
         local=local,
         keep=lambda _path, _folder: True,
-        progress=lambda _name, _done, _total: None,
+        progress=quiet,
         lanes=lanes,
     )
     if report.refused:
         raise SystemExit(f"not measured: {report.refused[0]}")
+
+
+def quiet(_name: str, _done: int, _total: int) -> None:
+    """Take progress and say nothing."""
 
 
 def entries_of(root: Path) -> list[PayloadEntry]:

@@ -2,8 +2,8 @@
 
 import gc
 
-# A command makes tens of thousands of objects and hardly a cycle. Looking for some after every 700, as
-# Python does, takes a twelfth of the time in which many job files are validated.
+# A command makes many objects and hardly a cycle: to look for some after every 700, as Python does, is
+# felt where many job files are validated.
 _OBJECTS_BETWEEN_LOOKS = 50_000
 
 

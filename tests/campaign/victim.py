@@ -28,7 +28,7 @@ def main() -> None:
         if written >= last:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Journal._append = watched  # type: ignore[method-assign]
+    Journal._append = watched
     run()
 
 

@@ -586,7 +586,7 @@ class TestFaults:
             fault(served, "stale-port")
             act(served, pod["id"], "restart")
             # The first poll after the processes are up is the stale one.
-            while served.cloud.fleet.find(pod["id"]).container.process is None:  # type: ignore[union-attr]  # a pod that is on has one
+            while served.cloud.fleet.find(pod["id"]).container.process is None:
                 time.sleep(0.001)
             ports = [served.ready(pod["id"])["ssh"]["direct"]["port"] for _ in range(2)]
             assert [old, old + 1] == ports

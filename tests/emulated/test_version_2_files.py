@@ -268,7 +268,7 @@ def test_smoke_brings_its_results_into_the_run_folder(bench: Bench) -> None:
     )
 
     assert 0 == status, output
-    candidates = [(one["datacenter"], one["gpu"]) for one in plan["candidates"]]  # type: ignore[attr-defined]
+    candidates = [(one["datacenter"], one["gpu"]) for one in plan["candidates"]]
     gpus = ("NVIDIA L4", "NVIDIA GeForce RTX 4090")
     assert [(place, gpu) for place in ("US-KS-2", "EU-RO-1") for gpu in gpus] == candidates
     run = bench.last_run()

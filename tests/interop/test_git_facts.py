@@ -184,7 +184,7 @@ def test_two_calls_of_git_at_most(repository: Path, monkeypatch: pytest.MonkeyPa
 
     def counted(command: list[str], **options: object) -> object:
         calls.append(command)
-        return real(command, **options)  # type: ignore[call-overload]  # passed on as they came
+        return real(command, **options)
 
     monkeypatch.setattr(git.subprocess, "run", counted)
     git_state(repository)

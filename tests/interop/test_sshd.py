@@ -296,7 +296,7 @@ def test_closing_a_stream_ends_its_command(server: OpenSshServer, tmp_path: Path
         )
         async for _ in stream:
             break
-        await stream.aclose()  # type: ignore[attr-defined]  # the port promises a closable iterator
+        await stream.aclose()
         return (await pod.run("true")).exit_status
 
     assert on_pod(server, work) == 0
@@ -618,7 +618,7 @@ def test_a_single_file_goes_to_its_place(server: OpenSshServer, tmp_path: Path) 
     for destination in (f"{tmp_path}/far/renamed", f"{tmp_path}/far/folder/"):
         on_pod(
             server,
-            lambda pod, to=destination: upload(  # type: ignore[misc]  # bound by its default
+            lambda pod, to=destination: upload(
                 pod,
                 root=source,
                 entries=[entry],
@@ -660,11 +660,11 @@ def test_an_upload_that_arrives_broken_is_not_moved(server: OpenSshServer, tmp_p
         def stream(self, command: str, **rest: object) -> AsyncIterator[bytes]:
             if "none 0" in command:
                 command = "printf 'none 0\\n'"  # what a pod without python3 says
-            return self.pod.stream(f"PATH={fake}:$PATH {command}", **rest)  # type: ignore[arg-type]
+            return self.pod.stream(f"PATH={fake}:$PATH {command}", **rest)
 
     async def work(pod: Transport) -> None:
         await upload(
-            Detour(pod),  # type: ignore[arg-type]
+            Detour(pod),
             root=source,
             entries=entries,
             destination=str(far),
@@ -700,15 +700,15 @@ def test_the_far_side_may_have_only_python(server: OpenSshServer, tmp_path: Path
             self.pod = pod
 
         async def run(self, command: str, **rest: object) -> object:
-            return await self.pod.run(f"PATH={fake}:$PATH {command}", **rest)  # type: ignore[arg-type]
+            return await self.pod.run(f"PATH={fake}:$PATH {command}", **rest)
 
         def stream(self, command: str, **rest: object) -> AsyncIterator[bytes]:
-            return self.pod.stream(f"PATH={fake}:$PATH {command}", **rest)  # type: ignore[arg-type]
+            return self.pod.stream(f"PATH={fake}:$PATH {command}", **rest)
 
     async def work(pod: Transport) -> DownloadReport:
         poor = Poor(pod)
         await upload(
-            poor,  # type: ignore[arg-type]
+            poor,
             root=source,
             entries=entries,
             destination=str(far),
@@ -716,7 +716,7 @@ def test_the_far_side_may_have_only_python(server: OpenSshServer, tmp_path: Path
             progress=lambda _name, _done, _total: None,
         )
         return await download(
-            poor,  # type: ignore[arg-type]
+            poor,
             remote_path=str(far),
             local=back,
             keep=lambda _path, _folder: True,

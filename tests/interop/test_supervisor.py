@@ -168,7 +168,7 @@ def test_background_children_end_with_the_script(pod: Pod) -> None:
     children = [int(line) for line in pod.log.read_text("utf-8").split()]
     assert 2 == len(children)
     for child in children:
-        wait_until(lambda child=child: not running(child), "a child still runs")  # type: ignore[misc]  # a default
+        wait_until(lambda child=child: not running(child), "a child still runs")
 
 
 DETACHED = """\
@@ -193,7 +193,7 @@ def test_whole_tree_ends_with_the_script(pod: Pod, ending: str) -> None:
         assert pod.call("wait").startswith("exited 4 ")
     for name in ("double", "bare"):
         left = int((pod.root / name).read_text("ascii"))
-        wait_until(lambda left=left: not running(left), f"{name} still runs")  # type: ignore[misc]  # a default
+        wait_until(lambda left=left: not running(left), f"{name} still runs")
 
 
 @pytest.mark.parametrize("ending", ["by itself", "stopped"])

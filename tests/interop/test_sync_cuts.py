@@ -4,20 +4,19 @@ import asyncio
 import hashlib
 import os
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from runpod_deploy.compiler.plan import PayloadEntry
-from runpod_deploy.errors import TransportError
 from runpod_deploy.executor.ports import Endpoint
 from runpod_deploy.executor.ssh.connector import AsyncsshConnector
 from runpod_deploy.executor.ssh.keys import derive_key, public_line
 from runpod_deploy.executor.sync.download import download
 from runpod_deploy.executor.sync.lanes import Lanes
 from runpod_deploy.executor.sync.upload import upload
-from support.cut_wire import CountedTransport, Wire
+from support.cut_wire import CountedTransport, Wire, despite_cuts
 from support.openssh import SSHD, openssh_server
 
 pytestmark = [
@@ -38,7 +37,8 @@ def wire(tmp_path: Path) -> Iterator[Wire]:
     folder.mkdir()
     with openssh_server(folder, public_line(KEY)) as server:
         connector = AsyncsshConnector(KEY, folder / "known_hosts")
-        yield Wire(connector, Endpoint(host="127.0.0.1", port=server.port, username=server.user))
+        to = Endpoint(host="127.0.0.1", port=server.port, username=server.user)
+        yield Wire(lambda: connector.connect(to, "pod1", timeout=60))
 
 
 def make_tree(root: Path) -> list[PayloadEntry]:
@@ -68,29 +68,6 @@ def digests(root: Path) -> dict[str, str]:
     }
 
 
-async def despite_cuts(
-    wire: Wire, total: int, work: Callable[[CountedTransport, Lanes], Awaitable[None]]
-) -> None:
-    """Do something again and again while the wire breaks.
-
-    All breaks come before the last byte: together they wait for less than there is to carry.
-    """
-    rng = random.Random(5)
-    wire.cuts = [rng.randrange(1, total // CUTS) for _ in range(CUTS)]
-    while True:
-        control = await wire.connect()
-        lanes = Lanes(wire.connect)
-        try:
-            await work(control, lanes)
-        except TransportError:
-            continue
-        else:
-            return
-        finally:
-            await lanes.close()
-            await control.close()
-
-
 def test_an_upload_is_finished_however_often_it_breaks(wire: Wire, tmp_path: Path) -> None:
     """Every byte arrives, nothing is seen before all is there, and little travels twice."""
     source, far = tmp_path / "source", tmp_path / "far"
@@ -110,7 +87,7 @@ def test_an_upload_is_finished_however_often_it_breaks(wire: Wire, tmp_path: Pat
             lanes=lanes,
         )
 
-    asyncio.run(despite_cuts(wire, total, work))
+    asyncio.run(despite_cuts(wire, total, CUTS, work))
 
     assert CUTS == wire.broken
     assert digests(source) == digests(far)
@@ -136,7 +113,7 @@ def test_a_pull_is_finished_however_often_it_breaks(wire: Wire, tmp_path: Path) 
             lanes=lanes,
         )
 
-    asyncio.run(despite_cuts(wire, total, work))
+    asyncio.run(despite_cuts(wire, total, CUTS, work))
 
     assert CUTS == wire.broken
     assert digests(source) == digests(back)

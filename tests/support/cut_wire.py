@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
-from runpod_deploy.executor.ports import Completed, Endpoint, Reader, Writer
-from runpod_deploy.executor.ssh.connector import AsyncsshConnector
+from runpod_deploy.errors import TransportError
+from runpod_deploy.executor.ports import Completed, Reader, Writer
 from runpod_deploy.executor.ssh.transport import AsyncsshTransport
+from runpod_deploy.executor.sync.lanes import Lanes
 
 
 @dataclass
@@ -15,13 +17,13 @@ class Wire:
     """Every connection that is opened through it; again and again all of them break.
 
     Attributes:
+        opened: Opens one connection.
         cuts: After how many bytes the next break comes, and after how many more the one after it.
         broken: How often they broke.
         carried: Bytes of standard input and output that went over all connections so far.
     """
 
-    connector: AsyncsshConnector
-    endpoint: Endpoint
+    opened: Callable[[], Awaitable[AsyncsshTransport]]
     cuts: list[int] = field(default_factory=list)
     broken: int = 0
     carried: int = 0
@@ -29,7 +31,7 @@ class Wire:
 
     async def connect(self) -> CountedTransport:
         """Open one more connection."""
-        transport = await self.connector.connect(self.endpoint, "pod1", timeout=60)
+        transport = await self.opened()
         self._open.append(transport)
         return CountedTransport(transport, self)
 
@@ -94,3 +96,29 @@ class CountedTransport:
     async def close(self) -> None:
         """Close."""
         await self._transport.close()
+
+
+async def despite_cuts(
+    wire: Wire,
+    total: int,
+    count: int,
+    work: Callable[[CountedTransport, Lanes], Awaitable[None]],
+) -> None:
+    """Do something again and again while the wire breaks `count` times.
+
+    All breaks come before the last of `total` bytes: together they wait for less than there is to carry.
+    """
+    rng = random.Random(5)
+    wire.cuts = [rng.randrange(1, total // count) for _ in range(count)]
+    while True:
+        control = await wire.connect()
+        lanes = Lanes(wire.connect)
+        try:
+            await work(control, lanes)
+        except TransportError:
+            continue
+        else:
+            return
+        finally:
+            await lanes.close()
+            await control.close()

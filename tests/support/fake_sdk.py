@@ -93,7 +93,7 @@ def graphql_server() -> Iterator[GraphQL]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a caller that left is fine
+    server.handle_error = lambda *_: None
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     server_state.url = f"http://127.0.0.1:{server.server_address[1]}"

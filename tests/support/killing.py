@@ -28,7 +28,7 @@ def at_event(rig: Rig, k: int) -> None:
             raise Killed
         return event
 
-    rig.ctx.journal.write = watched.__get__(rig.ctx.journal)  # type: ignore[method-assign]
+    rig.ctx.journal.write = watched.__get__(rig.ctx.journal)
 
 
 def at_call(rig: Rig, k: int) -> None:
@@ -78,7 +78,7 @@ def left_at(rig: Rig, name: str, occurrence: int = 1) -> Rig:
             raise Killed
         return written
 
-    rig.ctx.journal.write = watched.__get__(rig.ctx.journal)  # type: ignore[method-assign]
+    rig.ctx.journal.write = watched.__get__(rig.ctx.journal)
     with contextlib.suppress(Killed, JournalError):
         rig.run()
     assert KILLED in rig.listener.messages, f"{name} never came"

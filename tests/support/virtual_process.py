@@ -106,7 +106,7 @@ class CampaignLoop(VirtualLoop):
         super().__init__()
         self.set_task_factory(_kept)
 
-    def call_soon(  # type: ignore[override]  # the stub's variadic types say no more
+    def call_soon(
         self, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """Call, if whoever asked still lives then."""
@@ -115,7 +115,7 @@ class CampaignLoop(VirtualLoop):
             return super().call_soon(callback, *args, context=context)
         return super().call_soon(_of_the_living, whose, callback, args, context=context)
 
-    def call_at(  # type: ignore[override]  # likewise
+    def call_at(
         self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         """Call later, if whoever asked still lives then."""

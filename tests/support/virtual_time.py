@@ -45,7 +45,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Let time pass."""
         self._elapsed += max(0.0, seconds)
 
-    def run_in_executor(  # type: ignore[override]  # the stub's variadic types say no more
+    def run_in_executor(
         self, _executor: Any, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
         """Run `func` at once: a thread would be overtaken by virtual time."""

@@ -141,9 +141,9 @@ def _become(order: dict[str, Any], descriptors: list[int]) -> None:
     os.umask(order["umask"])
     time.tzset()
     kind = {"encoding": sys.stdout.encoding, "newline": "\n"}
-    sys.stdin = sys.__stdin__ = io.TextIOWrapper(open(0, "rb"), encoding=kind["encoding"])  # type: ignore[misc]  # noqa: SIM115 - as the interpreter leaves them open
-    sys.stdout = sys.__stdout__ = io.TextIOWrapper(open(1, "wb"), errors="strict", **kind)  # type: ignore[misc]  # noqa: SIM115 - likewise
-    sys.stderr = sys.__stderr__ = io.TextIOWrapper(  # type: ignore[misc]
+    sys.stdin = sys.__stdin__ = io.TextIOWrapper(open(0, "rb"), encoding=kind["encoding"])  # noqa: SIM115 - as the interpreter leaves them open
+    sys.stdout = sys.__stdout__ = io.TextIOWrapper(open(1, "wb"), errors="strict", **kind)  # noqa: SIM115 - likewise
+    sys.stderr = sys.__stderr__ = io.TextIOWrapper(
         open(2, "wb"),  # noqa: SIM115 - likewise
         errors="backslashreplace",
         line_buffering=True,
@@ -176,7 +176,7 @@ def be(order: dict[str, Any]) -> int:
 
 def end(status: int) -> None:
     """End as the interpreter does, but without taking apart what was loaded (0.1 s)."""
-    threading._shutdown()  # type: ignore[attr-defined]
+    threading._shutdown()
     atexit._run_exitfuncs()
     try:
         sys.stdout.flush()

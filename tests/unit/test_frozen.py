@@ -52,9 +52,9 @@ def test_made_with_defaults() -> None:
 def test_missing_and_unknown_fields_are_named() -> None:
     """A field without a value, and a value without a field, are type errors that name it."""
     with pytest.raises(TypeError, match="Pod needs 'name'"):
-        Pod(gpus=1)  # type: ignore[call-arg]
+        Pod(gpus=1)
     with pytest.raises(TypeError, match="Pod has no gpu, tag"):
-        Pod(name="a", gpu=1, tag=2)  # type: ignore[call-arg]
+        Pod(name="a", gpu=1, tag=2)
 
 
 def test_never_changed() -> None:
@@ -62,11 +62,11 @@ def test_never_changed() -> None:
     pod = Pod(name="a")
 
     with pytest.raises(FrozenInstanceError, match="cannot assign to field 'gpus'"):
-        pod.gpus = 2  # type: ignore[misc]
+        pod.gpus = 2
     with pytest.raises(FrozenInstanceError, match="cannot delete field 'gpus'"):
-        del pod.gpus  # type: ignore[misc]
+        del pod.gpus
     with pytest.raises(FrozenInstanceError):
-        pod.other = 2  # type: ignore[attr-defined]
+        pod.other = 2
     assert not hasattr(pod, "__dict__")
 
 

@@ -8,7 +8,7 @@ only while the plan is applied stand as late-bound tokens `@@rd:NAME@@` (see `la
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal
 
 from runpod_deploy.compiler.observed import Estimate, ObservedCatalog, ObservedImage
@@ -159,7 +159,7 @@ class Script:
     sha256: str
 
 
-@frozen
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PayloadEntry:
     """One file or symbolic link that will travel.
 

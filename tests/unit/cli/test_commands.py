@@ -16,8 +16,8 @@ WORDS = [*dict.fromkeys(one.name.split(" ")[0] for one in COMMANDS), *GROUPS]
 @pytest.mark.parametrize("word", WORDS)
 def test_a_command_alone_is_as_among_all(word: str) -> None:
     """Its name, those of two words that begin with it, and the help of each are the same."""
-    whole = typer.main.get_command(build()).commands  # type: ignore[attr-defined]
-    alone = typer.main.get_command(build(word)).commands  # type: ignore[attr-defined]
+    whole = typer.main.get_command(build()).commands
+    alone = typer.main.get_command(build(word)).commands
 
     assert {name for name in whole if name.split(" ")[0] == word} == set(alone)
     for name, command in alone.items():

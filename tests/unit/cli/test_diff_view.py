@@ -60,7 +60,7 @@ def priced(plan_file: PlanFile, rate: float | None) -> PlanFile:
             passed_over=None,
         )
         for one, price, stock in ((first, 0.49, "HIGH"), (second, None, None))
-    )  # type: ignore[misc]  # the levels are literals
+    )
     estimate = Estimate(
         candidate=0,
         price_source="catalog",

@@ -40,7 +40,7 @@ def pod(
     return Pod(
         id=pod_id,
         name=f"rd-{owner[:8]}-x-20260101T000000Z-1abcd",
-        status=status,  # type: ignore[arg-type]  # only known ones are named
+        status=status,
         gpu="NVIDIA L4",
         gpu_count=1,
         cloud="SECURE",

@@ -109,7 +109,7 @@ def old_project(project: Path) -> Path:
 
 def commands() -> dict[str, Any]:
     """Return the commands that there are."""
-    found: dict[str, Any] = typer.main.get_command(build()).commands  # type: ignore[attr-defined]
+    found: dict[str, Any] = typer.main.get_command(build()).commands
     return found
 
 

@@ -46,7 +46,7 @@ def ask(
 
     monkeypatch.setattr(signals, "read_line", typing)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(fileno=lambda: 0))
-    question = InterruptQuestion(terminal, picture, watch)  # type: ignore[arg-type]  # half a view
+    question = InterruptQuestion(terminal, picture, watch)
 
     def put(*answers: str, can_detach: bool) -> str:
         typed[:] = answers

@@ -40,8 +40,7 @@ def places(*rows: tuple[str, str | None, str]) -> Any:
     """Return candidates by GPU, data center and cloud."""
     first = plan_of(job()).candidates[0]
     return tuple(
-        replace(first, gpu=gpu, datacenter=where, cloud=cloud)  # type: ignore[arg-type]  # a cloud
-        for gpu, where, cloud in rows
+        replace(first, gpu=gpu, datacenter=where, cloud=cloud) for gpu, where, cloud in rows
     )
 
 

@@ -32,7 +32,7 @@ ONE_POLL = Readiness(polls=1, seconds=0.0)
 )
 def test_starting_pod(profile: Profile, boot: Boot, status: str, ready: bool) -> None:
     """`live` says RUNNING from the first moment, `spec` only when the pod can be reached."""
-    assert Observation(status=status, ready=ready) == observe(profile, "on", boot, ONE_POLL)  # type: ignore[arg-type]  # a literal from the table
+    assert Observation(status=status, ready=ready) == observe(profile, "on", boot, ONE_POLL)
 
 
 def test_least_time() -> None:

@@ -36,8 +36,8 @@ ENDED = event("job_ended", outcome="succeeded", exit_code=0, cause=None, log_byt
 def plan(**changes: object) -> Plan:
     """Return a plan with 10 USD, 60 minutes and half an hour of silence."""
     base = plan_file().plan
-    budget = replace(base.budget, max_runtime_minutes=changes.pop("minutes", 60.0))  # type: ignore[arg-type]
-    return replace(base, budget=budget, lease=replace(base.lease, **changes))  # type: ignore[arg-type]
+    budget = replace(base.budget, max_runtime_minutes=changes.pop("minutes", 60.0))
+    return replace(base, budget=budget, lease=replace(base.lease, **changes))
 
 
 def ends(events: list[Event], of: Plan | None = None) -> Ends:

@@ -23,7 +23,7 @@ def having(**money: float | str) -> Callable[[], Awaitable[Funds]]:
     """Return an account that has so much."""
 
     async def funds() -> Funds:
-        return Funds(**money)  # type: ignore[arg-type]
+        return Funds(**money)
 
     return funds
 

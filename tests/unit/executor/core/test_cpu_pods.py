@@ -37,7 +37,7 @@ def test_a_run_needs_no_gpu(make_rig: RigMaker) -> None:
         made.probe = NO_NVIDIA_SMI
         return made
 
-    rig.cloud.machine = machine  # type: ignore[assignment]
+    rig.cloud.machine = machine
     rig.cloud.changes.append({"vcpus": 4})
     assert "SUCCEEDED" == rig.run().state
     (request,) = rig.cloud.requests

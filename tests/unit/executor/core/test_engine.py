@@ -119,7 +119,7 @@ def test_money_that_is_spent_before_the_start_ends_the_run(make_rig: RigMaker) -
 def test_step_that_takes_too_long_fails_and_releases(make_rig: RigMaker, name: str) -> None:
     """A step's limit ends it with cause timeout; the pod is released."""
     steps = tuple(replace(step, timeout_sec=30.0) if step.name == name else step for step in STEPS)
-    scripts = (script("slow", name, timeout_sec=None), script("run", "run"))  # type: ignore[arg-type]  # a phase
+    scripts = (script("slow", name, timeout_sec=None), script("run", "run"))
     rig = make_rig(replace(small_plan(), steps=steps, scripts=scripts))
     on_machine(rig, lambda machine: machine.hangs.add("slow.sh"))
     run = rig.run()
@@ -450,7 +450,7 @@ def test_undo_stack_runs_last_done_first() -> None:
             raise StepFailed("no", cause="x")
 
     for name in "abc":
-        stack.push(name, lambda name=name: undo(name))  # type: ignore[misc]  # a default argument
+        stack.push(name, lambda name=name: undo(name))
     stack.push("d", lambda: undo("d"))
     stack.drop("d")
 

@@ -160,7 +160,7 @@ def test_drain_may_last_as_long_as_bytes_come(make_rig: RigMaker) -> None:
             rig.machines[0].replies["tail -c .* -F"] = ConnectionLost("channel closed")
             rig.machines[0].chunk = 100
         if name == "chunk":
-            asyncio.get_running_loop().skip(40.0)  # type: ignore[attr-defined]  # the virtual loop
+            asyncio.get_running_loop().skip(40.0)
 
     rig.clock.gate.act = act
     assert "SUCCEEDED" == rig.run().state
@@ -199,7 +199,7 @@ def test_supervisor_without_an_answer_is_unknown(make_rig: RigMaker, answer: byt
     rig.clock.gate.act = act
     run = rig.run()
     assert "UNKNOWN" == run.state
-    assert 9 == rig.engine.failure.exit_code  # type: ignore[union-attr]  # an UnknownOutcome
+    assert 9 == rig.engine.failure.exit_code
     assert {} == rig.cloud.rented
 
 

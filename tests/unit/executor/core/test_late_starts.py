@@ -35,7 +35,7 @@ def lose_starts(rig: Rig, looks: int, *, lie: bool = False) -> None:
             rig.cloud.gets.extend([unavailable()] * looks)
             raise EffectUnknown("no answer")
 
-    rig.cloud.act = lost  # type: ignore[method-assign]
+    rig.cloud.act = lost
 
 
 def found_again(rig: Rig) -> Rig:
@@ -112,10 +112,10 @@ def late_after_a_kill(rig: Rig, shown_in: float) -> Rig:
         kill(rig)
         raise Killed
 
-    rig.cloud.act = last  # type: ignore[method-assign]
+    rig.cloud.act = last
     with contextlib.suppress(Killed, JournalError):
         rig.run()
-    rig.cloud.act = act  # type: ignore[method-assign]
+    rig.cloud.act = act
     shown_at = rig.clock.monotonic() + shown_in
 
     async def late(pod_id: str) -> Pod | None:
@@ -123,7 +123,7 @@ def late_after_a_kill(rig: Rig, shown_in: float) -> Rig:
         hidden = seen is not None and seen.id == "pod1" and rig.clock.monotonic() < shown_at
         return replace(seen, status="EXITED", ssh=None) if seen and hidden else seen
 
-    rig.cloud.get = late  # type: ignore[method-assign]
+    rig.cloud.get = late
     return next_one(rig)
 
 

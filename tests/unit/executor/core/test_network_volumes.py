@@ -22,7 +22,7 @@ def pod(pod_id: str, mounts: Any, status: str = "RUNNING") -> Pod:
     return Pod(
         id=pod_id,
         name=pod_id,
-        status=status,  # type: ignore[arg-type]  # only known ones are named
+        status=status,
         gpu=None,
         gpu_count=None,
         cloud=None,

@@ -24,7 +24,7 @@ def pod(endpoint: Endpoint | None = None, status: str = "RUNNING") -> Pod:
     return Pod(
         id="pod1",
         name="rd-x",
-        status=status,  # type: ignore[arg-type]  # only known ones are named
+        status=status,
         gpu=None,
         gpu_count=1,
         cloud=None,
@@ -58,7 +58,7 @@ def access(begun: Begun, api_key: str | None = KEY, seen: Pod | None = HERE) -> 
 def words(way: PodAccess, **more: object) -> list[str]:
     """Return the command line."""
     said = {"keys": ["/k"], "known_hosts": "/h", "command": None, "terminal": False, **more}
-    return openssh_words("/usr/bin/ssh", way, **said)  # type: ignore[arg-type]  # the test's own
+    return openssh_words("/usr/bin/ssh", way, **said)
 
 
 def test_only_the_run_has_a_say(begun: Begun) -> None:

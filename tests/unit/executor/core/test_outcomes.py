@@ -46,7 +46,7 @@ def test_outcome_table(make_rig: RigMaker, row: tuple[Any, ...]) -> None:
     run = rig.run()
     assert state == run.state
     failure_of_run = rig.engine.failure
-    assert status == (0 if failure_of_run is None else failure_of_run.exit_code)  # type: ignore[attr-defined]  # ours
+    assert status == (0 if failure_of_run is None else failure_of_run.exit_code)
     if cause is not None:
         assert cause == run.cause
     assert run.job_end is not None

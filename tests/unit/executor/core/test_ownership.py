@@ -23,7 +23,7 @@ def pod(status: str = "RUNNING", name: str = NAME, **meta: Any) -> Pod:
     return Pod(
         id="p1",
         name=name,
-        status=status,  # type: ignore[arg-type]  # the tests name no other than the known ones
+        status=status,
         gpu="NVIDIA L4",
         gpu_count=1,
         cloud="SECURE",
@@ -83,7 +83,7 @@ def test_a_pod_that_does_not_say_its_deadline_is_not_over() -> None:
 def test_a_damaged_word_is_none(text: str) -> None:
     """Whatever stands in the variable, nothing breaks, and the name decides whose it is."""
     one = pod()
-    one.raw["env"]["RUNPOD_DEPLOY_META"] = text  # type: ignore[index]  # a dict here
+    one.raw["env"]["RUNPOD_DEPLOY_META"] = text
 
     assert verdict(one) == "unknown"
 

@@ -23,7 +23,7 @@ ARTIFACT = PlanArtifact(
 
 def running(make_rig: RigMaker, minutes: float, **changes: object) -> Rig:
     """Return a run whose job lasts some minutes and whose artifact is asked for."""
-    artifact = replace(ARTIFACT, **changes)  # type: ignore[arg-type]  # fields of the artifact
+    artifact = replace(ARTIFACT, **changes)
     plan = replace(small_plan(), artifacts=(artifact,))
     return make_rig(plan, job=FakeJob(lasts=minutes * 60))
 

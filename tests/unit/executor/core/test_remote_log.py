@@ -42,7 +42,7 @@ class Bench:
     """A job on a machine, and somebody who reads its log."""
 
     def __init__(self, **job: object) -> None:
-        self.machine = FakeMachine(job=FakeJob(**{"chunks": list(CHUNKS), "lasts": 6.0, **job}))  # type: ignore[arg-type]
+        self.machine = FakeMachine(job=FakeJob(**{"chunks": list(CHUNKS), "lasts": 6.0, **job}))
         self.clock = FakeClock()
         self.refuses = 0
         self.got = b""
@@ -154,7 +154,7 @@ def test_a_pod_that_answers_nonsense_is_an_error() -> None:
     bench = Bench()
 
     class Nonsense(FakeTransport):
-        async def run(self, command: str, **_more: object) -> Completed:  # type: ignore[override]  # the test's own call
+        async def run(self, command: str, **_more: object) -> Completed:
             del command
             return Completed(exit_status=0, stdout=b"\x1b]0;x\x07 many\n", stderr=b"")
 

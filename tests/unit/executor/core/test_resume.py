@@ -210,7 +210,7 @@ def killed_while_undoing(rig: Rig, k: int) -> None:
             raise Killed
         return event
 
-    rig.ctx.journal.write = watched.__get__(rig.ctx.journal)  # type: ignore[method-assign]
+    rig.ctx.journal.write = watched.__get__(rig.ctx.journal)
     with contextlib.suppress(Killed, JournalError):
         rig.run()
 

@@ -106,7 +106,7 @@ def losing(
         return await get(pod_id)
 
     rig.cloud.machine = machine
-    rig.cloud.get = see  # type: ignore[method-assign]
+    rig.cloud.get = see
     return rig
 
 
@@ -160,7 +160,7 @@ def test_a_stopped_pod_whose_job_was_not_begun_holds_nothing(make_rig: RigMaker)
         return await get(pod_id)
 
     rig.answering({"scripts/setup-1": [StepFailed("no space", cause="command_failed")]})
-    rig.cloud.get = see  # type: ignore[method-assign]
+    rig.cloud.get = see
     assert "SUCCEEDED" == rig.run().state
     assert 2 == len(rig.cloud.requests)
 
@@ -190,7 +190,7 @@ def test_results_that_are_here_are_not_made_again(make_rig: RigMaker) -> None:
             rig.cloud.vanish("pod1")
         return write(name, **fields)
 
-    rig.ctx.journal.write = told  # type: ignore[method-assign]
+    rig.ctx.journal.write = told
     run = rig.run()
     assert ("FAILED", "not_verified") == (run.state, run.cause)
     assert "attempt_lost" not in rig.names()
@@ -272,7 +272,7 @@ def test_an_api_that_does_not_answer_loses_no_pod(make_rig: RigMaker) -> None:
             raise Unavailable("503", status=503)
         return seen
 
-    rig.cloud.get = silent_after  # type: ignore[method-assign]
+    rig.cloud.get = silent_after
     rig.run()
     assert "attempt_lost" not in rig.names()
     assert 1 == len(rig.cloud.requests)
@@ -306,7 +306,7 @@ def test_one_look_loses_no_pod(make_rig: RigMaker) -> None:
             return None if len(looks) == 1 else rig.cloud.gone["pod1"].pod
         return await get(pod_id)
 
-    rig.cloud.get = wavering  # type: ignore[method-assign]
+    rig.cloud.get = wavering
     rig.run()
     assert looks[1] - looks[0] >= LOOK_AGAIN_SEC
     assert "attempt_lost" not in rig.names()
@@ -330,7 +330,7 @@ def test_files_that_changed_here_are_not_put_back(make_rig: RigMaker, sent: list
         (rig.ctx.folder.path / "model" / "model.bin").write_bytes(b"mine")
         await delete(pod_id)
 
-    rig.cloud.delete = meanwhile  # type: ignore[method-assign]
+    rig.cloud.delete = meanwhile
     run = rig.run()
     assert [] == sent
     assert any("not as they were brought home" in one for one in run.warnings)
@@ -345,7 +345,7 @@ def test_a_cancel_while_the_pod_is_cleared_away_is_heard(make_rig: RigMaker) -> 
         rig.interrupts.ask(Request.CANCEL)
         await delete(pod_id)
 
-    rig.cloud.delete = asked  # type: ignore[method-assign]
+    rig.cloud.delete = asked
     assert "CANCELLED" == rig.run().state
     assert 1 == len(rig.cloud.requests)
 

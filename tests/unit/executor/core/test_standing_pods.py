@@ -43,7 +43,7 @@ def new_cloud() -> FakeCloud:
 
 def stand(cloud: FakeCloud, *requests: PodRequest, **wanted: object) -> Pod:
     """Ask for a pod until the end."""
-    wish = Wanted(**wanted)  # type: ignore[arg-type]
+    wish = Wanted(**wanted)
     asked = requests or (REQUEST,)
     return run_virtual(stand_up(cloud, cloud.clock, REQUEST.name, asked, wish))
 

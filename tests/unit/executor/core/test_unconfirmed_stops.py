@@ -88,11 +88,11 @@ def test_pod_that_nobody_gets_into_keeps_its_results(make_rig: RigMaker) -> None
             raise unavailable()
         await act(pod_id, action)
 
-    rig.cloud.act = never_stopped  # type: ignore[method-assign]
+    rig.cloud.act = never_stopped
     rig.run()
     assert isinstance(rig.engine.failure, Leaked)
     rig.connector.always = None
-    rig.cloud.act = act  # type: ignore[method-assign]
+    rig.cloud.act = act
     run = next_one(rig).run()
 
     assert (run.state, rig.downloads.tried) == (RunState.SUCCEEDED, [RESULTS, RESULTS])

@@ -179,14 +179,14 @@ def test_pod_that_breaks_after_its_start_is_at_rest(make_rig: RigMaker) -> None:
             rig.cloud.change(pod_id, status="ERROR", ssh=None)
         return seen
 
-    rig.cloud.act = refusing  # type: ignore[method-assign]
-    rig.cloud.get = breaking  # type: ignore[method-assign]
+    rig.cloud.act = refusing
+    rig.cloud.get = breaking
     run = rig.run()
 
     assert isinstance(rig.engine.failure, Kept)
     assert (run.state, run.open_intents, rig.cloud.starts) == (RunState.KEPT, {}, 1)
 
-    rig.cloud.get = get  # type: ignore[method-assign]
+    rig.cloud.get = get
     third = after(rig)
     third.ctx.ledger = rig.ctx.ledger
     assert third.run().state is RunState.SUCCEEDED
@@ -375,7 +375,7 @@ def test_start_of_a_job_is_settled_when_money_ends_the_wait_for_its_pod(make_rig
     async def nobody_answers(*_arguments: object, **_options: object) -> Any:
         await second.clock.sleep(WEEKEND)
 
-    second.connector.connect = nobody_answers  # type: ignore[assignment]
+    second.connector.connect = nobody_answers
     second.ctx.plan_file = replace(
         second.ctx.plan_file,
         plan=replace(second.ctx.plan, budget=replace(second.ctx.plan.budget, cost_cap_usd=0.01)),

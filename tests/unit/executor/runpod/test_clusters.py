@@ -146,7 +146,7 @@ def test_the_body_says_what_a_cluster_may_say() -> None:
     assert not {"gpu", "cloud", "registry", "templateId"} & set(body)
     for wish in ({"registry_auth": "r"}, {"template_id": "t"}, {"min_cuda": "12.8"}):
         with pytest.raises(InternalError):
-            cluster_body(replace(REQUEST, **wish))  # type: ignore[arg-type]  # one of them
+            cluster_body(replace(REQUEST, **wish))
 
 
 def test_a_new_cluster_is_what_its_nodes_are() -> None:
@@ -186,7 +186,7 @@ def test_nodes_that_are_late_are_waited_for_and_never_hide_a_new_cluster() -> No
 def test_a_lost_answer_may_stand_for_a_cluster() -> None:
     """An answer that describes none is no proof that there is none."""
     api = Api()
-    api._found = lambda *_: (201, {})  # type: ignore[method-assign]
+    api._found = lambda *_: (201, {})
     with pytest.raises(EffectUnknown):
         do(api, lambda cloud: cloud.create(REQUEST))
 
@@ -375,6 +375,6 @@ def test_a_pod_is_ended_without_any_right_to_clusters() -> None:
             api.pods.clear()
         return found(method, path, asked)
 
-    api._found = deleting  # type: ignore[method-assign]
+    api._found = deleting
     assert account(api, lambda whole: end_pod(whole, api.clock, "p1", "delete")) is None
     assert not [one for one in api.asked if "clusters" in one]

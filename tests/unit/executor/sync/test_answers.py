@@ -98,15 +98,15 @@ def test_answers_without_content_come_to_an_end(word: str) -> None:
             pass
 
     pod = Empty(word)
-    source: Any = fetch.Source(transport=None, base="/x", agent=pod)  # type: ignore[arg-type]
-    asyncio.run(fetch.fetch(source, {"a": 1}, Nothing(), lambda _size: None))  # type: ignore[arg-type]
+    source: Any = fetch.Source(transport=None, base="/x", agent=pod)
+    asyncio.run(fetch.fetch(source, {"a": 1}, Nothing(), lambda _size: None))
     assert pod.said < 10_000
 
 
 def test_a_range_of_nothing_comes_to_an_end() -> None:
     """As of what is fetched whole."""
     pod = Empty("data-none")
-    source: Any = fetch.Source(transport=None, base="/x", agent=pod)  # type: ignore[arg-type]
+    source: Any = fetch.Source(transport=None, base="/x", agent=pod)
 
     async def read() -> None:
         async for _ in fetch.range_of(source, "a", 0, 10, "none"):

@@ -261,7 +261,7 @@ def test_a_large_file_comes_in_ranges(tmp_path: Path) -> None:
 class Shelled(HerePod):
     """Also knows the shell's way to hash a large file."""
 
-    async def stream(self, command, *, stdin=None):  # type: ignore[no-untyped-def]
+    async def stream(self, command, *, stdin=None):
         """Answer a digest, or as the script does."""
         if "none 0" in command:
             async for chunk in HerePod.stream(self, command, stdin=stdin):
