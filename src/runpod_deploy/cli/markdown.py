@@ -5,6 +5,7 @@ or HTML, so all of them stand in code, behind a fence that they cannot close. Ch
 not show as themselves, such as those that turn the reading direction, are written as escapes.
 """
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -69,11 +70,8 @@ def same_start(before: str, after: str, most: int) -> int:
 
     None where what differs begins within half of `most` characters.
     """
-    low, high = 0, min(len(before), len(after))
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if before[:middle] == after[:middle] else (low, middle - 1)
-    return low - most // 6 if low > most // 2 and max(len(before), len(after)) > most else 0
+    same = len(posixpath.commonprefix([before, after]))
+    return same - most // 6 if same > most // 2 and max(len(before), len(after)) > most else 0
 
 
 def unfolded(text: str, mark: str = "") -> Iterator[str]:

@@ -16,12 +16,12 @@ from runpod_deploy.executor import supervision, telemetry
 from runpod_deploy.executor.artifacts import bring_now_and_then
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.log_mirror import LogMirror
-from runpod_deploy.executor.ports import Pod
+from runpod_deploy.executor.ports import LOST, Pod
 from runpod_deploy.executor.steps import connect
 from runpod_deploy.executor.supervision import Report
 
 NEXT_BYTES_WITHIN_SEC = 60.0
-_DEAD = frozenset({"gone", "EXITED", "ERROR", "TERMINATED", "BROKEN"})
+_DEAD = LOST | {"gone"}
 
 
 async def follow(ctx: RunContext, mirror: LogMirror) -> Report:

@@ -15,6 +15,9 @@ PodStatus = Literal[
 
 # Nothing of it runs: the API lets such a pod be started or terminated, and not stopped.
 STOPPED: frozenset[PodStatus] = frozenset({"EXITED", "ERROR"})
+AT_REST: frozenset[PodStatus] = STOPPED | {"TERMINATED"}
+# Nobody gets in, and waiting does not help.
+LOST: frozenset[PodStatus] = AT_REST | {"BROKEN"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from runpod_deploy.errors import CloudError, HostUnusable
 from runpod_deploy.executor.context import RunContext
-from runpod_deploy.executor.ports import Clock, Pod
+from runpod_deploy.executor.ports import LOST, Clock, Pod
 
 FIRST_PAUSE_SEC = 0.25
 LONGEST_PAUSE_SEC = 5.0
@@ -78,7 +78,7 @@ async def reachable(
             continue
         if now is None:
             raise HostUnusable(f"pod {pod.id} vanished while it started", cause="pod_gone")
-        if now.status in {"ERROR", "TERMINATED", "EXITED", "BROKEN"}:
+        if now.status in LOST:
             raise HostUnusable(
                 f"pod {pod.id} is {now.status} before it was ready", cause="pod_error"
             )

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Literal, Protocol
 
 from runpod_deploy.errors import CloudError, RunpodDeployError
-from runpod_deploy.executor.ports import STOPPED, Clock, Pod, PodAction
+from runpod_deploy.executor.ports import AT_REST, Clock, Pod, PodAction
 
 CONFIRM_WITHIN_SEC = 180.0
 FIRST_PAUSE_SEC = 0.2
 LONGEST_PAUSE_SEC = 10.0
-AT_REST = STOPPED | {"TERMINATED"}
 
 Ending = Literal["delete", "stop"]
 

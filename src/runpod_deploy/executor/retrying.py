@@ -14,6 +14,7 @@ from pathlib import Path
 from runpod_deploy.compiler.plan import Candidate
 from runpod_deploy.errors import RunpodDeployError, StepFailed, TransportError
 from runpod_deploy.executor.context import RunContext
+from runpod_deploy.executor.ports import STOPPED
 from runpod_deploy.executor.shielding import finish
 from runpod_deploy.executor.standing import Earlier, read_earlier
 from runpod_deploy.executor.steps import release
@@ -48,7 +49,7 @@ async def begin_again(ctx: RunContext, step: str, error: BaseException) -> bool:
     if ctx.limit() * ctx.plan.budget.soft_cap_fraction <= ctx.spent():
         ctx.warn("retry-without-money", "There is no money left for another attempt.")
         return False
-    if state in {"EXITED", "ERROR"}:
+    if state in STOPPED:
         await _save_what_is_left(ctx)
         if _results_are_here(ctx):
             return False
@@ -137,7 +138,7 @@ async def _seen_lost(ctx: RunContext) -> str | None:
     state = "gone" if seen is None else seen.status
     if state in {"gone", "TERMINATED"}:
         return state
-    if state not in {"EXITED", "ERROR"}:
+    if state not in STOPPED:
         return None
     # A job that was begun may have ended since: what it made lies on a disk that is still there.
     begun = read_earlier(ctx.journal.events).intended_at is not None

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from runpod_deploy.errors import OverMonthlyCap, RunpodDeployError, StepFailed
 from runpod_deploy.executor import lease
 from runpod_deploy.executor.context import RunContext
-from runpod_deploy.executor.ports import Pod
+from runpod_deploy.executor.ports import STOPPED, Pod
 from runpod_deploy.record.accounts import Account, Accounts
 from runpod_deploy.record.ledger import Ledger
 from runpod_deploy.record.run import fold
@@ -114,7 +114,7 @@ async def guard(ctx: RunContext, work: asyncio.Task[None]) -> None:
     while ctx.overspent is None:
         now = ctx.clock.now()
         # A pod that nothing would release is not given up.
-        runs = ctx.pod is not None and ctx.pod.status != "EXITED"
+        runs = ctx.pod is not None and ctx.pod.status not in STOPPED
         in_hand = runs and "pod" in ctx.undo.names()
         end = ctx.capped_at() if in_hand else float("inf")
         if now >= end:
@@ -260,7 +260,7 @@ async def _settle(ctx: RunContext, ledger: Ledger) -> None:
         except RunpodDeployError:
             continue
         at = account.spent_at(account.limit_usd, now) if account.running else now
-        if status is None or (status in {"EXITED", "ERROR"} and account.running):
+        if status is None or (status in STOPPED and account.running):
             with ledger.locked():
                 ledger.add("gone" if status is None else "stopped", account.name, at)
 

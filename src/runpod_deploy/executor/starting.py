@@ -18,7 +18,7 @@ from runpod_deploy.executor import spending
 from runpod_deploy.executor.context import RunContext
 from runpod_deploy.executor.ownership import look_at
 from runpod_deploy.executor.pod_request import pod_env
-from runpod_deploy.executor.ports import STOPPED, Pod
+from runpod_deploy.executor.ports import AT_REST, STOPPED, Pod
 from runpod_deploy.executor.releasing import CONFIRM_WITHIN_SEC, end_pod
 from runpod_deploy.executor.untrusted import printable
 from runpod_deploy.record import tolerant
@@ -114,8 +114,7 @@ async def settle_open_start(ctx: RunContext, intent: Event) -> None:
 
 def runs_for_us(ctx: RunContext, pod: Pod) -> bool:
     """Return whether a pod has been started with the mark of this run."""
-    at_rest = STOPPED | {"TERMINATED"}
-    return pod.status not in at_rest and look_at(pod, ctx.owner).run_id == ctx.run_id
+    return pod.status not in AT_REST and look_at(pod, ctx.owner).run_id == ctx.run_id
 
 
 def found_running(ctx: RunContext, pod: Pod, record: PodRecord) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from runpod_deploy.errors import CloudError, Conflict, EffectUnknown, NotFound, RunpodDeployError
 from runpod_deploy.executor.ports import (
+    AT_REST,
     Bill,
     GpuOffer,
     LogLine,
@@ -36,7 +37,6 @@ COMPLETE_WITHIN_SEC = 1800.0
 # One listing may be short by itself: so many, over so long, are none by chance.
 SHORT_LOOKS = 3
 SHORT_FOR_SEC = 10.0
-DEAD = frozenset({"EXITED", "ERROR", "TERMINATED"})
 
 
 class ClusterCloud:
@@ -272,7 +272,7 @@ def _cost(nodes: int, members: Sequence[Pod]) -> float | None:
 
 
 def _status(nodes: Sequence[Pod], *, complete: bool) -> PodStatus:
-    if any(node.status in DEAD for node in nodes):
+    if any(node.status in AT_REST for node in nodes):
         return "BROKEN"
     if complete and all(node.status == "RUNNING" for node in nodes):
         return "RUNNING"

@@ -17,7 +17,7 @@ from runpod_deploy.errors import (
 )
 from runpod_deploy.executor import host_key, lease, pod_secrets
 from runpod_deploy.executor.context import RunContext
-from runpod_deploy.executor.ports import Transport
+from runpod_deploy.executor.ports import LOST, Transport
 from runpod_deploy.executor.untrusted import first_lines
 
 LOGIN_TIMEOUT_SEC = 20.0
@@ -107,7 +107,7 @@ async def _refresh_endpoint(ctx: RunContext) -> None:
         seen = await ctx.cloud.get(ctx.need_pod().id)
     except RunpodDeployError:
         return
-    if seen is None or seen.status in {"ERROR", "TERMINATED", "EXITED", "BROKEN"}:
+    if seen is None or seen.status in LOST:
         state = seen.status if seen else "gone"
         raise HostUnusable(f"pod {ctx.need_pod().id} is {state} before a login", cause="pod_gone")
     ctx.pod = seen

@@ -7,7 +7,8 @@ from dataclasses import replace
 from runpod_deploy.errors import RunpodDeployError
 from runpod_deploy.executor import kept, lease, spending
 from runpod_deploy.executor.context import RunContext
-from runpod_deploy.executor.releasing import AT_REST, end_pod
+from runpod_deploy.executor.ports import AT_REST, STOPPED
+from runpod_deploy.executor.releasing import end_pod
 from runpod_deploy.executor.shielding import finish
 from runpod_deploy.executor.standing import Earlier
 from runpod_deploy.executor.steps import secrets
@@ -49,7 +50,7 @@ async def may_hold_results(ctx: RunContext) -> bool:
         # What lay on the node that is lost is lost.
         left = {one.rank for one in seen.members if one.status not in AT_REST}
         return any(node.rank in left and node.unproven_here() for node in ctx.nodes)
-    return seen.status not in {"EXITED", "ERROR"} or _survives_a_stop(ctx)
+    return seen.status not in STOPPED or _survives_a_stop(ctx)
 
 
 def _survives_a_stop(ctx: RunContext) -> bool:

@@ -190,8 +190,8 @@ class Taking:
         if self._made is None:
             self._made = {b""}
             os.makedirs(self._beside, exist_ok=True)
-            if not os.path.isdir(self._hidden):
-                os.mkdir(self._hidden, 0o700) if not os.path.lexists(self._hidden) else None
+            if not os.path.lexists(self._hidden):
+                os.mkdir(self._hidden, 0o700)
             os.makedirs(self._in("large"), exist_ok=True)
             os.makedirs(tree, exist_ok=True)
         return tree, self._made
